@@ -1,0 +1,287 @@
+// Package api holds the wire types of the management API and its Go client. It uses the standard library only.
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// App is what one fn.yaml describes and one deploy puts in force, whole or not at all: PUT /api/v1/ns/{ns}/apps/{app}.
+type App struct {
+	Functions map[string]FunctionSpec `json:"functions"`
+	Topics    map[string]TopicSpec    `json:"topics,omitempty"`
+}
+
+// FunctionSpec is what a revision of a function is made of. A change of any field is a new revision.
+type FunctionSpec struct {
+	// Module is the digest of the uploaded module, "sha256:" and 64 hex digits.
+	Module string `json:"module"`
+	// Timeout is the deadline of one attempt. Default 30s.
+	Timeout Duration `json:"timeout,omitempty"`
+	// Memory is the limit of one instance in bytes. Default 64 MiB.
+	Memory int64 `json:"memory,omitempty"`
+	// Concurrency is how many events one node runs at once for this function. 0 = as many as the node has room for.
+	Concurrency int               `json:"concurrency,omitempty"`
+	Env         map[string]string `json:"env,omitempty"`
+	Allow       Allow             `json:"allow"`
+	Retry       *Retry            `json:"retry,omitempty"`
+	Triggers    []TriggerSpec     `json:"on,omitempty"`
+}
+
+// Allow lists what a function may do; what is not listed is denied.
+type Allow struct {
+	// Emit lists the topics it may emit to; "*" stands for one token, ">" for the rest.
+	Emit []string `json:"emit,omitempty"`
+	// State allows keyed state.
+	State bool `json:"state,omitempty"`
+}
+
+// Retry says when a failed event is tried again. Zero fields take the defaults: 8 attempts, 1s × 2 up to 5m, full jitter, 24h.
+type Retry struct {
+	Attempts int      `json:"attempts,omitempty"`
+	Initial  Duration `json:"initial,omitempty"`
+	Factor   float64  `json:"factor,omitempty"`
+	Max      Duration `json:"max,omitempty"`
+	// Jitter is "full" (a random time up to the delay) or "none".
+	Jitter string   `json:"jitter,omitempty"`
+	MaxAge Duration `json:"maxAge,omitempty"`
+}
+
+// TriggerSpec binds a source of events to the function. Exactly one of the kinds is set.
+type TriggerSpec struct {
+	HTTP  *HTTPTrigger  `json:"http,omitempty"`
+	Topic *TopicTrigger `json:"topic,omitempty"`
+}
+
+// HTTPTrigger serves the function at /fn/NAME.
+type HTTPTrigger struct {
+	// Key takes the event's key from the request: "header.NAME" or "query.NAME". The Evoke-Key header always wins.
+	Key string `json:"key,omitempty"`
+}
+
+// TopicTrigger runs the function for the events of a topic.
+type TopicTrigger struct {
+	// Name is a topic; "*" stands for one token, ">" for the rest.
+	Name string `json:"name"`
+	// Filter is a CESQL expression, empty for every event.
+	Filter string `json:"filter,omitempty"`
+	// Order is "none" (default) or "key": one event at a time per key, in order.
+	Order string `json:"order,omitempty"`
+}
+
+// TopicSpec is what can be said of a topic.
+type TopicSpec struct {
+	// Ingress lets events in from outside, through POST /topics/{topic} of the gateway.
+	Ingress bool `json:"ingress,omitempty"`
+}
+
+// Deployed answers a deploy.
+type Deployed struct {
+	App       string             `json:"app"`
+	Functions []DeployedFunction `json:"functions"`
+	Topics    []string           `json:"topics,omitempty"`
+	// Orphans are functions of the app that this deploy does not name any more; they stay as they are.
+	Orphans []string `json:"orphans,omitempty"`
+}
+
+// DeployedFunction is one function of a deploy.
+type DeployedFunction struct {
+	Name     string `json:"name"`
+	Revision int    `json:"revision"`
+	// Change is "created", "updated" or "unchanged".
+	Change   string   `json:"change"`
+	Triggers []string `json:"triggers,omitempty"`
+	// URLs are the gateway paths that reach it, "/fn/NAME".
+	URLs []string `json:"urls,omitempty"`
+}
+
+// Function is a named module with its settings.
+type Function struct {
+	Namespace string       `json:"namespace"`
+	Name      string       `json:"name"`
+	App       string       `json:"app"`
+	Kind      string       `json:"kind"` // "native" or "wasi-command"
+	Revision  int          `json:"revision"`
+	Spec      FunctionSpec `json:"spec"`
+	Triggers  []Trigger    `json:"triggers"`
+	Created   time.Time    `json:"created"`
+	Updated   time.Time    `json:"updated"`
+}
+
+// Trigger is one binding of a function. ID is unique for ever and survives redeploys of the same binding.
+type Trigger struct {
+	ID        uint64        `json:"id"`
+	Namespace string        `json:"namespace"`
+	Name      string        `json:"name"` // "charge:orders.created", "checkout:http"
+	Function  string        `json:"function"`
+	Kind      string        `json:"kind"` // "http", "topic" or "inbox"
+	HTTP      *HTTPTrigger  `json:"http,omitempty"`
+	Topic     *TopicTrigger `json:"topic,omitempty"`
+	Stats     *TriggerStats `json:"stats,omitempty"`
+}
+
+// TriggerStats counts what a trigger has to do.
+type TriggerStats struct {
+	Pending     int `json:"pending"`  // waiting, running or between attempts
+	Retrying    int `json:"retrying"` // of those, failed at least once
+	DeadLetters int `json:"deadLetters"`
+}
+
+// Topic is a named durable stream of events.
+type Topic struct {
+	Namespace string    `json:"namespace"`
+	Name      string    `json:"name"`
+	Spec      TopicSpec `json:"spec"`
+	Created   time.Time `json:"created"`
+}
+
+// TopicEvent is one event of a topic as `topic tail` shows it.
+type TopicEvent struct {
+	Topic     string          `json:"topic"`
+	Partition int             `json:"partition"`
+	Offset    uint64          `json:"offset"`
+	Time      time.Time       `json:"time"` // when it was stored
+	Event     json.RawMessage `json:"event"`
+}
+
+// Published answers a publish, one entry for each event in order.
+type Published struct {
+	Events []PublishedEvent `json:"events"`
+}
+
+// PublishedEvent says where an event was stored.
+type PublishedEvent struct {
+	ID        string `json:"id"`
+	Partition int    `json:"partition"`
+	Offset    uint64 `json:"offset"`
+	// Duplicate means that the same source and id was stored before; nothing was stored now.
+	Duplicate bool `json:"duplicate,omitempty"`
+}
+
+// InvokeRequest runs a function: POST /api/v1/ns/{ns}/functions/{name}/invoke.
+type InvokeRequest struct {
+	// Event is a structured CloudEvent; absent members are filled in.
+	Event json.RawMessage `json:"event,omitempty"`
+	// Async publishes to the function's inbox instead of waiting.
+	Async bool `json:"async,omitempty"`
+}
+
+// InvokeReply answers an invoke.
+type InvokeReply struct {
+	Invocation string `json:"invocation"`
+	// Verdict is "done", "failed" or "rejected"; empty for an async invoke.
+	Verdict string `json:"verdict,omitempty"`
+	// Class and Error say why a verdict is not done: see Attempt.
+	Class string `json:"class,omitempty"`
+	Error string `json:"error,omitempty"`
+	// Data is the reply's body, base64 on the wire.
+	Data       []byte          `json:"data,omitempty"`
+	Attributes json.RawMessage `json:"attributes,omitempty"`
+	Revision   int             `json:"revision,omitempty"`
+	Duration   Duration        `json:"duration,omitempty"`
+}
+
+// DeadLetter is an event given up on.
+type DeadLetter struct {
+	ID         string          `json:"id"` // names it in peek, redrive and discard
+	Trigger    string          `json:"trigger"`
+	Function   string          `json:"function"`
+	Topic      string          `json:"topic"`
+	Revision   int             `json:"revision"`
+	Class      string          `json:"class"`
+	Error      string          `json:"error"`
+	Time       time.Time       `json:"time"` // when it was given up
+	Generation int             `json:"generation"`
+	EventID    string          `json:"eventId"`
+	EventType  string          `json:"eventType"`
+	Key        string          `json:"key,omitempty"`
+	Attempts   []Attempt       `json:"attempts"`
+	Event      json.RawMessage `json:"event,omitempty"` // only in peek
+}
+
+// Attempt is one try of an invocation.
+type Attempt struct {
+	Attempt  int       `json:"attempt"`
+	Revision int       `json:"revision"`
+	Start    time.Time `json:"start"`
+	Duration Duration  `json:"duration"`
+	// Verdict is "done", "failed" or "rejected".
+	Verdict string `json:"verdict"`
+	// Class is "error" (the guest said so), "rejected", "trap", "deadline", "memory", "exit", "init", "canceled" or "internal"; empty when done.
+	Class string `json:"class,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// DeadLetterSelection names dead letters to redrive or discard: by ids, or all of a trigger.
+type DeadLetterSelection struct {
+	IDs     []string `json:"ids,omitempty"`
+	Trigger string   `json:"trigger,omitempty"`
+	All     bool     `json:"all,omitempty"`
+	// Reason is kept in the log of a discard; required there.
+	Reason string `json:"reason,omitempty"`
+}
+
+// DeadLetterResult counts what a redrive or discard did.
+type DeadLetterResult struct {
+	Changed int `json:"changed"`
+}
+
+// LogEntry is one line of `fnctl logs`: what a function logged, or a finished attempt.
+type LogEntry struct {
+	Time       time.Time `json:"time"`
+	Namespace  string    `json:"namespace"`
+	Function   string    `json:"function"`
+	Revision   int       `json:"revision"`
+	Invocation string    `json:"invocation"`
+	EventID    string    `json:"eventId"`
+	Trigger    string    `json:"trigger,omitempty"`
+	// Level is "debug", "info", "warn" or "error".
+	Level   string `json:"level"`
+	Message string `json:"message,omitempty"`
+	// Attempt is set on the entry that closes an attempt.
+	Attempt *Attempt `json:"attempt,omitempty"`
+	// Next says what happens after a failed attempt: "retry" with RetryAt, or "dead-letter".
+	Next    string    `json:"next,omitempty"`
+	RetryAt time.Time `json:"retryAt,omitzero"`
+}
+
+// Version describes a server.
+type Version struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	ABI     string `json:"abi"`
+	Gateway string `json:"gateway"` // address of the gateway, host:port
+}
+
+// Problem is an error answer, RFC 9457 (application/problem+json).
+type Problem struct {
+	// Type is a stable URI, "https://evoke.run/problems/…".
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	// Next says what to try.
+	Next string `json:"next,omitempty"`
+	// Invocation is set when a function had run.
+	Invocation string `json:"invocation,omitempty"`
+}
+
+func (p *Problem) Error() string {
+	if p.Detail == "" {
+		return p.Title
+	}
+	return p.Detail
+}
+
+// Duration is a time.Duration written as text, "1m30s", in JSON.
+type Duration time.Duration
+
+// MarshalText writes Go's form of a duration.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads Go's form of a duration, and days as "14d".
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}

@@ -1,0 +1,172 @@
+// Package event is one CloudEvents 1.0 event: in memory, as structured JSON, and in the compact binary form the log stores.
+package event
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// MaxSize is the largest event that is accepted, in bytes of its binary form (attributes and data together).
+const MaxSize = 1 << 20
+
+// HTTPRequestType is the type of the event that a plain HTTP request becomes.
+const HTTPRequestType = "dev.evoke.http.request"
+
+// Event is one CloudEvents 1.0 event. The zero value of an optional field means absent.
+type Event struct {
+	ID, Source, Type string
+
+	Subject         string
+	DataContentType string
+	DataSchema      string
+	Time            time.Time
+
+	// Extensions are sorted by name; names are unique. Use SetExtension.
+	Extensions []Extension
+
+	// Data is the payload as it came; nil means the event has none.
+	Data []byte
+
+	// Request is the HTTP request as JSON (docs/abi.md, part 3); nil for an event that was none.
+	Request []byte
+}
+
+// Kind is the CloudEvents type of an extension's value, as far as JSON tells them apart.
+type Kind uint8
+
+// The kinds of an extension's value. Binary, URI and timestamp values are strings on the wire.
+const (
+	String Kind = iota
+	Integer
+	Boolean
+)
+
+// Extension is one extension attribute; Value is its canonical string form.
+type Extension struct {
+	Name, Value string
+	Kind        Kind
+}
+
+// Extension returns the value of an extension attribute.
+func (e *Event) Extension(name string) (value string, ok bool) {
+	i, ok := e.findExtension(name)
+	if !ok {
+		return "", false
+	}
+	return e.Extensions[i].Value, true
+}
+
+// SetExtension adds an extension attribute or replaces its value.
+func (e *Event) SetExtension(x Extension) {
+	i, found := e.findExtension(x.Name)
+	if found {
+		e.Extensions[i] = x
+		return
+	}
+	e.Extensions = slices.Insert(e.Extensions, i, x)
+}
+
+func (e *Event) findExtension(name string) (int, bool) {
+	return slices.BinarySearchFunc(e.Extensions, name, func(x Extension, n string) int { return cmp.Compare(x.Name, n) })
+}
+
+// Key is what orders events and holds state: the partitionkey extension, else the subject, else "" for none.
+func (e *Event) Key() string {
+	if k, ok := e.Extension("partitionkey"); ok && k != "" {
+		return k
+	}
+	return e.Subject
+}
+
+// Attribute returns a context attribute or extension by its CloudEvents name, in its string form.
+func (e *Event) Attribute(name string) (value string, ok bool) {
+	switch name {
+	case "specversion":
+		return "1.0", true
+	case "id":
+		return e.ID, true
+	case "source":
+		return e.Source, true
+	case "type":
+		return e.Type, true
+	case "subject":
+		return e.Subject, e.Subject != ""
+	case "datacontenttype":
+		return e.DataContentType, e.DataContentType != ""
+	case "dataschema":
+		return e.DataSchema, e.DataSchema != ""
+	case "time":
+		if e.Time.IsZero() {
+			return "", false
+		}
+		return FormatTime(e.Time), true
+	}
+	return e.Extension(name)
+}
+
+// FormatTime writes a time as CloudEvents wants it: RFC 3339 with as many fractional digits as it has.
+func FormatTime(t time.Time) string { return t.Format(time.RFC3339Nano) }
+
+// Validate reports every rule of CloudEvents 1.0 and of our limits that the event breaks.
+func (e *Event) Validate() error {
+	var errs []error
+	for _, a := range []struct{ name, value string }{{"id", e.ID}, {"source", e.Source}, {"type", e.Type}} {
+		if a.value == "" {
+			errs = append(errs, fmt.Errorf("required attribute %q is missing or empty", a.name))
+		}
+	}
+	for _, a := range []struct{ name, value string }{
+		{"id", e.ID}, {"source", e.Source}, {"type", e.Type}, {"subject", e.Subject},
+		{"datacontenttype", e.DataContentType}, {"dataschema", e.DataSchema},
+	} {
+		if err := checkValue(a.name, a.value); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, x := range e.Extensions {
+		errs = append(errs, x.validate())
+	}
+	if n := e.Size(); n > MaxSize {
+		errs = append(errs, fmt.Errorf("event has %d bytes, the limit is %d; put large data elsewhere and send a reference (dataref)", n, MaxSize))
+	}
+	return errors.Join(errs...)
+}
+
+func (x Extension) validate() error {
+	if x.Name == "" || len(x.Name) > 64 {
+		return fmt.Errorf("extension name %q must have 1 to 64 characters", x.Name)
+	}
+	if i := strings.IndexFunc(x.Name, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }); i >= 0 {
+		return fmt.Errorf("extension name %q may only have lower-case letters and digits", x.Name)
+	}
+	if isContextAttribute(x.Name) {
+		return fmt.Errorf("%q is a context attribute, not an extension", x.Name)
+	}
+	return checkValue(x.Name, x.Value)
+}
+
+func checkValue(name, value string) error {
+	if len(value) > 64<<10 {
+		return fmt.Errorf("attribute %q has %d bytes, the limit is 65536", name, len(value))
+	}
+	if !utf8.ValidString(value) {
+		return fmt.Errorf("attribute %q is not valid UTF-8", name)
+	}
+	if i := strings.IndexFunc(value, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f }); i >= 0 {
+		return fmt.Errorf("attribute %q has a control character at byte %d", name, i)
+	}
+	return nil
+}
+
+func isContextAttribute(name string) bool {
+	switch name {
+	case "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data":
+		return true
+	}
+	return false
+}

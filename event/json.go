@@ -1,0 +1,220 @@
+package event
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// MarshalJSON writes the event in the CloudEvents JSON format. Data of a JSON content type is embedded byte for byte,
+// other UTF-8 text becomes a string, anything else data_base64.
+func (e *Event) MarshalJSON() ([]byte, error) {
+	b := e.appendAttributes(make([]byte, 0, 256+len(e.Data)))
+	if e.Data != nil {
+		b = e.appendData(append(b[:len(b)-1], ','))
+		b = append(b, '}')
+	}
+	return b, nil
+}
+
+// AttributesJSON is all attributes and extensions as one JSON object, without the data (docs/abi.md, part 1).
+func (e *Event) AttributesJSON() []byte { return e.appendAttributes(nil) }
+
+func (e *Event) appendAttributes(b []byte) []byte {
+	b = append(b, `{"specversion":"1.0"`...)
+	for _, name := range [...]string{"id", "source", "type", "subject", "time", "datacontenttype", "dataschema"} {
+		if v, ok := e.Attribute(name); ok {
+			b = appendMember(b, name, v)
+		}
+	}
+	for _, x := range e.Extensions {
+		if x.Kind == String {
+			b = appendMember(b, x.Name, x.Value)
+			continue
+		}
+		b = append(appendString(append(b, ','), x.Name), ':')
+		b = append(b, x.Value...)
+	}
+	return append(b, '}')
+}
+
+func (e *Event) appendData(b []byte) []byte {
+	switch {
+	case isJSON(e.DataContentType) && json.Valid(e.Data):
+		return append(append(b, `"data":`...), e.Data...)
+	case !isJSON(e.DataContentType) && utf8.Valid(e.Data):
+		return appendString(append(b, `"data":`...), string(e.Data))
+	default:
+		b = append(b, `"data_base64":"`...)
+		b = base64.StdEncoding.AppendEncode(b, e.Data)
+		return append(b, '"')
+	}
+}
+
+func appendMember(b []byte, name, value string) []byte {
+	return appendString(append(appendString(append(b, ','), name), ':'), value)
+}
+
+func appendString(b []byte, s string) []byte {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string always encodes; invalid UTF-8 becomes U+FFFD
+	return append(b, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
+}
+
+// isJSON follows the CloudEvents JSON format: no content type means JSON.
+func isJSON(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	t, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (t == "application/json" || t == "text/json" || strings.HasSuffix(t, "+json"))
+}
+
+// UnmarshalJSON reads the CloudEvents JSON format. It checks the form only; Validate checks the rules.
+// JSON data is kept byte for byte, without the space around it.
+func (e *Event) UnmarshalJSON(b []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(b, &members); err != nil {
+		return fmt.Errorf("event is not a JSON object: %w", err)
+	}
+	out := Event{}
+	if v, err := stringMember(members, "specversion"); err != nil {
+		return err
+	} else if v != "" && v != "1.0" {
+		return fmt.Errorf("specversion %q is not supported, only \"1.0\" is", v)
+	}
+	var timeText string
+	for name, to := range map[string]*string{
+		"id": &out.ID, "source": &out.Source, "type": &out.Type, "subject": &out.Subject,
+		"datacontenttype": &out.DataContentType, "dataschema": &out.DataSchema, "time": &timeText,
+	} {
+		v, err := stringMember(members, name)
+		if err != nil {
+			return err
+		}
+		*to = v
+	}
+	if err := out.setTime(timeText); err != nil {
+		return err
+	}
+	if err := out.setData(members["data"], members["data_base64"]); err != nil {
+		return err
+	}
+	names := make([]string, 0, len(members))
+	for name := range members {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if isContextAttribute(name) || name == "data_base64" {
+			continue
+		}
+		x, ok, err := extension(name, members[name])
+		if err != nil {
+			return err
+		}
+		if ok {
+			out.SetExtension(x)
+		}
+	}
+	*e = out
+	return nil
+}
+
+func stringMember(members map[string]json.RawMessage, name string) (string, error) {
+	raw, ok := members[name]
+	if !ok || string(raw) == "null" {
+		return "", nil
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return "", fmt.Errorf("attribute %q must be a JSON string, not %s", name, shorten(raw))
+	}
+	return s, nil
+}
+
+func (e *Event) setTime(text string) error {
+	if text == "" {
+		return nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return fmt.Errorf("attribute \"time\" is %q, not an RFC 3339 time such as 2026-01-31T12:00:00Z", text)
+	}
+	if y := t.UTC().Year(); y < 1678 || y > 2261 {
+		return fmt.Errorf("attribute \"time\" is in the year %d, only 1678 to 2261 can be kept", y)
+	}
+	e.Time = t
+	return nil
+}
+
+func (e *Event) setData(data, data64 json.RawMessage) error {
+	if data != nil && data64 != nil {
+		return fmt.Errorf("event has both \"data\" and \"data_base64\"")
+	}
+	if data64 != nil {
+		var s string
+		if err := json.Unmarshal(data64, &s); err != nil {
+			return fmt.Errorf("\"data_base64\" must be a JSON string")
+		}
+		raw, err := base64.StdEncoding.DecodeString(s)
+		if err != nil {
+			return fmt.Errorf("\"data_base64\" is not base64: %w", err)
+		}
+		e.Data = raw
+		return nil
+	}
+	if data == nil || string(data) == "null" {
+		return nil
+	}
+	if !isJSON(e.DataContentType) {
+		var s string
+		if err := json.Unmarshal(data, &s); err == nil {
+			e.Data = []byte(s)
+			return nil
+		}
+	}
+	e.Data = slices.Clone([]byte(data))
+	return nil
+}
+
+// extension reads an extension member; null means it is absent.
+func extension(name string, raw json.RawMessage) (x Extension, ok bool, err error) {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return Extension{}, false, err
+	}
+	switch v := v.(type) {
+	case nil:
+		return Extension{}, false, nil
+	case string:
+		return Extension{Name: name, Value: v, Kind: String}, true, nil
+	case bool:
+		return Extension{Name: name, Value: strconv.FormatBool(v), Kind: Boolean}, true, nil
+	case json.Number:
+		n, err := strconv.ParseInt(v.String(), 10, 32)
+		if err != nil {
+			return Extension{}, false, fmt.Errorf("extension %q is %s, not a 32-bit whole number; send it as a string", name, v)
+		}
+		return Extension{Name: name, Value: strconv.FormatInt(n, 10), Kind: Integer}, true, nil
+	}
+	return Extension{}, false, fmt.Errorf("extension %q must be a string, number or boolean, not %s", name, shorten(raw))
+}
+
+func shorten(raw []byte) string {
+	if len(raw) > 40 {
+		return string(raw[:40]) + "…"
+	}
+	return string(raw)
+}
