@@ -112,3 +112,20 @@ func Decode(b []byte) (Event, error) {
 	}
 	return e, nil
 }
+
+// Identity reads only the id and source of a binary form; both share b's memory.
+func Identity(b []byte) (id, source []byte, err error) {
+	r := wire.NewReader(b)
+	if v := r.U8(); v != binaryVersion && r.Err() == nil {
+		return nil, nil, fmt.Errorf("event format version %d is unknown, this program reads %d", v, binaryVersion)
+	}
+	if r.U8()&hasTime != 0 {
+		r.U64()
+		r.U32()
+	}
+	id, source = r.Bytes(), r.Bytes()
+	if r.Err() != nil {
+		return nil, nil, fmt.Errorf("decode event: %w", r.Err())
+	}
+	return id, source, nil
+}

@@ -1,0 +1,167 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/evoke-run/evoke/event"
+)
+
+// Errors that callers branch on.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrClosed   = errors.New("partitions are closed")
+	ErrDiskLow  = errors.New("disk is nearly full")
+	ErrTooLarge = errors.New("too large")
+)
+
+// ID names one delivery: the event at an offset of a partition, for one trigger. It is also the id of its invocation and of its dead letter.
+type ID struct {
+	Partition int
+	Offset    uint64
+	Trigger   uint64
+}
+
+// String is the form that people and URLs use, "3-1042-17".
+func (id ID) String() string {
+	return strconv.Itoa(id.Partition) + "-" + strconv.FormatUint(id.Offset, 10) + "-" + strconv.FormatUint(id.Trigger, 10)
+}
+
+// ParseID reads the form of String.
+func ParseID(s string) (ID, error) {
+	parts := strings.Split(s, "-")
+	if len(parts) == 3 {
+		p, err1 := strconv.ParseUint(parts[0], 10, 16)
+		offset, err2 := strconv.ParseUint(parts[1], 10, 64)
+		trigger, err3 := strconv.ParseUint(parts[2], 10, 64)
+		if errors.Join(err1, err2, err3) == nil {
+			return ID{Partition: int(p), Offset: offset, Trigger: trigger}, nil
+		}
+	}
+	return ID{}, fmt.Errorf("%q is not an id such as 3-1042-17 (partition, offset, trigger)", s)
+}
+
+// Stored says where a published event is. Duplicate means that the same source and id came before, to the same topic, and is at Offset.
+type Stored struct {
+	Partition int
+	Offset    uint64
+	Duplicate bool
+}
+
+// Trigger is what a partition must know of a topic trigger. It is stored as JSON in control records.
+type Trigger struct {
+	ID        uint64 `json:"id"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	Function  string `json:"function"`
+	Topic     string `json:"topic"` // with * and >
+	Filter    string `json:"filter,omitempty"`
+	Order     string `json:"order,omitempty"` // "" or "key"
+}
+
+// Attempt is what the log keeps of one try.
+type Attempt struct {
+	Number   int // from 1 on within a generation
+	Revision int
+	Start    time.Time
+	Duration time.Duration
+	Verdict  int32 // of sdk/abi
+	Class    string
+	Error    string
+}
+
+// Delivery is an event handed to one trigger for one attempt.
+type Delivery struct {
+	ID         ID
+	Generation uint32
+	Attempt    int       // from 1 on
+	First      time.Time // start of the first attempt of this generation; zero at the first
+	Stored     time.Time // when the event was stored
+	Trigger    Trigger
+	Topic      string
+	Event      event.Event
+}
+
+// Invocation is the id under which the delivery is known: the same for all its attempts, a new one for each redrive.
+func (d *Delivery) Invocation() string {
+	if d.Generation == 0 {
+		return d.ID.String()
+	}
+	return d.ID.String() + "-g" + strconv.FormatUint(uint64(d.Generation), 10)
+}
+
+// StateRead is a state entry that an invocation looked at: the version it saw, 0 for an absent one.
+type StateRead struct {
+	Name    string
+	Version uint64
+}
+
+// StateWrite is a state entry that an invocation set or deleted.
+type StateWrite struct {
+	Name   string
+	Value  []byte
+	Delete bool
+}
+
+// Emit is an event that an invocation emits to a topic of its namespace.
+type Emit struct {
+	Topic string
+	Event event.Event
+}
+
+// Effects are what an invocation did.
+type Effects struct {
+	Reads  []StateRead
+	Writes []StateWrite
+	Emits  []Emit
+}
+
+// Empty says that nothing has to be stored for a synchronous call.
+func (e *Effects) Empty() bool { return len(e.Writes) == 0 && len(e.Emits) == 0 }
+
+// Next is what becomes of an event after an attempt. The zero value means it is settled: done.
+type Next struct {
+	RetryAt    time.Time // try again then
+	DeadLetter bool      // give up
+}
+
+// Outcome is what apply said of a settle or of effects.
+type Outcome int
+
+// Outcomes. Conflict: a state entry has changed since it was read, nothing happened, run it again. Stale: this attempt was settled before
+// or its trigger is gone, nothing happened.
+const (
+	Applied Outcome = iota
+	Conflict
+	Stale
+)
+
+// TopicRecord is an event of a topic with its position.
+type TopicRecord struct {
+	Partition int
+	Offset    uint64
+	Time      time.Time // when it was stored
+	Topic     string
+	Event     event.Event
+}
+
+// Stats counts what a trigger has to do.
+type Stats struct {
+	Pending     int // waiting, running or between attempts
+	Retrying    int // of those, failed at least once
+	DeadLetters int
+}
+
+// DeadLetter is an event given up on.
+type DeadLetter struct {
+	ID         ID
+	Trigger    Trigger
+	Topic      string
+	Generation uint32
+	Time       time.Time
+	Attempts   []Attempt // of all generations
+	Event      event.Event
+}

@@ -1,0 +1,58 @@
+package partition
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+func (m *machine) applyControl(c *controlRecord) error {
+	if c.generation < m.generation {
+		return nil
+	}
+	m.generation = c.generation
+	for _, text := range c.put {
+		if err := m.putTrigger(text); err != nil {
+			return err
+		}
+	}
+	for _, id := range c.remove {
+		if t := m.triggers[id]; t != nil && !t.gone {
+			m.removeTrigger(t)
+		}
+	}
+	return nil
+}
+
+func (m *machine) putTrigger(text []byte) error {
+	var def Trigger
+	if err := json.Unmarshal(text, &def); err != nil {
+		return fmt.Errorf("%w: trigger: %w", errDamaged, err)
+	}
+	t := m.triggers[def.ID]
+	if t == nil {
+		t = &trigger{pending: newPending(), progress: map[uint64]progress{}}
+		m.triggers[def.ID] = t
+	}
+	t.Trigger, t.gone = def, false
+	m.store.set(m.store.key(keyTrigger, def.ID), append([]byte{0}, text...))
+	m.changed(changeTrigger, t, 0)
+	return nil
+}
+
+// removeTrigger drops what was pending; dead letters stay until someone discards them.
+func (m *machine) removeTrigger(t *trigger) {
+	m.work.dropped += t.pending.count
+	for offset := range t.progress {
+		m.store.del(m.store.key(keyProgress, t.ID, offset))
+	}
+	for _, id := range slices.Clone(t.pending.order) {
+		m.store.keep(m.store.batch.Delete(m.store.key(keyPending, t.ID, id), nil))
+	}
+	t.pending, t.progress, t.gone = newPending(), map[uint64]progress{}, true
+	text, err := json.Marshal(t.Trigger)
+	m.store.keep(err)
+	m.store.set(m.store.key(keyTrigger, t.ID), append([]byte{1}, text...))
+	m.changed(changeTrigger, t, 0)
+	m.forgetGone(t)
+}

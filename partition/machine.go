@@ -1,0 +1,347 @@
+package partition
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/eventlog"
+	"github.com/evoke-run/evoke/wire"
+)
+
+// machine is the state of one partition and the only code that changes it: apply, record by record, in offset order (docs/log.md section 4). It has no
+// clock, no random, no filter, and reads nothing but its own state. Two machines that applied the same records are equal.
+type machine struct {
+	store *store
+
+	next       uint64 // the first offset that is not applied
+	epoch, seq uint64
+	clock      int64 // time of the newest record
+	generation uint64
+	triggers   map[uint64]*trigger
+	touched    map[uint64]*trigger // changed since the last flush
+	dedup      *dedup
+	sent       []uint64 // per receiver: the last outbox sequence given out
+	arrived    []uint64 // per receiver: the last that it has applied
+	received   []uint64 // per sender: the last that was applied here
+
+	// What the records since the last flush mean for others; flush hands it out.
+	work workList
+}
+
+// trigger is one that is in force, or was while its dead letters still wait.
+type trigger struct {
+	Trigger
+	gone     bool
+	pending  pending
+	progress map[uint64]progress // of pending offsets that failed, were redriven, or wait for a time
+	dead     int
+}
+
+// progress of a pending event. Attempts with their errors stay on disk.
+type progress struct {
+	generation uint32
+	attempts   int   // finished ones of this generation
+	first      int64 // start of the first
+	next       int64 // not before; 0 = at once
+}
+
+// workList is what apply has to tell: changes for the dispatcher, events for other partitions, news for the senders of arrived events.
+type workList struct {
+	changes  []change
+	sends    []send
+	arrivals []arrival
+	dropped  int // pending events of triggers taken out of force
+}
+
+// change of one pending event, or with offset 0 of a whole trigger.
+type change struct {
+	kind    changeKind
+	trigger uint64
+	offset  uint64
+}
+
+type changeKind uint8
+
+const (
+	changeAdded   changeKind = iota // is pending now
+	changeSettled                   // is not pending any more
+	changeRetry                     // failed; progress says when it is due
+	changeRedrive                   // is pending again
+	changeTrigger                   // trigger put in force or taken out
+)
+
+// send is an outbox entry on its way to another partition.
+type send struct {
+	seq   uint64
+	event foreignEvent
+}
+
+// arrival says that the outbox of a sender was applied here up to a sequence.
+type arrival struct{ from, seq uint64 }
+
+// result is what apply says of a record to whoever appended it.
+type result struct {
+	ignored bool // stale epoch or sequence: nothing happened, another leader is in charge
+	outcome Outcome
+	stored  []Stored // publish, by event
+	count   int      // redrive and discard
+}
+
+func newMachine(s *store, partitions int, dedup *dedup) *machine {
+	return &machine{
+		store: s, next: 1, dedup: dedup, triggers: map[uint64]*trigger{}, touched: map[uint64]*trigger{},
+		sent: make([]uint64, partitions), arrived: make([]uint64, partitions), received: make([]uint64, partitions),
+	}
+}
+
+// apply judges one record. An error means that the log is damaged or newer than this program.
+func (m *machine) apply(rec eventlog.Record) (header, result, error) {
+	h, b, err := decodeRecord(rec.Data)
+	if err != nil {
+		return header{}, result{}, err
+	}
+	if rec.Span != span(b) {
+		return header{}, result{}, fmt.Errorf("%w: it owns %d offsets, not %d", errDamaged, rec.Span, span(b))
+	}
+	m.next = rec.Offset + uint64(rec.Span)
+	if _, ok := b.(*leadRecord); ok && h.epoch > m.epoch {
+		m.epoch, m.seq, m.clock = h.epoch, h.seq, max(m.clock, h.time)
+		return h, result{}, nil
+	}
+	if h.epoch != m.epoch || h.seq <= m.seq {
+		return h, result{ignored: true}, nil
+	}
+	m.seq, m.clock = h.seq, max(m.clock, h.time)
+	res, err := m.applyBody(rec.Offset, b)
+	return h, res, err
+}
+
+func (m *machine) applyBody(offset uint64, b body) (result, error) {
+	switch b := b.(type) {
+	case *publishRecord:
+		return m.applyPublish(offset, b)
+	case *settleRecord:
+		return m.applySettle(offset, b)
+	case *effectsRecord:
+		if !m.current(&b.effects) {
+			return result{outcome: Conflict}, nil
+		}
+		return result{}, m.takeEffects(offset, &b.effects)
+	case *redriveRecord:
+		return m.applyRedrive(b), nil
+	case *discardRecord:
+		return m.applyDiscard(b), nil
+	case *deliveredRecord:
+		m.applyDelivered(b)
+	case *controlRecord:
+		return result{}, m.applyControl(b)
+	}
+	return result{}, nil // a lead that lost
+}
+
+func (m *machine) applyPublish(offset uint64, p *publishRecord) (result, error) {
+	if p.origin == originOutbox {
+		return result{}, m.applyArrival(offset, p)
+	}
+	m.dedup.expire(m.store, m.clock)
+	res := result{stored: make([]Stored, len(p.stored))}
+	for i := range p.stored {
+		e, at := &p.stored[i], offset+uint64(i)
+		id, source, err := event.Identity(e.event)
+		if err != nil {
+			return result{}, fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		who := identify(e.namespace, e.topic, source, id)
+		if first, ok := m.dedup.first(who); ok {
+			res.stored[i] = Stored{Offset: first, Duplicate: true}
+			continue
+		}
+		m.dedup.add(dedupEntry{identity: who, offset: at, time: m.clock})
+		m.storeEvent(at, e)
+		res.stored[i] = Stored{Offset: at}
+	}
+	return res, nil
+}
+
+// applyArrival takes an event of another partition's outbox. One that was here before is reported again: its sender may not know.
+func (m *machine) applyArrival(offset uint64, p *publishRecord) error {
+	if p.from >= uint64(len(m.received)) {
+		return fmt.Errorf("%w: event from partition %d of %d", errDamaged, p.from, len(m.received))
+	}
+	defer func() { m.work.arrivals = append(m.work.arrivals, arrival{p.from, m.received[p.from]}) }()
+	if p.seq <= m.received[p.from] {
+		return nil
+	}
+	m.received[p.from] = p.seq
+	return m.storeAll(offset, p.stored)
+}
+
+func (m *machine) storeAll(offset uint64, events []storedEvent) error {
+	for i := range events {
+		m.storeEvent(offset+uint64(i), &events[i])
+	}
+	return nil
+}
+
+// storeEvent enters an event, whose bytes are in the log at offset, into the index and makes it pending for the triggers it matched.
+func (m *machine) storeEvent(offset uint64, e *storedEvent) {
+	value := wire.AppendU32(wire.AppendU64(nil, uint64(m.clock)), uint32(len(e.event)))
+	m.store.put(m.store.indexKey(e.namespace, e.topic, offset), value)
+	for _, id := range e.triggers {
+		t := m.triggers[id]
+		if t == nil || t.gone {
+			continue
+		}
+		t.pending.add(offset)
+		if e.notBefore > m.clock {
+			m.setProgress(t, offset, progress{next: e.notBefore}, nil)
+		}
+		m.changed(changeAdded, t, offset)
+	}
+}
+
+func (m *machine) changed(k changeKind, t *trigger, offset uint64) {
+	m.touched[t.ID] = t
+	m.work.changes = append(m.work.changes, change{kind: k, trigger: t.ID, offset: offset})
+}
+
+func (m *machine) applySettle(offset uint64, s *settleRecord) (result, error) {
+	t := m.triggers[s.trigger]
+	if t == nil || !t.pending.has(s.offset) {
+		return result{outcome: Stale}, nil
+	}
+	p := t.progress[s.offset]
+	if s.generation != p.generation || s.attempt.Number != p.attempts+1 {
+		return result{outcome: Stale}, nil
+	}
+	switch s.next {
+	case nextRetry:
+		return result{}, m.retry(t, s, p)
+	case nextDeadLetter:
+		return result{}, m.giveUp(t, s, p)
+	}
+	if !m.current(&s.effects) {
+		return result{outcome: Conflict}, nil
+	}
+	m.settled(t, s.offset)
+	return result{}, m.takeEffects(offset, &s.effects)
+}
+
+func (m *machine) settled(t *trigger, offset uint64) {
+	t.pending.remove(offset)
+	if _, ok := t.progress[offset]; ok {
+		delete(t.progress, offset)
+		m.store.del(m.store.key(keyProgress, t.ID, offset))
+	}
+	m.changed(changeSettled, t, offset)
+}
+
+func (m *machine) retry(t *trigger, s *settleRecord, p progress) error {
+	past, err := m.attempts(t, s.offset)
+	if err != nil {
+		return err
+	}
+	if p.attempts == 0 {
+		p.first = s.attempt.Start.UnixMilli()
+	}
+	p.attempts++
+	p.next = s.retryAt
+	m.setProgress(t, s.offset, p, append(past, s.attempt))
+	m.changed(changeRetry, t, s.offset)
+	return nil
+}
+
+func (m *machine) giveUp(t *trigger, s *settleRecord, p progress) error {
+	past, err := m.attempts(t, s.offset)
+	if err != nil {
+		return err
+	}
+	d := deadLetter{generation: p.generation, time: m.clock, attempts: append(past, s.attempt)}
+	m.store.set(m.store.key(keyDeadLetter, t.ID, s.offset), d.append(nil))
+	t.dead++
+	m.settled(t, s.offset)
+	return nil
+}
+
+// attempts are the finished ones of all generations.
+func (m *machine) attempts(t *trigger, offset uint64) ([]Attempt, error) {
+	if _, ok := t.progress[offset]; !ok {
+		return nil, nil
+	}
+	value, ok := m.store.get(m.store.key(keyProgress, t.ID, offset))
+	if !ok {
+		return nil, nil // the store holds its error
+	}
+	_, attempts, err := readProgress(value)
+	return attempts, err
+}
+
+func (m *machine) setProgress(t *trigger, offset uint64, p progress, attempts []Attempt) {
+	t.progress[offset] = p
+	m.store.set(m.store.key(keyProgress, t.ID, offset), p.append(nil, attempts))
+}
+
+// current says whether every state entry that was read or written is still as the invocation saw it.
+func (m *machine) current(e *effects) bool {
+	scope := stateScope{e.namespace, e.function, e.key}
+	for _, r := range e.reads {
+		version := uint64(0)
+		if value, ok := m.store.get(m.store.stateKey(scope, r.Name)); ok {
+			version = binary.LittleEndian.Uint64(value)
+		}
+		if version != r.Version {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *machine) takeEffects(offset uint64, e *effects) error {
+	scope := stateScope{e.namespace, e.function, e.key}
+	for _, w := range e.writes {
+		key := m.store.stateKey(scope, w.Name)
+		if w.Delete {
+			m.store.del(key)
+			continue
+		}
+		m.store.set(key, append(wire.AppendU64(nil, offset), w.Value...))
+	}
+	for i := range e.foreign {
+		f := e.foreign[i]
+		if f.to >= uint64(len(m.sent)) {
+			return fmt.Errorf("%w: event for partition %d of %d", errDamaged, f.to, len(m.sent))
+		}
+		m.sent[f.to]++
+		m.store.set(m.store.key(keyOutbox, f.to, m.sent[f.to]), wire.AppendUvarint(wire.AppendU64(nil, offset), uint64(i)))
+		m.work.sends = append(m.work.sends, send{seq: m.sent[f.to], event: f})
+	}
+	return m.storeAll(offset, e.own)
+}
+
+func (m *machine) applyDelivered(d *deliveredRecord) {
+	if d.to >= uint64(len(m.arrived)) || d.seq <= m.arrived[d.to] {
+		return
+	}
+	for seq := m.arrived[d.to] + 1; seq <= d.seq; seq++ {
+		m.store.del(m.store.key(keyOutbox, d.to, seq))
+	}
+	m.arrived[d.to] = d.seq
+}
+
+// flush writes what the records since the last flush changed, together with the applied offset, and hands out the work. first is the offset of the first
+// of those records.
+func (m *machine) flush(first uint64) (workList, error) {
+	m.dedup.flush(m.store, first)
+	for id, t := range m.touched {
+		t.pending.flush(m.store, id)
+	}
+	clear(m.touched)
+	m.store.put(m.store.key(keyMeta), m.appendMeta(nil))
+	work := m.work
+	m.work = workList{}
+	return work, m.store.commit()
+}
+
+// stateScope is whose state: one function and one event key.
+type stateScope struct{ namespace, function, key string }

@@ -1,0 +1,69 @@
+package partition
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	published  *prometheus.CounterVec
+	settles    *prometheus.CounterVec
+	dedupEarly prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
+	m := &metrics{
+		published: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "evoke_published_events_total", Help: "Events that came in from outside, by result: stored or duplicate.",
+		}, []string{"result"}),
+		settles: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "evoke_settles_total", Help: "Outcomes of attempts as applied, by result: done, retry, dead_letter, conflict or stale.",
+		}, []string{"result"}),
+		dedupEarly: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "evoke_dedup_evicted_early_total", Help: "Identities forgotten before the deduplication window ended, because a partition had too many.",
+		}),
+	}
+	gauge := func(name, help string, value func(*trigger) int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(t.sum(value)) })
+	}
+	if reg != nil {
+		reg.MustRegister(m.published, m.settles, m.dedupEarly,
+			gauge("evoke_pending_events", "Events waiting, running or between attempts, over all triggers.", func(t *trigger) int { return t.pending.count }),
+			gauge("evoke_dead_letters", "Dead letters that wait for someone, over all triggers.", func(t *trigger) int { return t.dead }))
+	}
+	return m
+}
+
+func (t *Table) sum(value func(*trigger) int) (n int) {
+	for _, p := range t.parts {
+		p.mu.Lock()
+		for _, tr := range p.machine.triggers {
+			n += value(tr)
+		}
+		p.mu.Unlock()
+	}
+	return n
+}
+
+func (m *metrics) publishedEvents(stored []Stored) {
+	duplicates := 0
+	for _, s := range stored {
+		if s.Duplicate {
+			duplicates++
+		}
+	}
+	m.published.WithLabelValues("stored").Add(float64(len(stored) - duplicates))
+	m.published.WithLabelValues("duplicate").Add(float64(duplicates))
+}
+
+func (m *metrics) settled(n next, o Outcome) {
+	result := "done"
+	switch {
+	case o == Conflict:
+		result = "conflict"
+	case o == Stale:
+		result = "stale"
+	case n == nextRetry:
+		result = "retry"
+	case n == nextDeadLetter:
+		result = "dead_letter"
+	}
+	m.settles.WithLabelValues(result).Inc()
+}

@@ -1,0 +1,383 @@
+package partition
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/eventlog"
+)
+
+// partition is one log with its state, led by this node.
+//
+// The way of a record: append (match, number, hand to the log) → the log makes it durable → applied (apply, commit state, wake whoever waits).
+type partition struct {
+	index int
+	table *Table
+	log   eventlog.Log
+
+	// appendMu orders records: matching, sequence numbers and the log's order are one. It is never held together with mu.
+	appendMu sync.Mutex
+	seq      uint64
+	lastTime int64
+	matcher  *matcher          // of the last control record appended
+	inForce  map[uint64][]byte // its triggers as JSON
+
+	waitMu  sync.Mutex
+	waiting map[uint64]chan<- result // by sequence; each gets one result
+
+	// mu guards the state and what follows from it. apply holds it, so nobody else may hold it over I/O.
+	mu      sync.Mutex
+	machine *machine
+	ready   *ready
+
+	takeMu sync.Mutex // one take at a time, so that lanes are claimed in order
+}
+
+func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
+	p := &partition{index: index, table: t, log: t.log, waiting: map[uint64]chan<- result{}}
+	p.machine = newMachine(newStore(db, index), t.count, newDedup(t.opts.DedupWindow, t.opts.DedupLimit))
+	if err := p.machine.load(); err != nil {
+		return nil, fmt.Errorf("load partition %d: %w", index, err)
+	}
+	p.ready = newReady(p.machine)
+	if err := p.log.Follow(index, p.machine.next, p.applied); err != nil {
+		return nil, fmt.Errorf("replay partition %d: %w", index, err)
+	}
+	return p, nil
+}
+
+// lead begins this node's epoch; it returns when the lead record is applied.
+func (p *partition) lead(ctx context.Context) error {
+	p.mu.Lock()
+	last, inForce := p.machine.epoch, p.triggersInForce()
+	p.lastTime = p.machine.clock
+	p.mu.Unlock()
+	if last >= p.table.opts.Epoch {
+		return fmt.Errorf("partition %d was led in epoch %d, this start has epoch %d: the etcd in use is older than the data directory", p.index, last, p.table.opts.Epoch)
+	}
+	m, err := newMatcher(inForce)
+	if err != nil {
+		return fmt.Errorf("triggers of partition %d: %w", p.index, err)
+	}
+	p.appendMu.Lock()
+	p.matcher, p.inForce = m, marshalTriggers(inForce)
+	p.appendMu.Unlock()
+	first, end := hashRange(p.index, p.table.count)
+	_, err = p.do(ctx, &leadRecord{
+		partitions: uint64(p.table.count), index: uint64(p.index), first: first, last: end, node: p.table.opts.Node,
+	})
+	return err
+}
+
+// triggersInForce needs mu.
+func (p *partition) triggersInForce() []Trigger {
+	var list []Trigger
+	for _, t := range p.machine.triggers {
+		if !t.gone {
+			list = append(list, t.Trigger)
+		}
+	}
+	return list
+}
+
+func marshalTriggers(list []Trigger) map[uint64][]byte {
+	texts := make(map[uint64][]byte, len(list))
+	for _, t := range list {
+		text, err := json.Marshal(t)
+		if err != nil {
+			panic(err) // a struct of strings and a number always marshals
+		}
+		texts[t.ID] = text
+	}
+	return texts
+}
+
+// append hands a record to the log, in the order of the calls. The channel gets what apply says of it.
+func (p *partition) append(b body) (<-chan result, error) {
+	p.appendMu.Lock()
+	defer p.appendMu.Unlock()
+	return p.appendLocked(b)
+}
+
+func (p *partition) appendLocked(b body) (<-chan result, error) {
+	events := b.events()
+	for i := range events {
+		if err := p.matcher.match(&events[i]); err != nil {
+			return nil, err
+		}
+	}
+	p.lastTime = max(p.lastTime, time.Now().UnixMilli())
+	data := encodeRecord(header{epoch: p.table.opts.Epoch, seq: p.seq + 1, time: p.lastTime}, b)
+	if len(data) > eventlog.MaxRecord {
+		return nil, fmt.Errorf("%w: record has %d bytes, the limit is %d", ErrTooLarge, len(data), eventlog.MaxRecord)
+	}
+	p.seq++
+	done := make(chan result, 1)
+	p.waitMu.Lock()
+	p.waiting[p.seq] = done
+	p.waitMu.Unlock()
+	p.log.Append(p.index, span(b), data)
+	return done, nil
+}
+
+// do appends a record and waits for apply's word on it.
+func (p *partition) do(ctx context.Context, b body) (result, error) {
+	done, err := p.append(b)
+	if err != nil {
+		return result{}, err
+	}
+	return p.wait(ctx, done)
+}
+
+// wait for a result. When ctx ends first the outcome is unknown: the record may be applied later.
+func (p *partition) wait(ctx context.Context, done <-chan result) (result, error) {
+	select {
+	case r := <-done:
+		if r.ignored {
+			return result{}, fmt.Errorf("partition %d: another leader has taken over", p.index)
+		}
+		return r, nil
+	case <-ctx.Done():
+		return result{}, fmt.Errorf("wait for partition %d: %w", p.index, context.Cause(ctx))
+	case <-p.table.closed:
+		return result{}, ErrClosed
+	}
+}
+
+// applied is the log's callback: records that are durable, in order.
+func (p *partition) applied(records []eventlog.Record) {
+	done := make([]verdict, 0, len(records))
+	var err error
+	p.mu.Lock()
+	if p.table.isClosed() {
+		p.mu.Unlock()
+		return
+	}
+	for _, rec := range records {
+		if rec.Offset+uint64(rec.Span) <= p.machine.next {
+			continue
+		}
+		var v verdict
+		if v.header, v.result, err = p.machine.apply(rec); err != nil {
+			err = fmt.Errorf("apply partition %d offset %d: %w", p.index, rec.Offset, err)
+			break
+		}
+		done = append(done, v)
+	}
+	var work workList
+	if err == nil && len(done) > 0 {
+		work, err = p.machine.flush(records[0].Offset)
+		p.ready.absorb(work.changes)
+	}
+	n := notice{workList: work, early: p.machine.dedup.takeEarly(), timers: p.ready.takeEarlier()}
+	p.mu.Unlock()
+	if err != nil {
+		p.table.opts.Fatal(err)
+		return
+	}
+	p.answer(done)
+	p.table.afterApply(p, n)
+}
+
+// notice is what the applied records mean for others.
+type notice struct {
+	workList
+	early  int  // identities forgotten before their time
+	timers bool // something is due earlier than before
+}
+
+// verdict is what apply said of one record.
+type verdict struct {
+	header header
+	result result
+}
+
+func (p *partition) answer(done []verdict) {
+	p.waitMu.Lock()
+	defer p.waitMu.Unlock()
+	for _, v := range done {
+		if v.header.epoch != p.table.opts.Epoch {
+			continue
+		}
+		if c, ok := p.waiting[v.header.seq]; ok {
+			delete(p.waiting, v.header.seq)
+			for i := range v.result.stored {
+				v.result.stored[i].Partition = p.index
+			}
+			c <- v.result
+		}
+	}
+}
+
+// setTriggers appends the difference between what is in force and what is wanted, as a barrier between matches. A nil channel means there is none.
+func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *matcher) (<-chan result, error) {
+	p.appendMu.Lock()
+	defer p.appendMu.Unlock()
+	c := controlRecord{generation: generation}
+	for _, id := range slices.Sorted(maps.Keys(wanted)) {
+		if string(p.inForce[id]) != string(wanted[id]) {
+			c.put = append(c.put, wanted[id])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.inForce)) {
+		if _, ok := wanted[id]; !ok {
+			c.remove = append(c.remove, id)
+		}
+	}
+	if len(c.put) == 0 && len(c.remove) == 0 {
+		return nil, nil
+	}
+	done, err := p.appendLocked(&c)
+	if err == nil {
+		p.inForce, p.matcher = wanted, m
+	}
+	return done, err
+}
+
+// take returns up to n events of a trigger that have their turn. Less than n means that it has no more.
+func (p *partition) take(trigger uint64, n int) ([]Delivery, error) {
+	p.takeMu.Lock()
+	defer p.takeMu.Unlock()
+	var out []Delivery
+	for len(out) < n {
+		picked := p.pick(trigger, n-len(out), time.Now().UnixMilli())
+		if len(picked) == 0 {
+			break
+		}
+		if err := p.readPicked(picked); err != nil {
+			return out, err
+		}
+		out = p.claim(trigger, picked, out)
+	}
+	return out, nil
+}
+
+// claim adds to out those of the picked events whose keys are free; the others queue behind their key.
+func (p *partition) claim(trigger uint64, picked []candidate, out []Delivery) []Delivery {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.ready.feeds[trigger]
+	if f == nil {
+		return out // taken out of force meanwhile
+	}
+	for _, c := range picked {
+		switch mine := f.claim(c.ID.Offset, c.Event.Key()); {
+		case !mine && !c.waiting:
+			delete(f.running, c.ID.Offset)
+		case mine && !c.waiting:
+			out = append(out, c.Delivery)
+		}
+	}
+	p.ready.note(f)
+	return out
+}
+
+// candidate is a picked event on its way to become a delivery.
+type candidate struct {
+	Delivery
+	waiting bool
+}
+
+func (p *partition) pick(trigger uint64, n int, now int64) []candidate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.ready.feeds[trigger]
+	if f == nil {
+		return nil
+	}
+	var picked []candidate
+	for len(picked) < n {
+		offset, waiting, ok := f.pick(now)
+		if !ok {
+			break
+		}
+		at := f.trigger.progress[offset]
+		c := candidate{waiting: waiting, Delivery: Delivery{
+			ID:         ID{Partition: p.index, Offset: offset, Trigger: trigger},
+			Generation: at.generation, Attempt: at.attempts + 1, Trigger: f.trigger.Trigger,
+		}}
+		if at.first > 0 {
+			c.First = time.UnixMilli(at.first)
+		}
+		picked = append(picked, c)
+	}
+	p.ready.note(f)
+	return picked
+}
+
+// readPicked fills in the events from the log.
+func (p *partition) readPicked(picked []candidate) error {
+	at := make(map[uint64]*candidate, len(picked))
+	offsets := make([]uint64, len(picked))
+	for i := range picked {
+		offsets[i] = picked[i].ID.Offset
+		at[offsets[i]] = &picked[i]
+	}
+	slices.Sort(offsets)
+	return p.readEvents(offsets, func(offset uint64, stored time.Time, e storedEvent) error {
+		c := at[offset]
+		var err error
+		c.Topic, c.Stored = e.topic, stored
+		c.Event, err = event.Decode(slices.Clone(e.event))
+		return err
+	})
+}
+
+// closeTo is how many offsets readEvents would rather read over than seek.
+const closeTo = 64
+
+// readEvents yields the events at sorted offsets. e shares the log's memory.
+func (p *partition) readEvents(offsets []uint64, yield func(offset uint64, stored time.Time, e storedEvent) error) error {
+	for len(offsets) > 0 {
+		before := len(offsets)
+		var inner error
+		err := p.log.Read(p.index, offsets[0], func(rec eventlog.Record) bool {
+			end := rec.Offset + uint64(rec.Span)
+			if end <= offsets[0] {
+				return offsets[0]-end < closeTo
+			}
+			var h header
+			var b body
+			if h, b, inner = decodeRecord(rec.Data); inner != nil {
+				return false
+			}
+			for len(offsets) > 0 && offsets[0] < end {
+				events, i := b.events(), offsets[0]-rec.Offset
+				if offsets[0] < rec.Offset || i >= uint64(len(events)) {
+					inner = fmt.Errorf("%w: no event at offset %d", errDamaged, offsets[0])
+					return false
+				}
+				if inner = yield(offsets[0], time.UnixMilli(h.time), events[i]); inner != nil {
+					return false
+				}
+				offsets = offsets[1:]
+			}
+			return len(offsets) > 0 && offsets[0]-end < closeTo
+		})
+		if err == nil {
+			err = inner
+		}
+		if err == nil && len(offsets) == before {
+			err = fmt.Errorf("%w: the log ends before offset %d", errDamaged, offsets[0])
+		}
+		if err != nil {
+			return fmt.Errorf("read event of partition %d: %w", p.index, err)
+		}
+	}
+	return nil
+}
+
+// release gives a delivery back that did not run to a verdict.
+func (p *partition) release(id ID) {
+	p.mu.Lock()
+	p.ready.unpick(id.Trigger, id.Offset)
+	p.mu.Unlock()
+}

@@ -1,0 +1,262 @@
+package partition
+
+import (
+	"container/heap"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// ready knows which pending events may run now. It follows from the state and is made anew at start; nothing of it is stored.
+//
+// A pending event is in one place: not looked at yet (at or above its feed's scan) → due (its turn) → running (taken) → settled;
+// from running also → waiting (retry at a time) → due, and for ordered triggers → queued (its key is busy) → due.
+type ready struct {
+	machine *machine
+	feeds   map[uint64]*feed
+	work    map[uint64]*feed // those that have something to take
+	timers  timers
+	earlier bool // a timer came in front of all others since the last takeEarlier
+}
+
+// feed is one trigger's part.
+type feed struct {
+	trigger *trigger
+	scan    uint64 // pending offsets below it were looked at
+	passed  int    // how many pending offsets are below scan
+	due     []uint64
+	running map[uint64]struct{}
+
+	// Only of triggers with order: key.
+	lanes map[uint64]*lane  // by hash of the key; two keys with one hash wait for each other
+	owns  map[uint64]uint64 // offset that owns a lane → hash of the key
+}
+
+// lane is a key that is busy: its owner runs or waits for its retry, the others queue in order.
+type lane struct {
+	owner uint64
+	queue []uint64
+}
+
+func newReady(m *machine) *ready {
+	r := &ready{machine: m, feeds: map[uint64]*feed{}, work: map[uint64]*feed{}}
+	for _, t := range m.triggers {
+		r.sync(t)
+	}
+	return r
+}
+
+// sync makes the feed of a trigger, or drops it when the trigger is out of force.
+func (r *ready) sync(t *trigger) {
+	f := r.feeds[t.ID]
+	switch {
+	case t.gone:
+		delete(r.feeds, t.ID)
+		delete(r.work, t.ID)
+		return
+	case f == nil || f.trigger != t:
+		f = &feed{trigger: t, running: map[uint64]struct{}{}, lanes: map[uint64]*lane{}, owns: map[uint64]uint64{}}
+		r.feeds[t.ID] = f
+		for offset, p := range t.progress {
+			if p.next > 0 {
+				r.schedule(timer{p.next, t.ID, offset})
+			}
+		}
+	}
+	r.note(f)
+}
+
+// note keeps work in step with a feed.
+func (r *ready) note(f *feed) {
+	if len(f.due) > 0 || f.trigger.pending.count > f.passed {
+		r.work[f.trigger.ID] = f
+	} else {
+		delete(r.work, f.trigger.ID)
+	}
+}
+
+// absorb takes over what apply changed.
+func (r *ready) absorb(changes []change) {
+	for _, c := range changes {
+		if c.kind == changeTrigger {
+			if t := r.machine.triggers[c.trigger]; t != nil {
+				r.sync(t)
+			} else {
+				delete(r.feeds, c.trigger)
+				delete(r.work, c.trigger)
+			}
+			continue
+		}
+		f := r.feeds[c.trigger]
+		if f == nil {
+			continue
+		}
+		r.absorbOne(f, c)
+		r.note(f)
+	}
+}
+
+func (r *ready) absorbOne(f *feed, c change) {
+	switch c.kind {
+	case changeAdded:
+		if p, ok := f.trigger.progress[c.offset]; ok && p.next > 0 {
+			r.schedule(timer{p.next, c.trigger, c.offset})
+		}
+	case changeSettled:
+		delete(f.running, c.offset)
+		if c.offset < f.scan {
+			f.passed--
+		}
+		f.release(c.offset)
+	case changeRetry:
+		delete(f.running, c.offset)
+		if p := f.trigger.progress[c.offset]; p.next > 0 {
+			r.schedule(timer{p.next, c.trigger, c.offset})
+		}
+	case changeRedrive:
+		if c.offset < f.scan {
+			f.passed++
+			f.due = append(f.due, c.offset)
+		}
+	}
+}
+
+// release gives the lane that a settled offset owned to the next in its queue.
+func (f *feed) release(offset uint64) {
+	hash, ok := f.owns[offset]
+	if !ok {
+		return
+	}
+	delete(f.owns, offset)
+	l := f.lanes[hash]
+	for len(l.queue) > 0 {
+		first := l.queue[0]
+		l.queue = l.queue[1:]
+		if f.trigger.pending.has(first) {
+			l.owner = first
+			f.owns[first] = hash
+			f.due = append(f.due, first)
+			return
+		}
+	}
+	delete(f.lanes, hash)
+}
+
+// claim says whether an offset may run now as far as the order of its key goes; if not, it queues.
+func (f *feed) claim(offset uint64, key string) bool {
+	if f.trigger.Order != "key" || key == "" {
+		return true
+	}
+	hash := xxhash.Sum64String(key)
+	l := f.lanes[hash]
+	if l == nil {
+		f.lanes[hash] = &lane{owner: offset}
+		f.owns[offset] = hash
+		return true
+	}
+	if l.owner == offset {
+		return true
+	}
+	if !slices.Contains(l.queue, offset) {
+		l.queue = append(l.queue, offset)
+	}
+	return false
+}
+
+// pick takes the next offset that has its turn, marked running. waiting means that its time has not come: it only claims the lane of its key.
+func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
+	for len(f.due) > 0 {
+		offset, f.due = f.due[0], f.due[1:]
+		if _, running := f.running[offset]; running || !f.trigger.pending.has(offset) {
+			continue
+		}
+		if f.trigger.progress[offset].next > now { // failed again since it came due; its timer brings it back
+			continue
+		}
+		f.running[offset] = struct{}{}
+		return offset, false, true
+	}
+	for {
+		offset, ok = f.trigger.pending.next(f.scan)
+		if !ok {
+			return 0, false, false
+		}
+		f.scan = offset + 1
+		f.passed++
+		waiting = f.trigger.progress[offset].next > now
+		if waiting && f.trigger.Order != "key" {
+			continue
+		}
+		if !waiting {
+			f.running[offset] = struct{}{}
+		}
+		return offset, waiting, true
+	}
+}
+
+// unpick gives back an offset that was picked and did not run to a verdict.
+func (r *ready) unpick(trigger, offset uint64) {
+	f := r.feeds[trigger]
+	if f == nil {
+		return
+	}
+	if _, ok := f.running[offset]; ok {
+		delete(f.running, offset)
+		f.due = slices.Insert(f.due, 0, offset)
+		r.note(f)
+	}
+}
+
+func (r *ready) schedule(t timer) {
+	heap.Push(&r.timers, t)
+	r.earlier = r.earlier || r.timers[0] == t
+}
+
+// takeEarlier says whether the earliest timer has changed since the last call.
+func (r *ready) takeEarlier() bool {
+	was := r.earlier
+	r.earlier = false
+	return was
+}
+
+// fire makes due what waited until now and returns the next time something is due, 0 for never.
+func (r *ready) fire(now int64) int64 {
+	for len(r.timers) > 0 && r.timers[0].at <= now {
+		t := heap.Pop(&r.timers).(timer)
+		f := r.feeds[t.trigger]
+		if f == nil || t.offset >= f.scan || f.trigger.progress[t.offset].next != t.at {
+			continue // gone, not looked at yet, or an old timer: what is true now stands elsewhere
+		}
+		if _, running := f.running[t.offset]; running || !f.trigger.pending.has(t.offset) {
+			continue
+		}
+		f.due = append(f.due, t.offset)
+		r.note(f)
+	}
+	if len(r.timers) == 0 {
+		return 0
+	}
+	return r.timers[0].at
+}
+
+// timer is the time at which a pending event is due.
+type timer struct {
+	at      int64
+	trigger uint64
+	offset  uint64
+}
+
+type timers []timer
+
+func (t timers) Len() int { return len(t) }
+func (t timers) Less(i, j int) bool {
+	return t[i].at < t[j].at || t[i].at == t[j].at && t[i].offset < t[j].offset
+}
+func (t timers) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
+func (t *timers) Push(x any)   { *t = append(*t, x.(timer)) }
+func (t *timers) Pop() any {
+	last := len(*t) - 1
+	x := (*t)[last]
+	*t = (*t)[:last]
+	return x
+}

@@ -1,0 +1,467 @@
+// Package partition keeps what happens to events: the ordered logs that all topics share, the deterministic apply that judges their records, the state that
+// follows from them (pending events, attempts, dead letters, keyed state, topic index), and what of it is ready to run. docs/log.md is its specification.
+package partition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/bits"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/eventlog"
+)
+
+// Options of Open.
+type Options struct {
+	Log        eventlog.Log
+	Dir        string // of the state
+	FS         vfs.FS // nil = the disk
+	Partitions int    // 1 to 65,535; fixed when the directory is made
+	Epoch      uint64 // higher than at every start before
+	Node       string // for people who read the log
+
+	// Ready is called, without blocking, when a trigger may have something to take.
+	Ready func()
+	// Admit refuses a publish, with ErrDiskLow for instance; nil = never. Settling is not asked.
+	Admit func() error
+	// Fatal is called when the log or state is damaged or cannot be written: the process must end. It need not return.
+	Fatal func(error)
+
+	DedupWindow time.Duration // 0 = 10 min
+	DedupLimit  int           // identities a partition; 0 = 256 k
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Table is all partitions of this node.
+type Table struct {
+	opts    Options
+	log     eventlog.Log
+	count   int
+	db      *pebble.DB
+	parts   []*partition
+	relay   *relay
+	metrics *metrics
+
+	closeOnce sync.Once
+	closed    chan struct{}
+	workers   sync.WaitGroup
+	timerWake chan struct{} // written by afterApply, read by runTimers
+
+	changedMu sync.Mutex
+	changed   chan struct{} // closed and replaced when something was applied; nil when nobody waits
+}
+
+// Open replays what the state does not have yet, becomes leader of all partitions, and starts timers and the relay between partitions.
+func Open(ctx context.Context, o Options) (*Table, error) {
+	if o.Partitions < 1 || o.Partitions > 1<<16-1 {
+		return nil, fmt.Errorf("%d partitions, the number must be from 1 to 65535", o.Partitions)
+	}
+	if o.DedupWindow == 0 {
+		o.DedupWindow = 10 * time.Minute
+	}
+	if o.DedupLimit == 0 {
+		o.DedupLimit = 256 << 10
+	}
+	db, err := openState(o)
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{
+		opts: o, log: o.Log, count: o.Partitions, db: db,
+		closed: make(chan struct{}), timerWake: make(chan struct{}, 1),
+	}
+	t.metrics = newMetrics(o.Registerer, t)
+	t.relay = newRelay(t)
+	if err := t.start(ctx); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+func openState(o Options) (*pebble.DB, error) {
+	db, err := pebble.Open(o.Dir, &pebble.Options{
+		FS: o.FS, FormatMajorVersion: pebble.FormatValueSeparation, Logger: pebbleLogger{o}, MemTableSize: 32 << 20, CacheSize: 16 << 20,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open state %s: %w", o.Dir, err)
+	}
+	return db, nil
+}
+
+func (t *Table) start(ctx context.Context) error {
+	for i := range t.count {
+		p, err := openPartition(t, i, t.db)
+		if err != nil {
+			return err
+		}
+		t.parts = append(t.parts, p)
+	}
+	for _, p := range t.parts {
+		if err := p.lead(ctx); err != nil {
+			return err
+		}
+	}
+	for _, p := range t.parts {
+		if err := t.relay.resume(p); err != nil {
+			return err
+		}
+	}
+	t.relay.start()
+	t.workers.Go(t.runTimers)
+	t.workers.Go(t.relay.run)
+	return nil
+}
+
+// Close stops timers and relay and releases the state. What the log delivers from now on is applied at the next start. The log stays the caller's.
+func (t *Table) Close() error {
+	var err error
+	t.closeOnce.Do(func() {
+		close(t.closed)
+		t.workers.Wait()
+		for _, p := range t.parts { // an apply that runs now finishes first
+			p.mu.Lock()
+			p.mu.Unlock() //nolint:staticcheck // empty on purpose: it only waits
+		}
+		if e := t.db.Close(); e != nil {
+			err = fmt.Errorf("close state: %w", e)
+		}
+	})
+	return err
+}
+
+func (t *Table) isClosed() bool {
+	select {
+	case <-t.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// place returns the partition of a key, or of an event without one.
+func (t *Table) place(namespace, key, source, id string) *partition {
+	d := xxhash.New()
+	_, _ = d.WriteString(namespace) // a hash never fails
+	_, _ = d.Write([]byte{0})
+	if key != "" {
+		_, _ = d.WriteString(key)
+	} else {
+		_, _ = d.WriteString(source)
+		_, _ = d.Write([]byte{0})
+		_, _ = d.WriteString(id)
+	}
+	hi, _ := bits.Mul64(d.Sum64(), uint64(t.count))
+	return t.parts[hi]
+}
+
+// hashRange is the range of hashes that place sends to a partition, both ends inclusive.
+func hashRange(index, count int) (first, last uint64) {
+	bound := func(i uint64) uint64 { // ⌈i · 2⁶⁴ / count⌉
+		q, r := bits.Div64(i, 0, uint64(count))
+		if r > 0 {
+			q++
+		}
+		return q
+	}
+	if index > 0 {
+		first = bound(uint64(index))
+	}
+	last = ^uint64(0)
+	if index < count-1 {
+		last = bound(uint64(index)+1) - 1
+	}
+	return first, last
+}
+
+// maxGroup is how many bytes of events one publish record takes, well below what a driver must take.
+const maxGroup = 4 << 20
+
+// Publish stores events of a topic and returns when all of them are durable and applied. The events are valid: event.Validate said so. After an
+// error any of them may be stored; repeating is safe, because they are known by source and id.
+func (t *Table) Publish(ctx context.Context, namespace, topic string, events []event.Event) ([]Stored, error) {
+	if t.opts.Admit != nil {
+		if err := t.opts.Admit(); err != nil {
+			return nil, err
+		}
+	}
+	groups := map[*partition][]int{}
+	for i := range events {
+		e := &events[i]
+		p := t.place(namespace, e.Key(), e.Source, e.ID)
+		groups[p] = append(groups[p], i)
+	}
+	out := make([]Stored, len(events))
+	type part struct {
+		p       *partition
+		indexes []int
+		done    <-chan result
+	}
+	var parts []part
+	for p, indexes := range groups {
+		for len(indexes) > 0 {
+			record, n := publishPart(namespace, topic, events, indexes)
+			done, err := p.append(record)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, part{p, indexes[:n], done})
+			indexes = indexes[n:]
+		}
+	}
+	for _, w := range parts {
+		res, err := w.p.wait(ctx, w.done)
+		if err != nil {
+			return nil, err
+		}
+		for i, s := range res.stored {
+			out[w.indexes[i]] = s
+		}
+	}
+	t.metrics.publishedEvents(out)
+	return out, nil
+}
+
+// publishPart builds a record of as many events as fit.
+func publishPart(namespace, topic string, events []event.Event, indexes []int) (*publishRecord, int) {
+	record := &publishRecord{origin: originOutside}
+	size := 0
+	for n, i := range indexes {
+		s := events[i].Size()
+		if n > 0 && size+s > maxGroup {
+			return record, n
+		}
+		size += s
+		record.stored = append(record.stored, storedEvent{namespace: namespace, topic: topic, event: events[i].AppendBinary(make([]byte, 0, s))})
+	}
+	return record, len(indexes)
+}
+
+// SetTriggers makes a set of triggers in force and returns when every partition has applied it. generation orders calls; it is the registry's revision.
+func (t *Table) SetTriggers(ctx context.Context, generation uint64, triggers []Trigger) error {
+	m, err := newMatcher(triggers)
+	if err != nil {
+		return err
+	}
+	wanted := marshalTriggers(triggers)
+	done := make([]<-chan result, len(t.parts))
+	for i, p := range t.parts {
+		if done[i], err = p.setTriggers(generation, wanted, m); err != nil {
+			return err
+		}
+	}
+	for i, p := range t.parts {
+		if done[i] == nil {
+			continue
+		}
+		if _, err := p.wait(ctx, done[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Ready lists the triggers that have something to take, in no order.
+func (t *Table) Ready() map[uint64]struct{} {
+	ids := map[uint64]struct{}{}
+	for _, p := range t.parts {
+		p.mu.Lock()
+		for id := range p.ready.work {
+			ids[id] = struct{}{}
+		}
+		p.mu.Unlock()
+	}
+	return ids
+}
+
+// Take hands out up to n events of a trigger whose turn it is. Each ends with Settle or Release. A trigger that Ready lists may still give none: its keys are busy.
+func (t *Table) Take(trigger uint64, n int) ([]Delivery, error) {
+	var out []Delivery
+	for i := range t.parts {
+		if len(out) >= n {
+			break
+		}
+		more, err := t.parts[(i+int(trigger))%t.count].take(trigger, n-len(out))
+		if err != nil {
+			return out, err
+		}
+		out = append(out, more...)
+	}
+	return out, nil
+}
+
+// Release gives a delivery back that was cut before its verdict. No attempt is counted.
+func (t *Table) Release(d *Delivery) {
+	t.parts[d.ID.Partition].release(d.ID)
+	t.opts.Ready()
+}
+
+// Settle stores the outcome of an attempt, with its effects when the event is done, and returns when it is applied.
+func (t *Table) Settle(ctx context.Context, d *Delivery, a Attempt, n Next, e Effects) (Outcome, error) {
+	p := t.parts[d.ID.Partition]
+	record := &settleRecord{trigger: d.ID.Trigger, offset: d.ID.Offset, generation: d.Generation, attempt: a}
+	switch {
+	case n.DeadLetter:
+		record.next = nextDeadLetter
+	case !n.RetryAt.IsZero():
+		record.next, record.retryAt = nextRetry, n.RetryAt.UnixMilli()
+	default:
+		record.effects = t.effects(p, scopeOf(d), e)
+	}
+	res, err := p.do(ctx, record)
+	if err == nil {
+		t.metrics.settled(record.next, res.outcome)
+	}
+	return res.outcome, err
+}
+
+func scopeOf(d *Delivery) stateScope {
+	return stateScope{namespace: d.Trigger.Namespace, function: d.Trigger.Function, key: d.Event.Key()}
+}
+
+// Scope says whose effects and state a synchronous call has: those of a function and a key. Without a key, Event places them and there is no state.
+type Scope struct {
+	Namespace, Function, Key string
+	Event                    *event.Event
+}
+
+// Perform stores the effects of a synchronous call and returns when they are applied.
+func (t *Table) Perform(ctx context.Context, s Scope, invocation string, e Effects) (Outcome, error) {
+	p := t.place(s.Namespace, s.Key, s.Event.Source, s.Event.ID)
+	res, err := p.do(ctx, &effectsRecord{invocation: invocation, effects: t.effects(p, stateScope{s.Namespace, s.Function, s.Key}, e)})
+	return res.outcome, err
+}
+
+// State reads an entry of keyed state. Version 0 means there is none.
+func (t *Table) State(namespace, function, key, name string) (value []byte, version uint64, err error) {
+	p := t.place(namespace, key, "", "")
+	raw, ok, err := read(t.db, p.machine.store.stateKey(stateScope{namespace, function, key}, name))
+	if err != nil || !ok {
+		return nil, 0, err
+	}
+	return splitState(raw)
+}
+
+func (t *Table) effects(p *partition, s stateScope, e Effects) effects {
+	out := effects{namespace: s.namespace, function: s.function, key: s.key, reads: e.Reads, writes: e.Writes}
+	for i := range e.Emits {
+		ev := &e.Emits[i].Event
+		raw := ev.AppendBinary(make([]byte, 0, ev.Size()))
+		if to := t.place(s.namespace, ev.Key(), ev.Source, ev.ID); to != p {
+			out.foreign = append(out.foreign, foreignEvent{to: uint64(to.index), namespace: s.namespace, topic: e.Emits[i].Topic, event: raw})
+			continue
+		}
+		out.own = append(out.own, storedEvent{namespace: s.namespace, topic: e.Emits[i].Topic, event: raw})
+	}
+	return out
+}
+
+// Stats counts what a trigger has to do.
+func (t *Table) Stats(trigger uint64) Stats {
+	var s Stats
+	for _, p := range t.parts {
+		p.mu.Lock()
+		if tr := p.machine.triggers[trigger]; tr != nil {
+			s.Pending += tr.pending.count
+			s.DeadLetters += tr.dead
+			for _, at := range tr.progress {
+				if at.attempts > 0 {
+					s.Retrying++
+				}
+			}
+		}
+		p.mu.Unlock()
+	}
+	return s
+}
+
+// afterApply tells everyone whom applied records concern. It runs on the log's goroutine and never blocks.
+func (t *Table) afterApply(p *partition, w notice) {
+	if len(w.sends) > 0 {
+		t.relay.send(p.index, w.sends)
+	}
+	for _, a := range w.arrivals {
+		t.relay.arrived(int(a.from), p.index, a.seq)
+	}
+	if w.dropped > 0 {
+		t.opts.Logger.Warn("dropped pending events of triggers that were removed", "partition", p.index, "events", w.dropped)
+	}
+	t.metrics.dedupEarly.Add(float64(w.early))
+	if w.timers {
+		wake(t.timerWake)
+	}
+	if len(w.changes) > 0 {
+		t.opts.Ready()
+	}
+	t.changedMu.Lock()
+	if t.changed != nil {
+		close(t.changed)
+		t.changed = nil
+	}
+	t.changedMu.Unlock()
+}
+
+// Changed returns a channel that is closed when any partition applies something after this call.
+func (t *Table) Changed() <-chan struct{} {
+	t.changedMu.Lock()
+	defer t.changedMu.Unlock()
+	if t.changed == nil {
+		t.changed = make(chan struct{})
+	}
+	return t.changed
+}
+
+// wake sets a one-place signal.
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// runTimers makes events due when their time comes.
+func (t *Table) runTimers() {
+	for {
+		var next int64
+		for _, p := range t.parts {
+			p.mu.Lock()
+			at := p.ready.fire(time.Now().UnixMilli())
+			p.mu.Unlock()
+			if at > 0 && (next == 0 || at < next) {
+				next = at
+			}
+		}
+		t.opts.Ready()
+		var due <-chan time.Time
+		if next > 0 {
+			due = time.After(time.Until(time.UnixMilli(next)))
+		}
+		select {
+		case <-due:
+		case <-t.timerWake:
+		case <-t.closed:
+			return
+		}
+	}
+}
+
+// pebbleLogger sends pebble's errors to ours; its background errors end the process.
+type pebbleLogger struct{ o Options }
+
+func (pebbleLogger) Infof(string, ...any) {}
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.o.Logger.Error("state store", "err", fmt.Sprintf(format, args...))
+}
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.o.Fatal(fmt.Errorf("state store: "+format, args...))
+}
