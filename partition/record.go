@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"time"
 
-	"github.com/evoke-run/evoke/eventlog"
 	"github.com/evoke-run/evoke/wire"
 )
 
@@ -59,8 +58,13 @@ func encodeRecord(h header, b body) []byte {
 	out = wire.AppendU64(out, h.seq)
 	out = wire.AppendU64(out, uint64(h.time))
 	out = b.append(out)
-	binary.LittleEndian.PutUint32(out, crc32.Checksum(out[4:], castagnoli))
+	seal(out)
 	return out
+}
+
+// seal sets the checksum.
+func seal(record []byte) {
+	binary.LittleEndian.PutUint32(record, crc32.Checksum(record[4:], castagnoli))
 }
 
 // decodeRecord checks and reads a record. What it returns shares data's memory.
@@ -427,12 +431,4 @@ func readControl(r *wire.Reader) *controlRecord {
 		put:        readList(r, (*wire.Reader).Bytes),
 		remove:     readList(r, (*wire.Reader).Uvarint),
 	}
-}
-
-// checkSize refuses a record that no driver has to take.
-func checkSize(data []byte) error {
-	if len(data) > eventlog.MaxRecord {
-		return fmt.Errorf("record has %d bytes, the limit is %d", len(data), eventlog.MaxRecord)
-	}
-	return nil
 }
