@@ -1,0 +1,150 @@
+package filter
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/antlr/antlr4/runtime/Go/antlr"
+	cesql "github.com/cloudevents/sdk-go/sql/v2"
+	"github.com/cloudevents/sdk-go/sql/v2/gen"
+	"github.com/cloudevents/sdk-go/sql/v2/parser"
+	"github.com/cloudevents/sdk-go/sql/v2/runtime"
+)
+
+const (
+	// MaxText is the longest filter, in bytes.
+	MaxText = 8 << 10
+	// maxDepth bounds the parentheses, NOT and minus signs around one value: the parser behind this package recurses for each.
+	maxDepth = 32
+	// maxTokens bounds the work of one parse, and of one match against attributes of 64 KiB.
+	maxTokens = 1024
+)
+
+// SyntaxError says where a filter stops making sense.
+type SyntaxError struct {
+	// Position counts characters from 1.
+	Position int
+	Problem  string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("at character %d: %s", e.Position, e.Problem)
+}
+
+// Parse reads a CESQL expression. Empty text, or only space, matches every event. The error is a *SyntaxError, or says which bound was broken.
+//
+// AND, OR and XOR have the same precedence in the SDK's grammar and bind to the right; parentheses make a mixture readable.
+//
+// It drives the SDK's grammar itself because parser.Parse leaves ANTLR's console listener on the lexer, which prints to stderr, and panics in its
+// own listener on errors that carry no exception.
+func Parse(text string) (*Filter, error) {
+	if len(text) > MaxText {
+		return nil, fmt.Errorf("filter has %d bytes, the limit is %d", len(text), MaxText)
+	}
+	if !utf8.ValidString(text) {
+		return nil, fmt.Errorf("filter is not valid UTF-8")
+	}
+	if strings.TrimSpace(text) == "" {
+		return &Filter{text: text}, nil
+	}
+	expr, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return &Filter{text: text, expr: expr}, nil
+}
+
+// parse turns panics into errors: those of listener, and any of the generated parser. Whatever a filter holds, it must not end the process.
+func parse(text string) (expr cesql.Expression, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case *SyntaxError:
+			expr, err = nil, r
+		default:
+			expr, err = nil, &SyntaxError{Position: 1, Problem: "this is not a CESQL expression"}
+		}
+	}()
+	stop := &listener{}
+	lexer := gen.NewCESQLParserLexer(parser.NewCaseChangingStream(antlr.NewInputStream(text), true))
+	lexer.RemoveErrorListeners()
+	lexer.AddErrorListener(stop)
+	tokens := antlr.NewCommonTokenStream(lexer, antlr.TokenDefaultChannel)
+	tokens.Fill()
+	if err := checkTokens(tokens.GetAllTokens()); err != nil {
+		return nil, err
+	}
+	p := gen.NewCESQLParserParser(tokens)
+	p.RemoveErrorListeners()
+	p.AddErrorListener(stop)
+	tree := p.Cesql()
+	if err := checkFunctions(tree); err != nil {
+		return nil, err
+	}
+	expr, ok := tree.Accept(parser.NewExpressionVisitor()).(cesql.Expression)
+	if !ok {
+		return nil, &SyntaxError{Position: 1, Problem: "this is not a CESQL expression"}
+	}
+	return expr, nil
+}
+
+// checkTokens bounds what the parser will see, and reports what it would only trip over later.
+func checkTokens(tokens []antlr.Token) error {
+	if len(tokens) > maxTokens {
+		return fmt.Errorf("filter has more than %d words and signs; split it over several triggers", maxTokens)
+	}
+	depth, run := 0, 0 // run counts the NOT and minus signs in front of a value
+	for _, t := range tokens {
+		switch t.GetTokenType() {
+		case gen.CESQLParserLexerLR_BRACKET:
+			depth += run + 1
+			run = 0
+		case gen.CESQLParserLexerRR_BRACKET:
+			depth = max(0, depth-1)
+			run = 0
+		case gen.CESQLParserLexerNOT, gen.CESQLParserLexerMINUS:
+			run++
+		case gen.CESQLParserLexerSINGLE_QUOTE_SYMB, gen.CESQLParserLexerDOUBLE_QUOTE_SYMB:
+			return faultAt(t, "the string that begins here has no closing "+t.GetText())
+		case gen.CESQLParserLexerIDENTIFIER:
+			if strings.EqualFold(t.GetText(), "data") {
+				return faultAt(t, "a filter sees the attributes of an event, not its data")
+			}
+			run = 0
+		case gen.CESQLParserLexerINTEGER_LITERAL:
+			if _, err := strconv.ParseInt(t.GetText(), 10, 32); err != nil {
+				return faultAt(t, fmt.Sprintf("%s is not a 32-bit whole number", clip(t.GetText())))
+			}
+			run = 0
+		default:
+			run = 0
+		}
+		if depth+run > maxDepth {
+			return faultAt(t, fmt.Sprintf("nested more than %d deep", maxDepth))
+		}
+	}
+	return nil
+}
+
+// checkFunctions finds calls of functions that do not exist; CESQL itself would only say so when an event arrives.
+func checkFunctions(tree antlr.Tree) error {
+	if call, ok := tree.(*gen.FunctionInvocationExpressionContext); ok {
+		name := strings.ToUpper(call.FunctionIdentifier().GetText())
+		args := len(call.FunctionParameterList().(*gen.FunctionParameterListContext).AllExpression())
+		if runtime.ResolveFunction(name, args) == nil {
+			return faultAt(call.GetStart(), fmt.Sprintf("there is no function %s with %d arguments", clip(name), args))
+		}
+	}
+	for _, child := range tree.GetChildren() {
+		if err := checkFunctions(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func faultAt(t antlr.Token, problem string) *SyntaxError {
+	return &SyntaxError{Position: t.GetStart() + 1, Problem: problem}
+}
