@@ -1,0 +1,70 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// DeleteFunction removes a function, its triggers and its revisions. The newest revision's record stays, so that a function of the same name goes on
+// counting behind it. It returns the etcd revision at which it holds; ErrNotFound.
+func (r *Registry) DeleteFunction(ctx context.Context, namespace, name string) (int64, error) {
+	rev, err := r.write(ctx, func() (change, error) {
+		s, err := r.load(ctx, namespace)
+		if err != nil {
+			return change{}, err
+		}
+		f := s.functions[name]
+		if !f.exists() {
+			return change{}, ErrNotFound
+		}
+		key := r.keys.function(namespace, name)
+		return change{
+			compares: []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", f.mod)},
+			writes: []clientv3.Op{
+				clientv3.OpDelete(key),
+				clientv3.OpDelete(r.keys.revisionsOf(namespace, name), clientv3.WithRange(r.keys.revision(namespace, name, f.value.Revision))),
+			},
+		}, nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("delete function %s in namespace %s: %w", name, namespace, err)
+	}
+	return rev, nil
+}
+
+// DeleteTopic removes a topic that no trigger and no allow.emit calls by its full name; ErrConflict says which function does. It returns the etcd
+// revision at which it holds; ErrNotFound.
+func (r *Registry) DeleteTopic(ctx context.Context, namespace, name string) (int64, error) {
+	rev, err := r.write(ctx, func() (change, error) {
+		s, err := r.load(ctx, namespace)
+		if err != nil {
+			return change{}, err
+		}
+		t := s.topics[name]
+		if !t.exists() {
+			return change{}, ErrNotFound
+		}
+		for _, function := range slices.Sorted(maps.Keys(s.functions)) {
+			if slices.Contains(topicsNamed(s.functions[function].value.Spec), name) {
+				return change{}, fmt.Errorf("%w: function %s names it in a trigger or in allow.emit; remove it there first", ErrConflict, function)
+			}
+		}
+		key := r.keys.topic(namespace, name)
+		return change{
+			compares: []clientv3.Cmp{
+				clientv3.Compare(clientv3.ModRevision(key), "=", t.mod),
+				// no function may have begun to name it
+				clientv3.Compare(clientv3.ModRevision(r.keys.functionsOf(namespace)), "<", s.revision+1).WithPrefix(),
+			},
+			writes: []clientv3.Op{clientv3.OpDelete(key)},
+		}, nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("delete topic %s in namespace %s: %w", name, namespace, err)
+	}
+	return rev, nil
+}

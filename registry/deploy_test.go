@@ -1,0 +1,338 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+func TestDeployCreatesUpdatesAndLeavesAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a := api.App{
+		Functions: map[string]api.FunctionSpec{
+			"charge":   function("v1", onTopic("orders.created")),
+			"checkout": function("v1", onHTTP()),
+		},
+		Topics: map[string]api.TopicSpec{"orders.created": {Ingress: true}},
+	}
+	got, first := b.deploy(t, "shop", a)
+	want := api.Deployed{App: "shop", Topics: []string{"orders.created"}, Functions: []api.DeployedFunction{
+		{Name: "charge", Revision: 1, Change: "created", Triggers: []string{"charge:orders.created"}},
+		{Name: "checkout", Revision: 1, Change: "created", Triggers: []string{"checkout:http"}, URLs: []string{"/fn/checkout"}},
+	}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("first deploy:\n%+v, want\n%+v", got, want)
+	}
+
+	got, second := b.deploy(t, "shop", a)
+	want.Functions[0].Change, want.Functions[1].Change, want.Topics = "unchanged", "unchanged", nil
+	if !reflect.DeepEqual(got, want) || second != first {
+		t.Errorf("same again: %+v at %d, want %+v at %d", got, second, want, first)
+	}
+
+	a.Functions["charge"] = function("v2", onTopic("orders.created"))
+	got, third := b.deploy(t, "shop", a)
+	want.Functions[0].Change, want.Functions[0].Revision = "updated", 2
+	if !reflect.DeepEqual(got, want) || third <= second {
+		t.Errorf("one changed: %+v at %d, want %+v after %d", got, third, want, second)
+	}
+
+	delete(a.Functions, "checkout")
+	got, _ = b.deploy(t, "shop", a)
+	if !slices.Equal(got.Orphans, []string{"checkout"}) {
+		t.Errorf("orphans %v, want checkout", got.Orphans)
+	}
+	if f, ok := run(t, b.Registry)(third).Function("default", "checkout"); !ok || f.Revision != 1 {
+		t.Errorf("the orphan is %+v, want it as it was", f)
+	}
+}
+
+func TestDeployWritesImmutableRevisions(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for n := 1; n <= keptRevisions+2; n++ {
+		b.deploy(t, "shop", app(map[string]api.FunctionSpec{"charge": function(fmt.Sprint(n))}))
+	}
+	if _, ok := readRevision(t, b, "charge", 2); ok {
+		t.Error("revision 2 is still there")
+	}
+	three, ok := readRevision(t, b, "charge", 3)
+	four, _ := readRevision(t, b, "charge", 4)
+	if !ok || three.Revision != 3 || three.Kind != "native" || three.Spec.Module != digestOf([]byte("3")) || !three.Created.Equal(b.options.Now()) {
+		t.Errorf("revision 3 is %+v", three)
+	}
+	if len(three.Seed) != 32 || slices.Equal(three.Seed, four.Seed) {
+		t.Errorf("seeds %x and %x, want different ones of 32 bytes", three.Seed, four.Seed)
+	}
+}
+
+func readRevision(t *testing.T, b *bundle, name string, n int) (rev revision, ok bool) {
+	t.Helper()
+	resp, err := b.client.Get(t.Context(), b.keys.revision("default", name, n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(resp.Kvs) == 0 {
+		return revision{}, false
+	}
+	if err := json.Unmarshal(resp.Kvs[0].Value, &rev); err != nil {
+		t.Fatal(err)
+	}
+	return rev, true
+}
+
+func TestTriggerIDsLastAsLongAsTheBinding(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	next := run(t, b.Registry)
+	deploy := func(on ...api.TriggerSpec) map[string]uint64 {
+		t.Helper()
+		_, revision := b.deploy(t, "shop", app(map[string]api.FunctionSpec{"charge": function("v1", on...)}))
+		ids := map[string]uint64{}
+		for _, trigger := range next(revision).Triggers("default") {
+			ids[trigger.Name] = trigger.ID
+		}
+		return ids
+	}
+	check := func(got, want map[string]uint64) {
+		t.Helper()
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	}
+	filtered := onTopic("a.b")
+	filtered.Topic.Filter = "type = 'x'"
+	check(deploy(onHTTP(), onTopic("a.b"), filtered), map[string]uint64{"charge:http": 1, "charge:a.b": 2, "charge:a.b:2": 3, "charge:inbox": 4})
+	check(deploy(onTopic("new.>"), filtered, onHTTP()), map[string]uint64{"charge:http": 1, "charge:a.b": 2, "charge:new.>": 5, "charge:inbox": 4})
+	check(deploy(onTopic("a.b"), onTopic("a.b")), map[string]uint64{"charge:a.b": 2, "charge:a.b:2": 6, "charge:inbox": 4})
+
+	if _, err := b.DeleteFunction(t.Context(), "default", "charge"); err != nil {
+		t.Fatal(err)
+	}
+	check(deploy(onTopic("a.b")), map[string]uint64{"charge:a.b": 7, "charge:inbox": 8})
+}
+
+func TestTopicsCalledLikeKindsDoNotClash(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, revision := b.deploy(t, "shop", app(map[string]api.FunctionSpec{"f": function("v1", onHTTP(), onTopic("http"), onTopic("inbox"))}))
+	var names []string
+	for _, trigger := range run(t, b.Registry)(revision).Triggers("default") {
+		names = append(names, trigger.Name)
+	}
+	if want := []string{"f:http", "f:http:1", "f:inbox", "f:inbox:1"}; !slices.Equal(names, want) {
+		t.Errorf("got %v, want %v", names, want)
+	}
+}
+
+func TestDeployCreatesTheTopicsItNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	spec := function("v1", onTopic("orders.created"), onTopic("orders.*"))
+	spec.Allow.Emit = []string{"orders.charged", "audit.>"}
+	open := api.App{Functions: map[string]api.FunctionSpec{"charge": spec}, Topics: map[string]api.TopicSpec{"orders.created": {Ingress: true}}}
+	closed := app(open.Functions)
+
+	got, _ := b.deploy(t, "shop", closed)
+	if want := []string{"orders.charged", "orders.created"}; !slices.Equal(got.Topics, want) {
+		t.Errorf("created %v, want %v", got.Topics, want)
+	}
+	got, revision := b.deploy(t, "shop", open)
+	if want := []string{"orders.created"}; !slices.Equal(got.Topics, want) || got.Functions[0].Change != "unchanged" {
+		t.Errorf("opened %v, functions %+v; want %v and unchanged", got.Topics, got.Functions, want)
+	}
+	got, again := b.deploy(t, "shop", closed) // naming it only in a trigger leaves it as it is
+	if got.Topics != nil || again != revision {
+		t.Errorf("changed %v at %d, want nothing at %d", got.Topics, again, revision)
+	}
+	topics := run(t, b.Registry)(revision).Topics("default")
+	if len(topics) != 2 || topics[0].Name != "orders.charged" || topics[0].Spec.Ingress || !topics[1].Spec.Ingress {
+		t.Errorf("topics %+v", topics)
+	}
+}
+
+func TestDeployRefusesFunctionsOfOtherApps(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a := app(map[string]api.FunctionSpec{"charge": function("v1")})
+	b.deploy(t, "shop", a)
+	_, _, err := b.Deploy(t.Context(), "default", "bank", a, kindsOf(a))
+	if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "function charge belongs to app shop") {
+		t.Errorf("got %v, want a conflict that names shop", err)
+	}
+	if _, _, err := b.Deploy(t.Context(), "other", "bank", a, kindsOf(a)); err != nil {
+		t.Errorf("in another namespace: %v", err)
+	}
+}
+
+func TestWritersRace(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	// Two registries, as on two nodes: their writers do not queue up behind each other.
+	nodes := []*Registry{b.Registry, open(t, b.options)}
+	const writers, rounds = 3, 8
+	var wg sync.WaitGroup
+	for n, r := range nodes {
+		for w := range writers {
+			wg.Go(func() {
+				for i := range rounds {
+					own := fmt.Sprintf("own-%d-%d", n, w)
+					a := app(map[string]api.FunctionSpec{
+						"shared": function(fmt.Sprint(n, w, i), onTopic("a")),
+						own:      function(fmt.Sprint(i), onTopic("a"), onTopic(fmt.Sprintf("t%d", i))),
+					})
+					if _, _, err := r.Deploy(t.Context(), "default", "shop", a, kindsOf(a)); err != nil {
+						t.Errorf("deploy: %v", err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	s := run(t, b.Registry)(1)
+	shared, _ := s.Function("default", "shared")
+	if want := len(nodes) * writers * rounds; shared.Revision != want {
+		t.Errorf("shared has revision %d, want %d: no write may be lost", shared.Revision, want)
+	}
+	owner := map[uint64]string{}
+	for _, trigger := range s.Triggers("") {
+		if owner[trigger.ID] != "" {
+			t.Errorf("id %d is of %s and of %s", trigger.ID, owner[trigger.ID], trigger.Name)
+		}
+		owner[trigger.ID] = trigger.Name
+	}
+	if want := 1 + len(nodes)*writers; len(s.Functions("")) != want {
+		t.Errorf("%d functions, want %d", len(s.Functions("")), want)
+	}
+}
+
+func TestDeployStopsWithItsContext(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.writing <- struct{}{} // a writer that hangs
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a := app(map[string]api.FunctionSpec{"charge": function("v1")})
+	if _, _, err := b.Deploy(ctx, "default", "shop", a, kindsOf(a)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+func TestDeployTooLargeForOneTransaction(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a := app(map[string]api.FunctionSpec{})
+	for i := range 12 {
+		f := function("v1")
+		f.Env = map[string]string{"BLOB": strings.Repeat("x", 500<<10)}
+		a.Functions[fmt.Sprintf("f%d", i)] = f
+	}
+	_, _, err := b.Deploy(t.Context(), "default", "shop", a, kindsOf(a))
+	if _, ok := errors.AsType[*InvalidError](err); !ok || !strings.Contains(err.Error(), "split it into several apps") {
+		t.Errorf("got %v", err)
+	}
+	a = api.App{Topics: map[string]api.TopicSpec{}}
+	for i := range 5000 {
+		a.Topics[fmt.Sprintf("t%d", i)] = api.TopicSpec{}
+	}
+	_, _, err = b.Deploy(t.Context(), "default", "shop", a, nil)
+	if _, ok := errors.AsType[*InvalidError](err); !ok || !strings.Contains(err.Error(), "more functions and topics than etcd takes") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDeleteFunction(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	next := run(t, b.Registry)
+	a := app(map[string]api.FunctionSpec{"charge": function("v1", onTopic("a"))})
+	b.deploy(t, "shop", a)
+	a.Functions["charge"] = function("v2", onTopic("a"))
+	b.deploy(t, "shop", a)
+	revision, err := b.DeleteFunction(t.Context(), "default", "charge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := next(revision); len(s.Functions("")) != 0 || len(s.Triggers("")) != 0 || len(s.Topics("")) != 1 {
+		t.Errorf("left: %v, %v, %v", s.Functions(""), s.Triggers(""), s.Topics(""))
+	}
+	if _, ok := readRevision(t, b, "charge", 1); ok {
+		t.Error("revision 1 is still there")
+	}
+	_, err = b.DeleteFunction(t.Context(), "default", "charge")
+	if !errors.Is(err, ErrNotFound) || err.Error() != "delete function charge in namespace default: not found" {
+		t.Errorf("second delete: %v", err)
+	}
+	// another app may take the name; revision numbers go on
+	d, _ := b.deploy(t, "bank", app(map[string]api.FunctionSpec{"charge": function("v1")}))
+	if f := d.Functions[0]; f.Revision != 3 || f.Change != "created" {
+		t.Errorf("created again as %+v, want revision 3", f)
+	}
+}
+
+func TestDeleteTopic(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	emits := function("v1")
+	emits.Allow.Emit = []string{"orders.charged"}
+	b.deploy(t, "shop", api.App{
+		Functions: map[string]api.FunctionSpec{"charge": function("v1", onTopic("orders.created"), onTopic("loose.*")), "emitter": emits},
+		Topics:    map[string]api.TopicSpec{"loose.one": {}},
+	})
+	for topic, function := range map[string]string{"orders.created": "charge", "orders.charged": "emitter"} {
+		_, err := b.DeleteTopic(t.Context(), "default", topic)
+		if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "function "+function+" names it") {
+			t.Errorf("delete %s: %v, want a conflict with %s", topic, err, function)
+		}
+	}
+	revision, err := b.DeleteTopic(t.Context(), "default", "loose.one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := run(t, b.Registry)(revision).Topic("default", "loose.one"); ok {
+		t.Error("loose.one is still there")
+	}
+	if _, err := b.DeleteTopic(t.Context(), "default", "loose.one"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("second delete: %v", err)
+	}
+}
+
+// TestTopicIsNeverDeletedUnderATrigger lets deploys that name a topic race with its deletion.
+func TestTopicIsNeverDeletedUnderATrigger(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	deleter := open(t, b.options)
+	for i := range 20 {
+		name := fmt.Sprintf("t%d", i)
+		b.deploy(t, "shop", api.App{Topics: map[string]api.TopicSpec{name: {}}})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			a := app(map[string]api.FunctionSpec{"charge": function(name, onTopic(name))})
+			if _, _, err := b.Deploy(t.Context(), "default", "shop", a, kindsOf(a)); err != nil {
+				t.Errorf("deploy: %v", err)
+			}
+		})
+		wg.Go(func() {
+			if _, err := deleter.DeleteTopic(t.Context(), "default", name); err != nil && !errors.Is(err, ErrConflict) {
+				t.Errorf("delete: %v", err)
+			}
+		})
+		wg.Wait()
+		s, err := b.load(t.Context(), "default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.topics[name].exists() {
+			t.Fatalf("function charge names topic %s, which is gone", name)
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package registry
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// keys builds and reads the names of etcd keys. Namespaces, functions and topics have no "/" in their names.
+type keys struct{ prefix string }
+
+func (k keys) functions() string                   { return k.prefix + "functions/" }
+func (k keys) functionsOf(namespace string) string { return k.functions() + namespace + "/" }
+func (k keys) function(namespace, name string) string {
+	return k.functionsOf(namespace) + name
+}
+
+func (k keys) topics() string                      { return k.prefix + "topics/" }
+func (k keys) topicsOf(namespace string) string    { return k.topics() + namespace + "/" }
+func (k keys) topic(namespace, name string) string { return k.topicsOf(namespace) + name }
+
+func (k keys) revisionsOf(namespace, name string) string {
+	return k.prefix + "revisions/" + namespace + "/" + name + "/"
+}
+
+func (k keys) revision(namespace, name string, n int) string {
+	return k.revisionsOf(namespace, name) + fmt.Sprintf("%010d", n)
+}
+
+func (k keys) leader(node string) string { return k.prefix + "leaders/" + node }
+
+func (k keys) nextTrigger() string { return k.prefix + "next-trigger-id" }
+
+// id names a function or topic.
+type id struct{ namespace, name string }
+
+// split takes the namespace and name out of a key below dir.
+func split(dir, key string) (id, bool) {
+	rest, ok := strings.CutPrefix(key, dir)
+	if !ok {
+		return id{}, false
+	}
+	namespace, name, ok := strings.Cut(rest, "/")
+	return id{namespace, name}, ok
+}
+
+// revisionNumber reads the number off the end of a revision's key.
+func revisionNumber(key string) (int, error) {
+	return strconv.Atoi(key[strings.LastIndexByte(key, '/')+1:])
+}

@@ -1,0 +1,196 @@
+package registry
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+// keptRevisions is how many revisions of a function stay readable; a deploy removes the one that falls out.
+const keptRevisions = 100
+
+// revision is the immutable record of one version of a function.
+type revision struct {
+	Revision int              `json:"revision"`
+	Kind     string           `json:"kind"`
+	Spec     api.FunctionSpec `json:"spec"`
+	Created  time.Time        `json:"created"`
+	// Seed feeds whatever draws random bytes while the snapshot is made, so that every node derives the same image. 32 bytes.
+	Seed []byte `json:"seed"`
+}
+
+// deploy is what the caller of Deploy wants.
+type deploy struct {
+	namespace, app string
+	spec           api.App
+	kinds          map[string]string
+	now            time.Time
+	seed           func() []byte // 32 random bytes
+}
+
+// plan is one transaction: what must still hold, what to write, and what it amounts to. It is made by pure functions from the state.
+type plan struct {
+	deploy
+	keys  keys
+	state *state
+
+	compares []clientv3.Cmp
+	writes   []clientv3.Op
+	result   api.Deployed
+	// newest is the newest revision that wrote a key this deploy relies on: where it holds when nothing is to be written.
+	newest int64
+	nextID uint64
+}
+
+func newPlan(d deploy, k keys, s *state) (*plan, error) {
+	p := &plan{deploy: d, keys: k, state: s, nextID: s.nextTrigger.value}
+	p.result.App = d.app
+	topics := maps.Clone(d.spec.Topics)
+	if topics == nil {
+		topics = map[string]api.TopicSpec{}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.spec.Functions)) {
+		if err := p.function(name, d.spec.Functions[name]); err != nil {
+			return nil, err
+		}
+		for _, topic := range topicsNamed(d.spec.Functions[name]) {
+			if _, given := topics[topic]; !given {
+				topics[topic] = s.topics[topic].value.Spec // leaves it as it is; a new one is closed to the outside
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(topics)) {
+		if err := p.topic(name, topics[name]); err != nil {
+			return nil, err
+		}
+	}
+	if p.nextID != s.nextTrigger.value {
+		p.relyOn(k.nextTrigger(), s.nextTrigger.mod)
+		p.writes = append(p.writes, clientv3.OpPut(k.nextTrigger(), strconv.FormatUint(p.nextID, 10)))
+	}
+	p.orphans()
+	return p, nil
+}
+
+// relyOn makes the transaction fail when someone else changed the key since the state was read.
+func (p *plan) relyOn(key string, mod int64) {
+	p.compares = append(p.compares, clientv3.Compare(clientv3.ModRevision(key), "=", mod))
+	p.newest = max(p.newest, mod)
+}
+
+func (p *plan) function(name string, spec api.FunctionSpec) error {
+	before := p.state.functions[name]
+	if before.exists() && before.value.App != p.app {
+		return fmt.Errorf("%w: function %s belongs to app %s; choose another name, or remove it there first", ErrConflict, name, before.value.App)
+	}
+	p.relyOn(p.keys.function(p.namespace, name), before.mod)
+	f := before.value
+	change := "unchanged"
+	switch {
+	case !before.exists():
+		change = "created"
+		f = api.Function{Namespace: p.namespace, Name: name, App: p.app, Revision: p.state.lastRevision[name], Created: p.now}
+	case f.Kind != p.kinds[name] || !equalSpecs(f.Spec, spec):
+		change = "updated"
+	}
+	if change != "unchanged" {
+		f.Revision++
+		f.Kind, f.Spec, f.Updated = p.kinds[name], spec, p.now
+		f.Triggers = bind(p.namespace, name, spec.Triggers, f.Triggers, p.newTriggerID)
+		if err := p.putFunction(f); err != nil {
+			return err
+		}
+	}
+	p.result.Functions = append(p.result.Functions, deployed(f, change))
+	return nil
+}
+
+func (p *plan) newTriggerID() uint64 {
+	p.nextID++
+	return p.nextID - 1
+}
+
+// putFunction writes a function and its new revision, and forgets the revision that is no longer kept.
+func (p *plan) putFunction(f api.Function) error {
+	rev := revision{Revision: f.Revision, Kind: f.Kind, Spec: f.Spec, Created: p.now, Seed: p.seed()}
+	key := p.keys.revision(f.Namespace, f.Name, f.Revision)
+	p.compares = append(p.compares, clientv3.Compare(clientv3.CreateRevision(key), "=", 0))
+	if err := p.put(key, rev); err != nil {
+		return err
+	}
+	if old := f.Revision - keptRevisions; old > 0 {
+		p.writes = append(p.writes, clientv3.OpDelete(p.keys.revision(f.Namespace, f.Name, old)))
+	}
+	return p.put(p.keys.function(f.Namespace, f.Name), f)
+}
+
+func (p *plan) topic(name string, spec api.TopicSpec) error {
+	before := p.state.topics[name]
+	key := p.keys.topic(p.namespace, name)
+	p.relyOn(key, before.mod)
+	if before.exists() && before.value.Spec == spec {
+		return nil
+	}
+	t := before.value
+	if !before.exists() {
+		t = api.Topic{Namespace: p.namespace, Name: name, Created: p.now}
+	}
+	t.Spec = spec
+	p.result.Topics = append(p.result.Topics, name)
+	return p.put(key, t)
+}
+
+func (p *plan) put(key string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode registry key %s: %w", key, err)
+	}
+	p.writes = append(p.writes, clientv3.OpPut(key, string(b)))
+	return nil
+}
+
+// orphans finds functions of the app that the spec does not name any more.
+func (p *plan) orphans() {
+	for name, f := range p.state.functions {
+		if _, named := p.spec.Functions[name]; !named && f.value.App == p.app {
+			p.result.Orphans = append(p.result.Orphans, name)
+		}
+	}
+	slices.Sort(p.result.Orphans)
+}
+
+func deployed(f api.Function, change string) api.DeployedFunction {
+	d := api.DeployedFunction{Name: f.Name, Revision: f.Revision, Change: change}
+	for _, t := range f.Triggers {
+		if t.Kind == "inbox" {
+			continue // every function has it
+		}
+		d.Triggers = append(d.Triggers, t.Name)
+		if t.Kind == "http" {
+			d.URLs = append(d.URLs, gatewayPath(f.Namespace, f.Name))
+		}
+	}
+	return d
+}
+
+func gatewayPath(namespace, function string) string {
+	if namespace == "default" {
+		return "/fn/" + function
+	}
+	return "/@" + namespace + "/fn/" + function
+}
+
+// equalSpecs compares specs as they are stored: an empty list is the same as none.
+func equalSpecs(a, b api.FunctionSpec) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}

@@ -1,0 +1,211 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/filter"
+)
+
+const (
+	maxName     = 63
+	maxSpec     = 512 << 10
+	maxTriggers = 100
+	minTimeout  = time.Millisecond
+	maxTimeout  = 15 * time.Minute
+	minMemory   = 1 << 20
+	maxMemory   = 4 << 30
+)
+
+// Defaults of api.Retry that a rule about two fields needs.
+const (
+	defaultRetryInitial = time.Second
+	defaultRetryMax     = 5 * time.Minute
+)
+
+// The patterns are read-only.
+var (
+	nameRule   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+	envRule    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	digestRule = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	headerRule = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+)
+
+// validate reports everything that is wrong with a deploy, sorted by function and topic names.
+func validate(namespace, app string, spec api.App, kinds map[string]string) error {
+	f := &faults{}
+	f.name("namespace", namespace)
+	f.name("app", app)
+	if len(spec.Functions) == 0 && len(spec.Topics) == 0 {
+		f.add("functions", "the app has no function and no topic")
+	}
+	for _, name := range slices.Sorted(maps.Keys(spec.Functions)) {
+		path := member("functions", name, nameRule)
+		f.name(path, name)
+		f.function(path, spec.Functions[name])
+		if kinds[name] == "" {
+			f.add(path+".module", "the kind of the module is not known; upload the module before the deploy")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(spec.Topics)) {
+		if err := filter.ValidTopic(name); err != nil {
+			f.add(fmt.Sprintf("topics[%q]", shorten(name)), "%s", err)
+		}
+	}
+	return f.err()
+}
+
+// member writes parent.name, or parent["name"] when the name could be mistaken for a path.
+func member(parent, name string, rule *regexp.Regexp) string {
+	if rule.MatchString(name) && len(name) <= maxName {
+		return parent + "." + name
+	}
+	return fmt.Sprintf("%s[%q]", parent, shorten(name))
+}
+
+func (f *faults) name(field, name string) {
+	switch {
+	case name == "":
+		f.add(field, "the name is empty")
+	case len(name) > maxName:
+		f.add(field, "the name has %d characters, the limit is %d", len(name), maxName)
+	case !nameRule.MatchString(name):
+		f.add(field, "%q is no name: use lower-case letters, digits and inner \"-\", as in order-mailer", shorten(name))
+	}
+}
+
+func (f *faults) function(path string, s api.FunctionSpec) {
+	if !digestRule.MatchString(s.Module) {
+		f.add(path+".module", "%q is no module digest, \"sha256:\" and 64 hex digits in lower case", shorten(s.Module))
+	}
+	if d := time.Duration(s.Timeout); d != 0 && (d < minTimeout || d > maxTimeout) {
+		f.add(path+".timeout", "%s is not between 1ms and 15m", d)
+	}
+	if s.Memory != 0 && (s.Memory < minMemory || s.Memory > maxMemory) {
+		f.add(path+".memory", "%d bytes is not between 1Mi (1048576) and 4Gi (4294967296)", s.Memory)
+	}
+	if s.Concurrency < 0 {
+		f.add(path+".concurrency", "%d is below 0; 0 means no limit", s.Concurrency)
+	}
+	f.env(path+".env", s.Env)
+	for i, topic := range s.Allow.Emit {
+		f.pattern(fmt.Sprintf("%s.allow.emit[%d]", path, i), topic)
+	}
+	if s.Retry != nil {
+		f.retry(path+".retry", *s.Retry)
+	}
+	f.triggers(path+".on", s.Triggers)
+	if b, err := json.Marshal(s); err != nil {
+		f.add(path, "cannot be stored: %s", err)
+	} else if len(b) > maxSpec {
+		f.add(path, "the settings have %d bytes as JSON, the limit is %d; put large values elsewhere", len(b), maxSpec)
+	}
+}
+
+func (f *faults) env(path string, env map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if !envRule.MatchString(name) {
+			f.add(fmt.Sprintf("%s[%q]", path, shorten(name)), "the name of a variable has letters, digits and \"_\" and does not begin with a digit")
+		}
+		if strings.ContainsRune(env[name], 0) {
+			f.add(fmt.Sprintf("%s[%q]", path, shorten(name)), "the value has a zero byte")
+		}
+	}
+}
+
+func (f *faults) retry(path string, r api.Retry) {
+	if r.Attempts != 0 && (r.Attempts < 1 || r.Attempts > 100) {
+		f.add(path+".attempts", "%d is not between 1 and 100", r.Attempts)
+	}
+	if r.Factor != 0 && !(r.Factor >= 1 && r.Factor <= 10) {
+		f.add(path+".factor", "%g is not between 1 and 10", r.Factor)
+	}
+	for _, d := range []struct {
+		name  string
+		value api.Duration
+	}{{"initial", r.Initial}, {"max", r.Max}, {"maxAge", r.MaxAge}} {
+		if d.value < 0 {
+			f.add(path+"."+d.name, "%s is below zero", time.Duration(d.value))
+		}
+	}
+	initial, longest := orDefault(r.Initial, defaultRetryInitial), orDefault(r.Max, defaultRetryMax)
+	if initial > longest {
+		f.add(path+".initial", "%s is above max, which is %s", initial, longest)
+	}
+	if r.Jitter != "" && r.Jitter != "full" && r.Jitter != "none" {
+		f.add(path+".jitter", "%q is neither full nor none", shorten(r.Jitter))
+	}
+}
+
+func (f *faults) triggers(path string, on []api.TriggerSpec) {
+	if len(on) > maxTriggers {
+		f.add(path, "there are %d triggers, the limit is %d; one with * or > can stand for many", len(on), maxTriggers)
+		return
+	}
+	https := 0
+	for i, t := range on {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		switch {
+		case t.HTTP != nil && t.Topic != nil:
+			f.add(at, "has both http and topic; write two triggers")
+		case t.HTTP != nil:
+			if https++; https == 2 {
+				f.add(at+".http", "the function already has an http trigger; one serves all methods and paths below /fn/NAME")
+			}
+			f.httpKey(at+".http.key", t.HTTP.Key)
+		case t.Topic != nil:
+			f.topic(at+".topic", *t.Topic)
+		default:
+			f.add(at, "has no kind; set http or topic")
+		}
+	}
+}
+
+func (f *faults) httpKey(path, key string) {
+	where, name, _ := strings.Cut(key, ".")
+	ok := key == "" || where == "header" && headerRule.MatchString(name) || where == "query" && name != ""
+	if !ok {
+		f.add(path, "%q is neither header.NAME nor query.NAME", shorten(key))
+	}
+}
+
+func (f *faults) topic(path string, t api.TopicTrigger) {
+	f.pattern(path+".name", t.Name)
+	if _, err := filter.Parse(t.Filter); err != nil {
+		f.add(path+".filter", "%s", err)
+	}
+	if t.Order != "" && t.Order != "none" && t.Order != "key" {
+		f.add(path+".order", "%q is neither none nor key", shorten(t.Order))
+	}
+}
+
+func (f *faults) pattern(path, topic string) {
+	if _, err := filter.ParsePattern(topic); err != nil {
+		f.add(path, "%s", err)
+		return
+	}
+	if filter.Internal(topic) {
+		f.add(path, "%q has a part that begins with \"_\"; such topics belong to the runtime", topic)
+	}
+}
+
+func orDefault(d api.Duration, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return time.Duration(d)
+}
+
+func shorten(s string) string {
+	const limit = 64
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,133 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+func TestEveryBrokenRuleIsNamed(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 64)
+	on := func(s ...api.TriggerSpec) func(*api.FunctionSpec) {
+		return func(f *api.FunctionSpec) { f.Triggers = s }
+	}
+	topic := func(trigger api.TopicTrigger) func(*api.FunctionSpec) {
+		return on(api.TriggerSpec{Topic: &trigger})
+	}
+	retry := func(r api.Retry) func(*api.FunctionSpec) { return func(f *api.FunctionSpec) { f.Retry = &r } }
+	key := func(k string) func(*api.FunctionSpec) {
+		return on(api.TriggerSpec{HTTP: &api.HTTPTrigger{Key: k}})
+	}
+	env := func(name, value string) func(*api.FunctionSpec) {
+		return func(f *api.FunctionSpec) { f.Env = map[string]string{name: value} }
+	}
+	for _, c := range []struct {
+		spoil func(*api.FunctionSpec)
+		want  string
+	}{
+		{func(f *api.FunctionSpec) { f.Module = "sha256:AB" }, `functions.f.module: "sha256:AB" is no module digest, "sha256:" and 64 hex digits in lower case`},
+		{func(f *api.FunctionSpec) { f.Timeout = api.Duration(time.Microsecond) }, "functions.f.timeout: 1µs is not between 1ms and 15m"},
+		{func(f *api.FunctionSpec) { f.Timeout = api.Duration(16 * time.Minute) }, "functions.f.timeout: 16m0s is not between 1ms and 15m"},
+		{func(f *api.FunctionSpec) { f.Timeout = -1 }, "functions.f.timeout: -1ns is not between 1ms and 15m"},
+		{func(f *api.FunctionSpec) { f.Memory = 1000 }, "functions.f.memory: 1000 bytes is not between 1Mi (1048576) and 4Gi (4294967296)"},
+		{func(f *api.FunctionSpec) { f.Memory = 4<<30 + 1 }, "functions.f.memory: 4294967297 bytes is not between 1Mi (1048576) and 4Gi (4294967296)"},
+		{func(f *api.FunctionSpec) { f.Concurrency = -1 }, "functions.f.concurrency: -1 is below 0; 0 means no limit"},
+		{env("1X", ""), `functions.f.env["1X"]: the name of a variable has letters, digits and "_" and does not begin with a digit`},
+		{env("X", "a\x00"), `functions.f.env["X"]: the value has a zero byte`},
+		{func(f *api.FunctionSpec) { f.Allow.Emit = []string{"ok", "a..b"} }, `functions.f.allow.emit[1]: topic pattern "a..b" has an empty part; write parts separated by single dots, as in orders.created`},
+		{func(f *api.FunctionSpec) { f.Allow.Emit = []string{"_inbox.f"} }, `functions.f.allow.emit[0]: "_inbox.f" has a part that begins with "_"; such topics belong to the runtime`},
+		{retry(api.Retry{Attempts: 101}), "functions.f.retry.attempts: 101 is not between 1 and 100"},
+		{retry(api.Retry{Attempts: -1}), "functions.f.retry.attempts: -1 is not between 1 and 100"},
+		{retry(api.Retry{Factor: 0.5}), "functions.f.retry.factor: 0.5 is not between 1 and 10"},
+		{retry(api.Retry{Initial: -1}), "functions.f.retry.initial: -1ns is below zero"},
+		{retry(api.Retry{MaxAge: -1}), "functions.f.retry.maxAge: -1ns is below zero"},
+		{retry(api.Retry{Initial: api.Duration(time.Minute), Max: api.Duration(time.Second)}), "functions.f.retry.initial: 1m0s is above max, which is 1s"},
+		{retry(api.Retry{Initial: api.Duration(time.Hour)}), "functions.f.retry.initial: 1h0m0s is above max, which is 5m0s"},
+		{retry(api.Retry{Jitter: "some"}), `functions.f.retry.jitter: "some" is neither full nor none`},
+		{on(api.TriggerSpec{}), "functions.f.on[0]: has no kind; set http or topic"},
+		{on(api.TriggerSpec{HTTP: &api.HTTPTrigger{}, Topic: &api.TopicTrigger{Name: "a"}}), "functions.f.on[0]: has both http and topic; write two triggers"},
+		{on(onHTTP(), onTopic("a"), onHTTP()), "functions.f.on[2].http: the function already has an http trigger; one serves all methods and paths below /fn/NAME"},
+		{on(make([]api.TriggerSpec, 101)...), "functions.f.on: there are 101 triggers, the limit is 100; one with * or > can stand for many"},
+		{key("cookie.x"), `functions.f.on[0].http.key: "cookie.x" is neither header.NAME nor query.NAME`},
+		{key("header."), `functions.f.on[0].http.key: "header." is neither header.NAME nor query.NAME`},
+		{key("header.a b"), `functions.f.on[0].http.key: "header.a b" is neither header.NAME nor query.NAME`},
+		{key("query"), `functions.f.on[0].http.key: "query" is neither header.NAME nor query.NAME`},
+		{topic(api.TopicTrigger{}), "functions.f.on[0].topic.name: topic pattern is empty"},
+		{topic(api.TopicTrigger{Name: "a.>.b"}), `functions.f.on[0].topic.name: topic pattern "a.>.b" has ">" before its end`},
+		{topic(api.TopicTrigger{Name: "_inbox.g"}), `functions.f.on[0].topic.name: "_inbox.g" has a part that begins with "_"`},
+		{topic(api.TopicTrigger{Name: "a", Filter: "type = "}), "functions.f.on[0].topic.filter: at character 8: found the end, expected an attribute"},
+		{topic(api.TopicTrigger{Name: "a", Order: "strict"}), `functions.f.on[0].topic.order: "strict" is neither none nor key`},
+		{env("BIG", strings.Repeat("x", maxSpec)), "functions.f: the settings have "},
+		{retry(api.Retry{Factor: math.NaN()}), "functions.f.retry.factor: NaN is not between 1 and 10"},
+	} {
+		f := function("v1")
+		c.spoil(&f)
+		checkFault(t, validate("default", "shop", app(map[string]api.FunctionSpec{"f": f}), map[string]string{"f": "native"}), c.want)
+	}
+
+	one := app(map[string]api.FunctionSpec{"f": function("v1")})
+	kinds := map[string]string{"f": "native"}
+	checkFault(t, validate("", "shop", one, kinds), "namespace: the name is empty")
+	checkFault(t, validate("default", "Shop!", one, kinds), `app: "Shop!" is no name: use lower-case letters, digits and inner "-", as in order-mailer`)
+	checkFault(t, validate(long, "shop", one, kinds), "namespace: the name has 64 characters, the limit is 63")
+	checkFault(t, validate("default", "shop", one, nil), "functions.f.module: the kind of the module is not known; upload the module before the deploy")
+	checkFault(t, validate("default", "shop", api.App{}, nil), "functions: the app has no function and no topic")
+	checkFault(t, validate("default", "shop", api.App{Topics: map[string]api.TopicSpec{"a.*": {}}}, nil), `topics["a.*"]: topic "a.*" has "*" in part 2`)
+	for _, name := range []string{"-f", "f-", "F", "a.b", "f/g", "ü"} {
+		a := app(map[string]api.FunctionSpec{name: function("v1")})
+		checkFault(t, validate("default", "shop", a, kindsOf(a)), fmt.Sprintf(`functions[%q]: %q is no name`, name, name))
+	}
+}
+
+func checkFault(t *testing.T, err error, want string) {
+	t.Helper()
+	invalid, ok := errors.AsType[*InvalidError](err)
+	if !ok || !strings.Contains(err.Error(), want) {
+		t.Errorf("got  %v\nwant %s", err, want)
+		return
+	}
+	if field, _, _ := strings.Cut(want, ": "); invalid.Faults[0].Field != field {
+		t.Errorf("first fault is at %s, want %s", invalid.Faults[0].Field, field)
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	bad := api.FunctionSpec{Module: "x", Timeout: -1, Triggers: []api.TriggerSpec{{}}}
+	_, _, err := b.Deploy(t.Context(), "Default", "shop", app(map[string]api.FunctionSpec{"b": bad, "a": bad}), map[string]string{"a": "native", "b": "native"})
+	invalid, ok := errors.AsType[*InvalidError](err)
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	var fields []string
+	for _, f := range invalid.Faults {
+		fields = append(fields, f.Field)
+	}
+	want := "namespace functions.a.module functions.a.timeout functions.a.on[0] functions.b.module functions.b.timeout functions.b.on[0]"
+	if got := strings.Join(fields, " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestWhatIsAllowedAtTheEdges(t *testing.T) {
+	t.Parallel()
+	f := api.FunctionSpec{
+		Module: digestOf(nil), Timeout: api.Duration(maxTimeout), Memory: maxMemory, Env: map[string]string{"_A1": "x\ny"},
+		Allow: api.Allow{Emit: []string{">", "a.*"}},
+		Retry: &api.Retry{Attempts: 100, Initial: api.Duration(time.Second), Factor: 10, Max: api.Duration(time.Second), Jitter: "none"},
+		Triggers: []api.TriggerSpec{
+			{HTTP: &api.HTTPTrigger{Key: "header.X-Order-Id"}}, {Topic: &api.TopicTrigger{Name: "a.*.>", Filter: "type = 'x'", Order: "key"}}, onTopic("a"), onTopic("a"),
+		},
+	}
+	a := app(map[string]api.FunctionSpec{"f": f, strings.Repeat("a", 63): {Module: digestOf(nil), Timeout: api.Duration(minTimeout), Memory: minMemory}, "0-9": f})
+	if err := validate("default", "shop", a, kindsOf(a)); err != nil {
+		t.Error(err)
+	}
+}
