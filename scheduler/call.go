@@ -1,0 +1,118 @@
+package scheduler
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+// Call is a synchronous call of a function.
+type Call struct {
+	Namespace, Function string
+	Trigger             string      // name of the http trigger, "" for a call by fnctl
+	Event               event.Event // valid; Request set for a plain HTTP request
+	Key                 string      // "" = the event's own key
+}
+
+// Reply is how a synchronous call ended. Verdict Done carries Data and Attributes.
+type Reply struct {
+	Invocation string
+	Revision   int
+	Verdict    abi.Verdict
+	Class      string // see api.Attempt; "" when done
+	Error      string
+	RetryAfter time.Duration // what the function asked for; -1 = nothing
+	Data       []byte
+	Attributes []byte // JSON set by the guest (docs/abi.md section 5), nil when not set
+	Duration   time.Duration
+}
+
+// maxConflicts is how often a synchronous call runs again before its caller gets ErrConflict.
+const maxConflicts = 10
+
+// Call runs a function and returns when its effects are durable; a call without effects stores nothing. It returns an error only when the function did not get
+// to say a verdict: one of the package's, or ctx's.
+func (s *Scheduler) Call(ctx context.Context, c Call) (Reply, error) {
+	if !s.begin() {
+		return Reply{}, ErrDraining
+	}
+	defer s.active.Done()
+	select {
+	case s.calls <- struct{}{}:
+		defer func() { <-s.calls }()
+	default:
+		return Reply{}, ErrBusy
+	}
+	f := s.acquire(functionName{c.Namespace, c.Function})
+	if f == nil {
+		return Reply{}, fmt.Errorf("%w: %s", ErrNotFound, c.Function)
+	}
+	defer s.release(f)
+	if f.module == nil {
+		return Reply{}, fmt.Errorf("%w: %s: %w", ErrUnavailable, c.Function, f.broken)
+	}
+	if !f.enter() {
+		return Reply{}, fmt.Errorf("%w: %s runs %d at once, its concurrency", ErrBusy, c.Function, f.spec.Spec.Concurrency)
+	}
+	defer f.leave()
+	if c.Key != "" {
+		c.Event.SetExtension(event.Extension{Name: "partitionkey", Value: c.Key})
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.work, func() { cancel(context.Cause(s.work)) })()
+	return s.call(ctx, f, &c)
+}
+
+func (s *Scheduler) call(ctx context.Context, f *function, c *Call) (Reply, error) {
+	inv := invocation{id: newInvocationID(), trigger: c.Trigger, number: 1, event: &c.Event}
+	for conflicts := 0; conflicts < maxConflicts; conflicts++ {
+		if conflicts == freeConflicts {
+			defer s.keys.lock(stateKey{f.spec.Namespace, f.spec.Name, c.Event.Key()})()
+		}
+		a := s.attempt(ctx, f, inv)
+		outcome, err := s.perform(ctx, f, c, a)
+		if err != nil {
+			return Reply{}, err
+		}
+		if outcome != partition.Conflict {
+			s.record(f, a, partition.Next{})
+			return a.reply(), nil
+		}
+		s.metrics.conflicts.Inc()
+	}
+	return Reply{}, ErrConflict
+}
+
+// perform makes the effects of a call real before anyone hears of its reply.
+func (s *Scheduler) perform(ctx context.Context, f *function, c *Call, a attempt) (partition.Outcome, error) {
+	if a.result.Class == "canceled" && errors.Is(context.Cause(ctx), ErrDraining) {
+		return 0, ErrDraining
+	}
+	if a.result.Verdict != abi.Done || a.effects.Empty() {
+		return partition.Applied, nil
+	}
+	scope := partition.Scope{Namespace: f.spec.Namespace, Function: f.spec.Name, Key: c.Event.Key(), Event: &c.Event}
+	return s.opts.Table.Perform(context.WithoutCancel(ctx), scope, a.id, a.effects)
+}
+
+func (a *attempt) reply() Reply {
+	r := a.result
+	return Reply{
+		Invocation: a.id, Revision: a.revision, Verdict: r.Verdict, Class: r.Class, Error: r.Reason, RetryAfter: r.RetryAfter,
+		Data: r.Data, Attributes: r.Attributes, Duration: a.duration,
+	}
+}
+
+func newInvocationID() string {
+	b := make([]byte, 12)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}

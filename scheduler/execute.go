@@ -1,0 +1,162 @@
+package scheduler
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/sandbox"
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+// freeConflicts is how often an attempt runs again after a conflict before it waits for the others of its key.
+const freeConflicts = 3
+
+// execute brings one delivery to its outcome: attempt, decide, settle; again when the state it saw had changed.
+func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Delivery) {
+	var unlock func()
+	for conflicts := 0; ; conflicts++ {
+		if conflicts == freeConflicts {
+			unlock = s.keys.lock(stateKey{f.spec.Namespace, f.spec.Name, d.Event.Key()})
+			defer unlock()
+		}
+		a := s.attempt(ctx, f, invocation{id: d.Invocation(), trigger: d.Trigger.Name, number: d.Attempt, event: &d.Event})
+		if ctx.Err() != nil && a.result.Verdict != abi.Done {
+			s.opts.Table.Release(d) // cut by a stop: not the event's fault
+			return
+		}
+		outcome, err := s.settle(ctx, f, d, a)
+		if err != nil {
+			s.log.Error("cannot settle; the event runs again after the next start", "function", f.spec.Name, "event_id", d.Event.ID, "err", err)
+			s.opts.Table.Release(d)
+			return
+		}
+		if outcome != partition.Conflict {
+			return
+		}
+		s.metrics.conflicts.Inc()
+	}
+}
+
+// settle decides what becomes of the event and stores it together with the effects. It goes on when the scheduler stops: the work is done.
+func (s *Scheduler) settle(ctx context.Context, f *function, d *partition.Delivery, a attempt) (partition.Outcome, error) {
+	first := d.First
+	if first.IsZero() {
+		first = a.start
+	}
+	next, why := f.policy.decide(try{attempt: d.Attempt, first: first, now: time.Now(), result: a.result}, rand.Float64())
+	kept := a.kept()
+	if why != "" && next.DeadLetter && a.result.Verdict != abi.Rejected {
+		kept.Error += " (" + why + ")"
+	}
+	outcome, err := s.opts.Table.Settle(context.WithoutCancel(ctx), d, kept, next, a.effects)
+	if err == nil && outcome == partition.Applied {
+		s.record(f, a, next)
+	}
+	return outcome, err
+}
+
+// invocation is what an attempt is an attempt of.
+type invocation struct {
+	id, trigger string
+	number      int
+	event       *event.Event
+}
+
+// attempt is one finished try.
+type attempt struct {
+	invocation
+	revision int
+	start    time.Time
+	duration time.Duration
+	result   sandbox.Result
+	effects  partition.Effects // of a verdict done
+}
+
+// attempt runs the function on the event in a fresh sandbox, once a place among the running guests is free.
+func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) attempt {
+	a := attempt{invocation: inv, revision: f.spec.Revision}
+	select {
+	case s.running <- struct{}{}:
+		defer func() { <-s.running }()
+	case <-ctx.Done():
+		a.start = time.Now()
+		a.result = sandbox.Result{Verdict: abi.Failed, Class: "canceled", Reason: context.Cause(ctx).Error(), RetryAfter: -1}
+		return a
+	}
+	limited, cancel := context.WithTimeout(ctx, f.timeout())
+	defer cancel()
+	h := &host{scheduler: s, function: f, invocation: inv, key: inv.event.Key()}
+	a.start = time.Now()
+	a.result = f.module.Invoke(limited, inv.event, h)
+	a.duration = time.Since(a.start)
+	if a.result.Verdict == abi.Done {
+		a.effects, a.result = h.finish(a.result)
+	}
+	s.metrics.attempt(f, a)
+	return a
+}
+
+const defaultTimeout = 30 * time.Second
+
+func (f *function) timeout() time.Duration {
+	if f.spec.Spec.Timeout > 0 {
+		return time.Duration(f.spec.Spec.Timeout)
+	}
+	return defaultTimeout
+}
+
+// maxError is how much of an error's text the log keeps, in bytes.
+const maxError = 4 << 10
+
+// kept is what the log keeps of the attempt.
+func (a *attempt) kept() partition.Attempt {
+	text := a.result.Reason
+	if len(text) > maxError {
+		text = text[:maxError]
+	}
+	return partition.Attempt{
+		Number: a.number, Revision: a.revision, Start: a.start, Duration: a.duration,
+		Verdict: int32(a.result.Verdict), Class: a.result.Class, Error: text,
+	}
+}
+
+// record writes the attempt's closing line to the history.
+func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
+	entry := a.entry(f)
+	entry.Level = "info"
+	entry.Attempt = &api.Attempt{
+		Attempt: a.number, Revision: a.revision, Start: a.start, Duration: api.Duration(a.duration),
+		Verdict: verdictName(a.result.Verdict), Class: a.result.Class, Error: a.result.Reason,
+	}
+	if a.result.Verdict != abi.Done {
+		entry.Level = "error"
+	}
+	switch {
+	case next.DeadLetter:
+		entry.Next = "dead-letter"
+	case !next.RetryAt.IsZero():
+		entry.Next, entry.RetryAt = "retry", next.RetryAt
+	}
+	s.opts.History.Append(entry)
+}
+
+func (inv *invocation) entry(f *function) api.LogEntry {
+	return api.LogEntry{
+		Time: time.Now(), Namespace: f.spec.Namespace, Function: f.spec.Name, Revision: f.spec.Revision,
+		Invocation: inv.id, EventID: inv.event.ID, Trigger: inv.trigger,
+	}
+}
+
+func verdictName(v abi.Verdict) string {
+	switch v {
+	case abi.Done:
+		return "done"
+	case abi.Rejected:
+		return "rejected"
+	}
+	return "failed"
+}

@@ -1,0 +1,234 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/filter"
+	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/registry"
+	"github.com/evoke-run/evoke/sandbox"
+)
+
+// function is one revision in force with its compiled module. It is closed when it is out of force and nothing holds it any more.
+type function struct {
+	spec   *api.Function
+	emit   []filter.Pattern
+	policy policy
+	module *sandbox.Module // nil when it could not be loaded
+	broken error           // why
+
+	places *places
+	holds  atomic.Int64 // one for being in force, one for each user
+	close  func()
+}
+
+// places counts the events of a function that have started, over its revisions.
+type places struct {
+	mu    sync.Mutex
+	used  int
+	limit int // 0 = none
+}
+
+func (f *function) enter() bool {
+	f.places.mu.Lock()
+	defer f.places.mu.Unlock()
+	if f.places.limit > 0 && f.places.used >= f.places.limit {
+		return false
+	}
+	f.places.used++
+	return true
+}
+
+func (f *function) leave() {
+	f.places.mu.Lock()
+	f.places.used--
+	f.places.mu.Unlock()
+}
+
+func (f *function) hold() { f.holds.Add(1) }
+
+func (s *Scheduler) release(f *function) {
+	if f.holds.Add(-1) == 0 {
+		f.close()
+	}
+}
+
+func (s *Scheduler) acquire(name functionName) *function {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.functions[name]
+	if f != nil {
+		f.hold()
+	}
+	return f
+}
+
+// acquireTrigger returns the function that a trigger runs, or nil when it is not in force or cannot run.
+func (s *Scheduler) acquireTrigger(id uint64) *function {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.functions[s.triggers[id]]
+	if f == nil || f.module == nil {
+		return nil
+	}
+	f.hold()
+	return f
+}
+
+// CheckModule compiles a module and returns its kind. A *ModuleError says why it cannot run.
+func (s *Scheduler) CheckModule(ctx context.Context, wasm []byte) (kind string, err error) {
+	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{})
+	var refused *sandbox.RefusedError
+	if errors.As(err, &refused) {
+		return "", &ModuleError{err}
+	}
+	if err != nil {
+		return "", err
+	}
+	return m.Kind(), m.Close(ctx)
+}
+
+// ModuleError says that a module cannot run, because of what is in it.
+type ModuleError struct{ err error }
+
+func (e *ModuleError) Error() string { return e.err.Error() }
+func (e *ModuleError) Unwrap() error { return e.err }
+
+// Apply makes a snapshot of the registry in force: modules first, then the triggers in every partition. The caller applies snapshots in order.
+func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
+	next, triggers := map[functionName]*function{}, map[uint64]functionName{}
+	for _, spec := range snap.Functions("") {
+		name := functionName{spec.Namespace, spec.Name}
+		next[name] = s.keepOrLoad(ctx, name, spec)
+		for _, t := range spec.Triggers {
+			triggers[t.ID] = name
+		}
+	}
+	s.mu.Lock()
+	old := s.functions
+	s.functions, s.triggers = next, triggers
+	s.mu.Unlock()
+	for name, f := range old {
+		if next[name] != f {
+			s.release(f)
+		}
+		if next[name] == nil {
+			s.metrics.forget(name)
+		}
+	}
+	if err := s.opts.Table.SetTriggers(ctx, uint64(snap.Revision), topicTriggers(snap)); err != nil {
+		return fmt.Errorf("put triggers in force: %w", err)
+	}
+	s.mu.Lock()
+	s.inForce = snap.Revision
+	close(s.forced)
+	s.forced = make(chan struct{})
+	s.mu.Unlock()
+	select {
+	case s.freed <- struct{}{}: // functions may run now that had waiting events before
+	default:
+	}
+	return nil
+}
+
+func (s *Scheduler) keepOrLoad(ctx context.Context, name functionName, spec *api.Function) *function {
+	s.mu.Lock()
+	old := s.functions[name]
+	s.mu.Unlock()
+	if old != nil && old.module != nil && old.spec.Revision == spec.Revision && old.spec.Created.Equal(spec.Created) {
+		return old
+	}
+	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), places: &places{}, close: func() {}}
+	if old != nil {
+		f.places = old.places
+	}
+	f.places.mu.Lock()
+	f.places.limit = spec.Spec.Concurrency
+	f.places.mu.Unlock()
+	f.holds.Store(1)
+	if f.broken = s.load(ctx, f); f.broken != nil {
+		s.log.Error("cannot load a function; its events wait", "function", spec.Name, "revision", spec.Revision, "err", f.broken)
+	}
+	return f
+}
+
+func (s *Scheduler) load(ctx context.Context, f *function) error {
+	for _, p := range f.spec.Spec.Allow.Emit {
+		pattern, err := filter.ParsePattern(p)
+		if err != nil {
+			return fmt.Errorf("allow.emit: %w", err)
+		}
+		f.emit = append(f.emit, pattern)
+	}
+	wasm, err := s.opts.Registry.Module(f.spec.Spec.Module)
+	if err != nil {
+		return err
+	}
+	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{
+		Function: f.spec.Name, Revision: f.spec.Revision, Memory: f.spec.Spec.Memory, Env: f.spec.Spec.Env,
+	})
+	if err != nil {
+		return err
+	}
+	f.module = m
+	f.close = func() {
+		if err := m.Close(context.Background()); err != nil {
+			s.log.Warn("close module", "function", f.spec.Name, "err", err)
+		}
+	}
+	return nil
+}
+
+func (s *Scheduler) closeFunctions() {
+	s.mu.Lock()
+	old := s.functions
+	s.functions = map[functionName]*function{}
+	s.mu.Unlock()
+	for _, f := range old {
+		s.release(f)
+	}
+}
+
+// topicTriggers are those that partitions match: bound to a topic or to a function's inbox.
+func topicTriggers(snap *registry.Snapshot) []partition.Trigger {
+	var list []partition.Trigger
+	for _, t := range snap.Triggers("") {
+		if t.Topic == nil {
+			continue
+		}
+		list = append(list, partition.Trigger{
+			ID: t.ID, Namespace: t.Namespace, Name: t.Name, Function: t.Function,
+			Topic: t.Topic.Name, Filter: t.Topic.Filter, Order: orderOf(t.Topic.Order),
+		})
+	}
+	return list
+}
+
+func orderOf(order string) string {
+	if order == "key" {
+		return "key"
+	}
+	return ""
+}
+
+// WaitInForce blocks until everything up to the registry revision is in force here.
+func (s *Scheduler) WaitInForce(ctx context.Context, revision int64) error {
+	for {
+		s.mu.Lock()
+		done, forced := s.inForce >= revision, s.forced
+		s.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-forced:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until revision %d is in force: %w", revision, context.Cause(ctx))
+		}
+	}
+}

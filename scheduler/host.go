@@ -1,0 +1,169 @@
+package scheduler
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/sandbox"
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+// host is what one attempt may reach outside its sandbox. It gathers state reads and writes; nothing of them is real before the settle.
+type host struct {
+	scheduler  *Scheduler
+	function   *function
+	invocation invocation
+	key        string
+	state      []stateEntry // in the order of first use
+	written    int          // bytes
+}
+
+// stateEntry is an entry the attempt has read or written.
+type stateEntry struct {
+	name    string
+	version uint64 // when it was first looked at
+	value   []byte // nil = absent
+	changed bool
+}
+
+var _ sandbox.Host = (*host)(nil)
+
+// AllowEmit says whether the manifest lets the function emit to a topic.
+func (h *host) AllowEmit(topic string) bool {
+	for _, p := range h.function.emit {
+		if p.Match(topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// Log writes a line of the guest to the history.
+func (h *host) Log(level slog.Level, message string) {
+	entry := h.invocation.entry(h.function)
+	entry.Level, entry.Message = strings.ToLower(level.String()), message
+	h.scheduler.opts.History.Append(entry)
+}
+
+// Call runs a capability of docs/abi.md section 8.
+func (h *host) Call(_ context.Context, op string, request []byte) (status int32, answer []byte) {
+	switch op {
+	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete:
+		return h.callState(op, request)
+	}
+	return 404, fmt.Appendf(nil, "no capability %q", op)
+}
+
+func (h *host) callState(op string, request []byte) (status int32, answer []byte) {
+	if !h.function.spec.Spec.Allow.State {
+		return 403, []byte("state is not allowed; set allow: { state: true } in fn.yaml")
+	}
+	if h.key == "" {
+		return 412, []byte("the event has no key; set partitionkey or subject, or key: on the http trigger")
+	}
+	name, value := string(request), []byte(nil)
+	if op == abi.OpStateSet {
+		var ok bool
+		if name, value, ok = splitSet(request); !ok {
+			return 400, []byte("a state.set request is the length of the name as u32, the name, the value")
+		}
+	}
+	if len(name) == 0 || len(name) > abi.MaxStateName {
+		return 400, fmt.Appendf(nil, "the name of a state entry has 1 to %d bytes, not %d", abi.MaxStateName, len(name))
+	}
+	e, err := h.entry(name)
+	if err != nil {
+		return 500, []byte(err.Error())
+	}
+	switch op {
+	case abi.OpStateSet:
+		return h.set(e, value)
+	case abi.OpStateDelete:
+		e.value, e.changed = nil, true
+		return 204, nil
+	}
+	if e.value == nil {
+		return 404, nil
+	}
+	return 200, e.value
+}
+
+func splitSet(request []byte) (name string, value []byte, ok bool) {
+	if len(request) < 4 {
+		return "", nil, false
+	}
+	n := binary.LittleEndian.Uint32(request)
+	rest := request[4:]
+	if uint64(n) > uint64(len(rest)) {
+		return "", nil, false
+	}
+	return string(rest[:n]), rest[n:], true
+}
+
+func (h *host) set(e *stateEntry, value []byte) (status int32, answer []byte) {
+	if len(value) > abi.MaxStateValue {
+		return 413, fmt.Appendf(nil, "the value has %d bytes, the limit is %d", len(value), abi.MaxStateValue)
+	}
+	if h.written += len(e.name) + len(value); h.written > abi.MaxEffects {
+		return 413, fmt.Appendf(nil, "the delivery writes more than %d bytes", abi.MaxEffects)
+	}
+	e.value, e.changed = append(make([]byte, 0, len(value)), value...), true
+	return 204, nil
+}
+
+// entry finds what the attempt knows of a state entry, and reads it the first time.
+func (h *host) entry(name string) (*stateEntry, error) {
+	for i := range h.state {
+		if h.state[i].name == name {
+			return &h.state[i], nil
+		}
+	}
+	spec := h.function.spec
+	value, version, err := h.scheduler.opts.Table.State(spec.Namespace, spec.Name, h.key, name)
+	if err != nil {
+		return nil, fmt.Errorf("read state %s: %w", name, err)
+	}
+	if version != 0 && value == nil {
+		value = []byte{}
+	}
+	h.state = append(h.state, stateEntry{name: name, version: version, value: value})
+	return &h.state[len(h.state)-1], nil
+}
+
+// finish turns what a successful attempt did into effects, or the attempt into a failure when they are too large.
+func (h *host) finish(r sandbox.Result) (partition.Effects, sandbox.Result) {
+	var e partition.Effects
+	size := 0
+	for _, s := range h.state {
+		e.Reads = append(e.Reads, partition.StateRead{Name: s.name, Version: s.version})
+		if s.changed {
+			e.Writes = append(e.Writes, partition.StateWrite{Name: s.name, Value: s.value, Delete: s.value == nil})
+			size += len(s.name) + len(s.value)
+		}
+	}
+	for i, emitted := range r.Emitted {
+		ev := emitted.Event
+		if ev.ID == "" {
+			ev.ID = fmt.Sprintf("%s.%d", h.invocation.id, i)
+		}
+		if ev.Source == "" {
+			ev.Source = "/ns/" + h.function.spec.Namespace + "/functions/" + h.function.spec.Name
+		}
+		if ev.Time.IsZero() {
+			ev.Time = time.Now().UTC()
+		}
+		size += ev.Size()
+		e.Emits = append(e.Emits, partition.Emit{Topic: emitted.Topic, Event: ev})
+	}
+	if size > abi.MaxEffects {
+		r.Verdict, r.Class = abi.Failed, "error"
+		r.Reason = fmt.Sprintf("emitted events and state writes have %d bytes together, the limit is %d", size, abi.MaxEffects)
+		return partition.Effects{}, r
+	}
+	return e, r
+}
