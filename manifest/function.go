@@ -1,0 +1,170 @@
+package manifest
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+func (d *decoder) function(name string, keyAt at, v value, defs defaults) Function {
+	f := Function{Name: name, Spec: api.FunctionSpec{Timeout: defs.timeout, Memory: defs.memory, Retry: defs.retry}}
+	hasModule := false
+	from := func(read func(value)) func(value) {
+		return func(v value) {
+			if hasModule {
+				d.fault(v.at(), "functions.%s has both source and wasm; keep one", name)
+			}
+			hasModule = true
+			read(v)
+		}
+	}
+	if !d.object(v, keys{
+		read: map[string]func(value){
+			"source":      from(func(v value) { f.Source = d.source(v) }),
+			"wasm":        from(d.anyText(&f.Wasm, "the path of a .wasm file")),
+			"on":          func(v value) { f.Spec.Triggers = d.triggers(v) },
+			"concurrency": d.integer(&f.Spec.Concurrency, 0, 100_000),
+			"env":         func(v value) { f.Spec.Env = d.env(v) },
+			"allow":       func(v value) { f.Spec.Allow = d.allow(v) },
+			"retry":       func(v value) { f.Spec.Retry = d.retry(v, defs.retry) },
+			"timeout":     d.duration(&f.Spec.Timeout),
+			"memory":      d.memory(&f.Spec.Memory),
+		},
+		later: []string{"scale", "secrets", "deadLetter", "delivery", "reuse"},
+	}) {
+		return f
+	}
+	if !hasModule {
+		d.fault(keyAt, "functions.%s has no code; add `source: ./%s` (a Go package) or `wasm: ./%s.wasm`", name, name, name)
+	}
+	return f
+}
+
+// source reads the directory of a Go package and refuses the languages that come later by their name.
+func (d *decoder) source(v value) string {
+	var s string
+	d.anyText(&s, "the directory of a Go package")(v)
+	switch ext := strings.ToLower(path.Ext(s)); ext {
+	case ".ts", ".js", ".mjs", ".cjs", ".tsx", ".jsx":
+		d.fault(v.at(), "%s: JavaScript and TypeScript sources (%s) are not supported yet", v.path, shorten(s))
+	case ".rs", ".toml":
+		d.fault(v.at(), "%s: Rust sources (%s) are not supported yet; build the crate for wasm32-wasip1 and name the file with wasm:", v.path, shorten(s))
+	case ".go":
+		d.fault(v.at(), "%s: %s is a file; name the directory of the Go package, %s", v.path, shorten(s), path.Dir(s))
+	case ".wasm":
+		d.fault(v.at(), "%s: %s is built already; write `wasm: %s`", v.path, shorten(s), shorten(s))
+	}
+	return s
+}
+
+func (d *decoder) triggers(v value) []api.TriggerSpec {
+	items := []value{v}
+	if kind := kindName(v.node); kind != "a map" {
+		items = d.items(v, "a list of triggers, like [ { http: {} } ]")
+	}
+	var out []api.TriggerSpec
+	https := 0
+	for _, item := range items {
+		t, ok := d.trigger(item)
+		if !ok {
+			continue
+		}
+		if t.HTTP != nil {
+			if https++; https > 1 {
+				d.fault(item.at(), "%s: a function has one http trigger at most", item.path)
+			}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// trigger reads one entry of `on`. ok is false when it is of no kind that is in force; that has been reported.
+func (d *decoder) trigger(v value) (t api.TriggerSpec, ok bool) {
+	kinds, before := 0, len(d.faults)
+	if !d.object(v, keys{
+		read: map[string]func(value){
+			"http":  func(v value) { kinds++; t.HTTP = d.http(v) },
+			"topic": func(v value) { kinds++; t.Topic = d.topic(v) },
+		},
+		later: []string{"cron", "webhook", "kafka", "mqtt"},
+	}) {
+		return t, false
+	}
+	switch {
+	case kinds > 1:
+		d.fault(v.at(), "%s has %d kinds of trigger; write a list with one kind in each entry", v.path, kinds)
+	case kinds == 0 && len(d.faults) == before:
+		d.fault(v.at(), "%s names no trigger; write { http: {} } or { topic: { name: … } }", v.path)
+	}
+	return t, kinds == 1
+}
+
+var isHTTPKey = regexp.MustCompile(`^(header|query)\.[A-Za-z0-9!#$%&'*+.^_|~-]+$`).MatchString
+
+func (d *decoder) http(v value) *api.HTTPTrigger {
+	t := &api.HTTPTrigger{}
+	d.object(v, keys{
+		read: map[string]func(value){"key": func(v value) {
+			s, ok := d.text(v, "header.NAME or query.NAME")
+			if ok && !isHTTPKey(s) {
+				d.fault(v.at(), "%s: %q is not supported; it is header.NAME or query.NAME", v.path, shorten(s))
+			}
+			t.Key = s
+		}},
+		later: []string{"method", "methods", "path"},
+	})
+	return t
+}
+
+func (d *decoder) topic(v value) *api.TopicTrigger {
+	t := &api.TopicTrigger{}
+	named := false
+	ok := d.object(v, keys{
+		read: map[string]func(value){
+			"name":   func(v value) { named = true; t.Name = d.topicName(v, true) },
+			"filter": d.anyText(&t.Filter, `a filter like "type = 'com.shop.order'"`),
+			"order":  d.oneOf(&t.Order, "none", "key"),
+		},
+		later: []string{"batch", "reply", "start", "onFailure", "delivery"},
+	})
+	if ok && !named {
+		d.fault(v.at(), "%s has no name; write { name: orders.created }", v.path)
+	}
+	return t
+}
+
+func (d *decoder) allow(v value) api.Allow {
+	var out api.Allow
+	d.object(v, keys{
+		read: map[string]func(value){
+			"state": d.boolean(&out.State),
+			"emit": func(v value) {
+				for _, item := range d.items(v, "a list of topics, like [orders.created]") {
+					out.Emit = append(out.Emit, d.topicName(item, true))
+				}
+			},
+		},
+		later: []string{"http", "invoke", "secrets"},
+	})
+	return out
+}
+
+// env takes numbers and booleans in the form they were written, because that is what an environment holds.
+func (d *decoder) env(v value) map[string]string {
+	out := make(map[string]string)
+	d.each(v, func(name string, keyAt at, child value) {
+		if name == "" || strings.ContainsAny(name, "=\x00") {
+			d.fault(keyAt, "%s: %q is not a name for a variable; it may not be empty or have =", v.path, shorten(name))
+		}
+		if s, ok := d.scalar(child); ok {
+			if strings.Contains(s, "\x00") {
+				d.fault(child.at(), "%s has a NUL byte", child.path)
+			}
+			out[name] = s
+		}
+	})
+	return out
+}

@@ -1,0 +1,124 @@
+// Package manifest reads fn.yaml, the file that describes an app, and turns it into what a deploy sends.
+//
+// Every fault is reported with file, line and column, all of them at once where the file's structure allows it.
+// Keys that exist in the design but are not in force in this release are refused by name, never ignored.
+package manifest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+// MaxSize is the largest manifest that is read, in bytes.
+const MaxSize = 1 << 18
+
+// Manifest is one fn.yaml.
+type Manifest struct {
+	// App is the name of the app.
+	App string
+	// Functions are in the order of the file.
+	Functions []Function
+	Topics    map[string]api.TopicSpec
+}
+
+// Function is one entry of `functions`. Exactly one of Source and Wasm is set; both are as written, relative to the manifest's directory.
+type Function struct {
+	Name string
+	// Source is the directory of a Go package.
+	Source string
+	// Wasm is a module that is built already.
+	Wasm string
+	// Spec has everything but Module, with the manifest's defaults laid under it.
+	Spec api.FunctionSpec
+}
+
+// API is the app as the management API takes it. digests holds the digest of each function's module by the function's name.
+func (m *Manifest) API(digests map[string]string) api.App {
+	app := api.App{Functions: make(map[string]api.FunctionSpec, len(m.Functions)), Topics: m.Topics}
+	for _, f := range m.Functions {
+		spec := f.Spec
+		spec.Module = digests[f.Name]
+		app.Functions[f.Name] = spec
+	}
+	return app
+}
+
+// Parse reads a manifest. file names it in messages. The error is a Faults for everything that is wrong with the text.
+func Parse(file string, src []byte) (*Manifest, error) {
+	d := &decoder{file: file}
+	if len(src) > MaxSize {
+		d.fault(at{1, 1}, "the file has %d bytes, the limit is %d", len(src), MaxSize)
+		return nil, d.err()
+	}
+	body, ok := d.document(src)
+	if !ok {
+		return nil, d.err()
+	}
+	m := d.manifest(value{node: body})
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// document parses the YAML and returns the body of its only document.
+func (d *decoder) document(src []byte) (ast.Node, bool) {
+	if depth := flowDepth(src); depth > maxFlowDepth {
+		d.fault(at{1, 1}, "brackets are nested %d deep, the limit is %d", depth, maxFlowDepth)
+		return nil, false
+	}
+	file, err := parser.ParseBytes(src, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		d.syntax(err)
+		return nil, false
+	}
+	var body ast.Node
+	for _, doc := range file.Docs {
+		if doc == nil || doc.Body == nil || doc.Body.Type() == ast.CommentType {
+			continue
+		}
+		if body != nil {
+			d.fault(position(doc.Body), "a manifest is one YAML document, this is a second one; remove the `---`")
+			return nil, false
+		}
+		body = doc.Body
+	}
+	if body == nil {
+		d.fault(at{1, 1}, "the manifest is empty; it needs version, app and functions")
+		return nil, false
+	}
+	return body, true
+}
+
+// maxFlowDepth bounds the recursion of the YAML parser; a manifest needs five.
+const maxFlowDepth = 100
+
+func flowDepth(src []byte) int {
+	depth, deepest := 0, 0
+	for _, c := range src {
+		switch c {
+		case '[', '{':
+			depth++
+			deepest = max(deepest, depth)
+		case ']', '}':
+			depth--
+		}
+	}
+	return deepest
+}
+
+func (d *decoder) syntax(err error) {
+	var e yaml.Error
+	if errors.As(err, &e) && e.GetToken() != nil && e.GetToken().Position != nil {
+		p := e.GetToken().Position
+		d.fault(at{p.Line, p.Column}, "not valid YAML: %s", e.GetMessage())
+		return
+	}
+	d.fault(at{1, 1}, "not valid YAML: %v", fmt.Sprint(err))
+}

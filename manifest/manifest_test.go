@@ -1,0 +1,266 @@
+package manifest_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/manifest"
+)
+
+const whole = `
+version: 1
+app: shop
+defaults: { timeout: 5s, memory: 64Mi, retry: { attempts: 8, initial: 1s, factor: 2, max: 5m, jitter: full, maxAge: 14d } }
+functions:
+  charge:
+    source: ./charge
+    on:
+      - topic: { name: orders.*, filter: "type = 'com.shop.order'", order: key }
+      - http: { key: header.X-Customer }
+    concurrency: 8
+    env: { CURRENCY: EUR, PORT: 8080, DEBUG: true, RATE: 1.50, EMPTY: "" }
+    allow: { emit: [orders.charged, audit.>], state: true }
+    retry: { attempts: 5, factor: 1.5 }
+    timeout: 200ms
+    memory: 1Gi
+  report:
+    wasm: ./report.wasm
+    on: { http: {} }
+topics:
+  orders.created: { ingress: true }
+  orders.charged:
+`
+
+func TestParseReadsEveryKeyInForce(t *testing.T) {
+	t.Parallel()
+	got, err := manifest.Parse("fn.yaml", []byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := api.Retry{
+		Attempts: 8, Initial: duration(time.Second), Factor: 2, Max: duration(5 * time.Minute), Jitter: "full", MaxAge: duration(14 * 24 * time.Hour),
+	}
+	own := base
+	own.Attempts, own.Factor = 5, 1.5
+	want := &manifest.Manifest{
+		App: "shop",
+		Functions: []manifest.Function{
+			{Name: "charge", Source: "./charge", Spec: api.FunctionSpec{
+				Timeout: duration(200 * time.Millisecond), Memory: 1 << 30, Concurrency: 8,
+				Env:   map[string]string{"CURRENCY": "EUR", "PORT": "8080", "DEBUG": "true", "RATE": "1.50", "EMPTY": ""},
+				Allow: api.Allow{Emit: []string{"orders.charged", "audit.>"}, State: true},
+				Retry: &own,
+				Triggers: []api.TriggerSpec{
+					{Topic: &api.TopicTrigger{Name: "orders.*", Filter: "type = 'com.shop.order'", Order: "key"}},
+					{HTTP: &api.HTTPTrigger{Key: "header.X-Customer"}},
+				},
+			}},
+			{Name: "report", Wasm: "./report.wasm", Spec: api.FunctionSpec{
+				Timeout: duration(5 * time.Second), Memory: 64 << 20, Retry: &base, Triggers: []api.TriggerSpec{{HTTP: &api.HTTPTrigger{}}},
+			}},
+		},
+		Topics: map[string]api.TopicSpec{"orders.created": {Ingress: true}, "orders.charged": {}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", dump(got), dump(want))
+	}
+}
+
+func duration(d time.Duration) api.Duration { return api.Duration(d) }
+
+func dump(v any) string {
+	b, err := json.MarshalIndent(v, "", " ")
+	return fmt.Sprint(string(b), err)
+}
+
+func TestAPIFillsInDigests(t *testing.T) {
+	t.Parallel()
+	m, err := manifest.Parse("fn.yaml", []byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := m.API(map[string]string{"charge": "sha256:aa", "report": "sha256:bb"})
+	if app.Functions["charge"].Module != "sha256:aa" || app.Functions["report"].Module != "sha256:bb" || len(app.Functions) != 2 || len(app.Topics) != 2 {
+		t.Errorf("got %s", dump(app))
+	}
+	if m.Functions[0].Spec.Module != "" {
+		t.Error("API changed the manifest")
+	}
+}
+
+func TestDefaultsMayStandBelowFunctions(t *testing.T) {
+	t.Parallel()
+	m, err := manifest.Parse("fn.yaml", []byte("functions: { f: { source: ./f } }\ndefaults: { timeout: 7s }\napp: a\nversion: 1\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Functions[0].Spec.Timeout; got != duration(7*time.Second) {
+		t.Errorf("timeout %v", time.Duration(got))
+	}
+}
+
+// fn puts lines under one function that is complete without them; the first line is line 5 of the file.
+func fn(lines string) string {
+	return "version: 1\napp: shop\nfunctions:\n  charge: { source: ./charge,\n" + lines + "\n  }\n"
+}
+
+// head puts lines below a manifest that is complete without them; the first is line 4.
+func head(lines string) string {
+	return "version: 1\napp: shop\nfunctions: { charge: { source: ./charge } }\n" + lines + "\n"
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, src, want string }{
+		{"empty", "", "fn.yaml:1:1: the manifest is empty; it needs version, app and functions"},
+		{"only a comment", "# hello\n", "fn.yaml:1:1: the manifest is empty; it needs version, app and functions"},
+		{"text", "hello", `fn.yaml:1:1: the manifest must be a map, not the text "hello"`},
+		{"list", "- a", "fn.yaml:1:1: the manifest must be a map, not a list"},
+		{"two documents", head("---\na: 1"), "fn.yaml:5:1: a manifest is one YAML document, this is a second one; remove the `---`"},
+		{"unclosed", "a: [", "fn.yaml:1:4: not valid YAML: sequence end token ']' not found"},
+		{"tab", "a:\n\t- b", "fn.yaml:2:1: not valid YAML: found character '\t' that cannot start any token"},
+		{"deep", strings.Repeat("[", 5000), "fn.yaml:1:1: brackets are nested 5000 deep, the limit is 100"},
+		{"long", strings.Repeat("#", manifest.MaxSize+1), "fn.yaml:1:1: the file has 262145 bytes, the limit is 262144"},
+		{
+			"nothing that is needed", "topics: {}\n", "fn.yaml:1:1: version is missing; write `version: 1`\n" +
+				"fn.yaml:1:1: app is missing; name the app, like `app: shop`\n" +
+				"fn.yaml:1:1: functions is missing; an app has at least one function",
+		},
+		{"version 2", "version: 2\napp: a\nfunctions: { f: { wasm: f.wasm } }\n", "fn.yaml:1:10: version must be 1, the only one this fnctl reads, not 2"},
+		{"version as text", "version: \"1\"\napp: a\nfunctions: { f: { wasm: f.wasm } }\n", `fn.yaml:1:10: version must be 1, the only one this fnctl reads, not the text "1"`},
+		{"app name", "version: 1\napp: My Shop\nfunctions: { f: { wasm: f.wasm } }\n", `fn.yaml:2:6: app: "My Shop" is not a name: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit`},
+		{"app number", "version: 1\napp: 12\nfunctions: { f: { wasm: f.wasm } }\n", "fn.yaml:2:6: app must be a name like shop, not 12"},
+		{"no functions", "version: 1\napp: a\nfunctions: {}\n", "fn.yaml:3:12: functions is empty; an app has at least one function"},
+		{"functions as list", "version: 1\napp: a\nfunctions: [x]\n", "fn.yaml:3:12: functions must be a map, not a list"},
+		{"unknown key", head("topic: {}"), "fn.yaml:4:1: topic is not a known key; did you mean topics?"},
+		{"far off key", head("wat: {}"), "fn.yaml:4:1: wat is not a known key; known here: app, defaults, functions, topics, version"},
+		{"twice", head("app: other"), "fn.yaml:4:1: app is there twice, first in line 2"},
+		{"merge key", head("<<: {a: 1}"), "fn.yaml:4:1: << is not usable as a key; write a plain name"},
+		{"anchor", head("defaults: &a { timeout: 5s }"), "fn.yaml:4:11: defaults: YAML anchors and aliases are not supported; write the value out, or use defaults"},
+		{"topic name", head("topics: { orders..created: {} }"), `fn.yaml:4:11: topics: "orders..created" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created`},
+		{"topic wildcard", head("topics: { 'orders.*': {} }"), `fn.yaml:4:11: topics: "orders.*" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created`},
+		{"topic ingress", head("topics: { a: { ingress: yes please } }"), `fn.yaml:4:25: topics.a.ingress must be true or false, not the text "yes please"`},
+		{"topic retention", head("topics: { a: { retention: 7d } }"), "fn.yaml:4:16: topics.a.retention is not supported yet"},
+
+		{"no code", "version: 1\napp: a\nfunctions:\n  f: {}\n", "fn.yaml:4:3: functions.f has no code; add `source: ./f` (a Go package) or `wasm: ./f.wasm`"},
+		{"both", fn("    wasm: ./x.wasm"), "fn.yaml:5:11: functions.charge has both source and wasm; keep one"},
+		{"function name", "version: 1\napp: a\nfunctions:\n  Über: { wasm: a.wasm }\n", `fn.yaml:4:3: functions: "Über" is not a name: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit`},
+		{"unknown function key", fn("    timeot: 5s"), "fn.yaml:5:5: functions.charge.timeot is not a known key; did you mean timeout?"},
+		{"secrets", fn("    secrets: [stripe_key]"), "fn.yaml:5:5: functions.charge.secrets is not supported yet"},
+		{"scale", fn("    scale: { max: 3 }"), "fn.yaml:5:5: functions.charge.scale is not supported yet"},
+		{"deadLetter", fn("    deadLetter: { keep: 14d }"), "fn.yaml:5:5: functions.charge.deadLetter is not supported yet"},
+		{"concurrency text", fn("    concurrency: many"), `fn.yaml:5:18: functions.charge.concurrency must be a whole number, not the text "many"`},
+		{"concurrency below", fn("    concurrency: -1"), "fn.yaml:5:18: functions.charge.concurrency must be from 0 to 100000, not -1"},
+		{"concurrency huge", fn("    concurrency: 99999999999999999999"), "fn.yaml:5:18: functions.charge.concurrency must be a whole number, not the text \"99999999999999999999\""},
+		{"timeout without unit", fn("    timeout: 5"), "fn.yaml:5:14: functions.charge.timeout: 5 has no unit; try 5s"},
+		{"timeout nonsense", fn("    timeout: soon"), `fn.yaml:5:14: functions.charge.timeout: "soon" is not a duration; try 500ms, 30s, 5m, 24h or 14d`},
+		{"timeout zero", fn("    timeout: 0s"), "fn.yaml:5:14: functions.charge.timeout: 0s is too short, the least is 1ms"},
+		{"memory unit", fn("    memory: 64MB"), `fn.yaml:5:13: functions.charge.memory: "64MB" is not a size; try 64Mi, 1Gi or a number of bytes`},
+		{"memory small", fn("    memory: 12"), "fn.yaml:5:13: functions.charge.memory: 12 is too small, the least is 64Ki"},
+		{"memory large", fn("    memory: 5Gi"), "fn.yaml:5:13: functions.charge.memory: 5Gi is too large, the most is 4Gi"},
+		{"memory overflow", fn("    memory: 9223372036854775807Gi"), `fn.yaml:5:13: functions.charge.memory: "9223372036854775807Gi" is not a size; try 64Mi, 1Gi or a number of bytes`},
+		{"env null", fn("    env: { A: null }"), `fn.yaml:5:15: functions.charge.env.A has no value; write "" for an empty one`},
+		{"env map", fn("    env: { A: { b: c } }"), "fn.yaml:5:15: functions.charge.env.A must be text, not a map"},
+		{"env name", fn(`    env: { "A=B": c }`), `fn.yaml:5:12: functions.charge.env: "A=B" is not a name for a variable; it may not be empty or have =`},
+
+		{"source in TypeScript", head2("source: ./a.ts"), "fn.yaml:4:16: functions.f.source: JavaScript and TypeScript sources (./a.ts) are not supported yet"},
+		{"source in Rust", head2("source: ./lib.rs"), "fn.yaml:4:16: functions.f.source: Rust sources (./lib.rs) are not supported yet; build the crate for wasm32-wasip1 and name the file with wasm:"},
+		{"source is a file", head2("source: ./a/main.go"), "fn.yaml:4:16: functions.f.source: ./a/main.go is a file; name the directory of the Go package, a"},
+		{"source is wasm", head2("source: ./a.wasm"), "fn.yaml:4:16: functions.f.source: ./a.wasm is built already; write `wasm: ./a.wasm`"},
+		{"source empty", head2(`source: ""`), "fn.yaml:4:16: functions.f.source is empty; it must be the directory of a Go package"},
+		{"wasm number", head2("wasm: 7"), "fn.yaml:4:14: functions.f.wasm must be the path of a .wasm file, not 7"},
+		{"wasm tag", head2("wasm: !!str a"), "fn.yaml:4:14: functions.f.wasm: YAML tags are not supported; remove !!str"},
+
+		{"on text", fn("    on: http"), `fn.yaml:5:9: functions.charge.on must be a list of triggers, like [ { http: {} } ], not the text "http"`},
+		{"on empty map", fn("    on: {}"), "fn.yaml:5:9: functions.charge.on names no trigger; write { http: {} } or { topic: { name: … } }"},
+		{"on two kinds", fn("    on: { http: {}, topic: { name: a } }"), "fn.yaml:5:9: functions.charge.on has 2 kinds of trigger; write a list with one kind in each entry"},
+		{"on http twice", fn("    on: [ { http: {} }, { http: {} } ]"), "fn.yaml:5:25: functions.charge.on[1]: a function has one http trigger at most"},
+		{"on cron", fn("    on: [ { cron: { schedule: x } } ]"), "fn.yaml:5:13: functions.charge.on[0].cron is not supported yet"},
+		{"on htp", fn("    on: [ { htp: {} } ]"), "fn.yaml:5:13: functions.charge.on[0].htp is not a known key; did you mean http?"},
+		{"http method", fn("    on: [ { http: { method: POST } } ]"), "fn.yaml:5:21: functions.charge.on[0].http.method is not supported yet"},
+		{"http path", fn("    on: [ { http: { path: /x } } ]"), "fn.yaml:5:21: functions.charge.on[0].http.path is not supported yet"},
+		{"http key", fn("    on: [ { http: { key: params.id } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: "params.id" is not supported; it is header.NAME or query.NAME`},
+		{"topic without name", fn("    on: [ { topic: { order: key } } ]"), "fn.yaml:5:20: functions.charge.on[0].topic has no name; write { name: orders.created }"},
+		{"topic text", fn("    on: [ { topic: orders } ]"), `fn.yaml:5:20: functions.charge.on[0].topic must be a map, not the text "orders"`},
+		{"topic batch", fn("    on: [ { topic: { name: a, batch: 10 } } ]"), "fn.yaml:5:31: functions.charge.on[0].topic.batch is not supported yet"},
+		{"topic order", fn("    on: [ { topic: { name: a, order: keys } } ]"), `fn.yaml:5:38: functions.charge.on[0].topic.order must be none or key, not "keys"`},
+		{"topic pattern", fn("    on: [ { topic: { name: 'a.>.b' } } ]"), `fn.yaml:5:28: functions.charge.on[0].topic.name: "a.>.b" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created; * stands for one token, > at the end for the rest`},
+		{"allow http", fn("    allow: { http: [a] }"), "fn.yaml:5:14: functions.charge.allow.http is not supported yet"},
+		{"allow emit text", fn("    allow: { emit: orders }"), `fn.yaml:5:20: functions.charge.allow.emit must be a list of topics, like [orders.created], not the text "orders"`},
+
+		{"retry attempts", fn("    retry: { attempts: 0 }"), "fn.yaml:5:24: functions.charge.retry.attempts must be from 1 to 1000, not 0"},
+		{"retry factor", fn("    retry: { factor: 0.5 }"), "fn.yaml:5:22: functions.charge.retry.factor must be from 1 to 100, not 0.5"},
+		{"retry factor nan", fn("    retry: { factor: .nan }"), "fn.yaml:5:22: functions.charge.retry.factor must be a number, not .nan"},
+		{"retry jitter", fn("    retry: { jitter: some }"), `fn.yaml:5:22: functions.charge.retry.jitter must be full or none, not "some"`},
+		{"retry initial", fn("    retry: { initial: 1h, max: 1m }"), "fn.yaml:5:12: functions.charge.retry: initial is longer than max"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := manifest.Parse("fn.yaml", []byte(tc.src))
+			if err == nil {
+				t.Fatalf("no error, want\n%s", tc.want)
+			}
+			if err.Error() != tc.want {
+				t.Errorf("got\n%v\nwant\n%s", err, tc.want)
+			}
+			var faults manifest.Faults
+			if !errors.As(err, &faults) || len(faults) != strings.Count(tc.want, "\n")+1 {
+				t.Errorf("got %T with %d faults", err, len(faults))
+			}
+		})
+	}
+}
+
+// head2 is a manifest with one function of one line, line 4.
+func head2(line string) string {
+	return "version: 1\napp: a\nfunctions:\n  f: { " + line + " }\n"
+}
+
+func TestAllFaultsAtOnceInTheOrderOfTheFile(t *testing.T) {
+	t.Parallel()
+	src := "version: 1\napp: shop\nfunctions:\n  b:\n    source: ./b\n    memory: x\n    scale: {}\n  a:\n    timeot: 1s\ndefaults: { memory: 1 }\n"
+	want := `fn.yaml:6:13: functions.b.memory: "x" is not a size; try 64Mi, 1Gi or a number of bytes
+fn.yaml:7:5: functions.b.scale is not supported yet
+fn.yaml:8:3: functions.a has no code; add ` + "`source: ./a` (a Go package) or `wasm: ./a.wasm`" + `
+fn.yaml:9:5: functions.a.timeot is not a known key; did you mean timeout?
+fn.yaml:10:21: defaults.memory: 1 is too small, the least is 64Ki`
+	if _, err := manifest.Parse("fn.yaml", []byte(src)); fmt.Sprint(err) != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+// FuzzParse: never a panic; an error is never empty, and names places inside the file; what is read is complete.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{whole, head("topics: {a: }"), fn("    on: [ { http: } ]"), "a: &a\n  b: *a\n", "? a\n: b\n", "a: |\n  b\n", "{", "a: !!x y", "'", "\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, src string) {
+		m, err := manifest.Parse("fn.yaml", []byte(src))
+		if err == nil {
+			if m.App == "" || len(m.Functions) == 0 {
+				t.Errorf("incomplete: %s", dump(m))
+			}
+			for _, fn := range m.Functions {
+				if (fn.Source == "") == (fn.Wasm == "") {
+					t.Errorf("function %s has not exactly one kind of code", fn.Name)
+				}
+			}
+			return
+		}
+		var faults manifest.Faults
+		if !errors.As(err, &faults) || len(faults) == 0 {
+			t.Fatalf("error %T", err)
+		}
+		for _, fault := range faults {
+			if fault.Line < 1 || fault.Column < 1 || fault.Message == "" {
+				t.Errorf("fault %+v", fault)
+			}
+		}
+	})
+}

@@ -1,0 +1,184 @@
+package manifest
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+// duration reads a length of time above zero into out.
+func (d *decoder) duration(out *api.Duration) func(value) {
+	return func(v value) {
+		if _, isInt := v.node.(*ast.IntegerNode); isInt {
+			d.fault(v.at(), "%s: %s has no unit; try %ss", v.path, kindName(v.node), kindName(v.node))
+			return
+		}
+		s, ok := d.text(v, "a duration like 500ms, 30s or 14d")
+		if !ok {
+			return
+		}
+		t, err := api.ParseDuration(s)
+		if err != nil {
+			d.fault(v.at(), "%s: %v", v.path, err)
+			return
+		}
+		if t < time.Millisecond {
+			d.fault(v.at(), "%s: %s is too short, the least is 1ms", v.path, s)
+			return
+		}
+		*out = api.Duration(t)
+	}
+}
+
+// memory reads a size in bytes into out. One wasm page is the least, and 32-bit memory ends at 4 GiB.
+func (d *decoder) memory(out *int64) func(value) {
+	return func(v value) {
+		s, ok := d.scalar(v)
+		if !ok {
+			return
+		}
+		n, err := parseSize(s)
+		switch {
+		case err != nil:
+			d.fault(v.at(), "%s: %v", v.path, err)
+		case n < 64<<10:
+			d.fault(v.at(), "%s: %s is too small, the least is 64Ki", v.path, s)
+		case n > 4<<30:
+			d.fault(v.at(), "%s: %s is too large, the most is 4Gi", v.path, s)
+		default:
+			*out = n
+		}
+	}
+}
+
+// parseSize reads "64Mi", "1Gi", "512Ki" or a count of bytes.
+func parseSize(s string) (int64, error) {
+	digits, unit := s, int64(1)
+	for suffix, u := range map[string]int64{"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30} {
+		if rest, ok := strings.CutSuffix(s, suffix); ok {
+			digits, unit = rest, u
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/unit {
+		return 0, fmt.Errorf("%q is not a size; try 64Mi, 1Gi or a number of bytes", shorten(s))
+	}
+	return n * unit, nil
+}
+
+// integer reads a whole number from least to most into out.
+func (d *decoder) integer(out *int, least, most int) func(value) {
+	return func(v value) {
+		n, ok := v.node.(*ast.IntegerNode)
+		if !ok {
+			d.wrongType(v, "a whole number")
+			return
+		}
+		i, err := strconv.Atoi(fmt.Sprint(n.Value))
+		if err != nil || i < least || i > most {
+			d.fault(v.at(), "%s must be from %d to %d, not %s", v.path, least, most, kindName(n))
+			return
+		}
+		*out = i
+	}
+}
+
+// factor reads a number from 1 to 100 into out.
+func (d *decoder) factor(out *float64) func(value) {
+	return func(v value) {
+		var f float64
+		switch n := v.node.(type) {
+		case *ast.IntegerNode:
+			f, _ = strconv.ParseFloat(fmt.Sprint(n.Value), 64) // digits always parse; too many become +Inf and are refused
+		case *ast.FloatNode:
+			f = n.Value
+		default:
+			d.wrongType(v, "a number")
+			return
+		}
+		if !(f >= 1 && f <= 100) {
+			d.fault(v.at(), "%s must be from 1 to 100, not %s", v.path, kindName(v.node))
+			return
+		}
+		*out = f
+	}
+}
+
+func (d *decoder) boolean(out *bool) func(value) {
+	return func(v value) {
+		b, ok := v.node.(*ast.BoolNode)
+		if !ok {
+			d.wrongType(v, "true or false")
+			return
+		}
+		*out = b.Value
+	}
+}
+
+// oneOf reads one of a few words into out.
+func (d *decoder) oneOf(out *string, words ...string) func(value) {
+	want := strings.Join(words, " or ")
+	return func(v value) {
+		s, ok := d.text(v, want)
+		if !ok {
+			return
+		}
+		for _, w := range words {
+			if s == w {
+				*out = s
+				return
+			}
+		}
+		d.fault(v.at(), "%s must be %s, not %q", v.path, want, shorten(s))
+	}
+}
+
+// anyText reads text that is not empty into out; want says what it is.
+func (d *decoder) anyText(out *string, want string) func(value) {
+	return func(v value) {
+		s, ok := d.text(v, want)
+		if !ok {
+			return
+		}
+		if strings.TrimSpace(s) == "" {
+			d.fault(v.at(), "%s is empty; it must be %s", v.path, want)
+			return
+		}
+		*out = s
+	}
+}
+
+// isName: names of apps and functions are parts of paths and host names.
+var isName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`).MatchString
+
+const nameRule = "1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit"
+
+var (
+	isTopic        = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString
+	isTopicPattern = regexp.MustCompile(`^(([A-Za-z0-9_-]+|\*)\.)*([A-Za-z0-9_-]+|\*|>)$`).MatchString
+)
+
+const topicRule = "letters, digits, - and _ in tokens joined by dots, like orders.created"
+
+// topicName reads a topic, or with pattern also one with * and >.
+func (d *decoder) topicName(v value, pattern bool) string {
+	s, ok := d.text(v, "a topic like orders.created")
+	switch {
+	case !ok:
+		return ""
+	case len(s) <= 255 && (isTopic(s) || pattern && isTopicPattern(s)):
+		return s
+	case pattern:
+		d.fault(v.at(), "%s: %q is not a topic: it is %s; * stands for one token, > at the end for the rest", v.path, shorten(s), topicRule)
+	default:
+		d.fault(v.at(), "%s: %q is not a topic: it is %s", v.path, shorten(s), topicRule)
+	}
+	return ""
+}
