@@ -1,0 +1,68 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+)
+
+// newEcho is a router with what both sides share. side is "gateway" or "admin".
+func (s *Server) newEcho(side string) *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.Logger.SetOutput(io.Discard) // what goes wrong comes to fail
+	e.HTTPErrorHandler = s.fail
+	e.Use(s.track(side), middleware.RecoverWithConfig(middleware.RecoverConfig{
+		DisableStackAll:     true,
+		DisableErrorHandler: true,
+		LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
+			return fmt.Errorf("panic: %w\n%s", err, stack) // fail logs it
+		},
+	}))
+	return e
+}
+
+// track counts a request in, bounds how long a client may take to send and to receive, and measures.
+func (s *Server) track(side string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			start := s.now()
+			setDeadlines(c)
+			defer func() { s.metrics.observe(side, c.Path(), c.Response().Status, s.now().Sub(start)) }()
+			if err := s.admit(next, c); err != nil {
+				s.fail(err, c) // here, so that the status is known to observe
+			}
+			return nil
+		}
+	}
+}
+
+// setDeadlines ignores errors: a transport without deadlines needs none. The one for reading ends when the body is read.
+func setDeadlines(c echo.Context) {
+	rc := http.NewResponseController(c.Response())
+	_ = rc.SetWriteDeadline(time.Time{})
+	if c.Request().Body != http.NoBody {
+		_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout))
+	}
+	c.Response().Before(func() { _ = rc.SetWriteDeadline(time.Now().Add(writeTimeout)) })
+}
+
+// admit refuses new requests during a drain; health is answered to the end.
+func (s *Server) admit(next echo.HandlerFunc, c echo.Context) error {
+	if isHealth(c.Path()) {
+		return next(c)
+	}
+	if !s.gate.enter() {
+		c.Response().Header().Set("Connection", "close")
+		return errDraining
+	}
+	defer s.gate.leave()
+	if s.o.Registry.Snapshot() == nil {
+		return refuse(errNotReady, "", "the registry is not loaded yet")
+	}
+	return next(c)
+}

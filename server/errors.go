@@ -1,0 +1,165 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/history"
+	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/registry"
+	"github.com/evoke-run/evoke/scheduler"
+)
+
+// Kinds of refusal that the server itself finds.
+var (
+	errInvalid         = errors.New("invalid request")
+	errInvalidEvent    = errors.New("invalid event")
+	errMediaType       = errors.New("not a CloudEvent")
+	errUnauthorized    = errors.New("unauthorized")
+	errForeignHost     = errors.New("foreign host")
+	errForeignOrigin   = errors.New("foreign origin")
+	errUnknownPath     = errors.New("unknown path")
+	errMethod          = errors.New("method not allowed")
+	errUnknownTopic    = errors.New("unknown topic")
+	errUnknownFunction = errors.New("unknown function")
+	errUnknownTrigger  = errors.New("unknown trigger")
+	errNoDeadLetter    = errors.New("unknown dead letter")
+	errNoModule        = errors.New("module missing")
+	errRefusedModule   = errors.New("module refused")
+	errTooLarge        = errors.New("too large")
+	errNoKey           = errors.New("no key")
+	errBuffersFull     = errors.New("request bodies take all the memory they may")
+	errDraining        = errors.New("the server is stopping")
+	errNotReady        = errors.New("not ready")
+	errClientGone      = errors.New("the client has gone") // never answered
+)
+
+// Ways in which a call of a function ends badly.
+var (
+	errFailed   = errors.New("function failed")
+	errTrapped  = errors.New("function trapped")
+	errDeadline = errors.New("deadline exceeded")
+	errRejected = errors.New("event rejected")
+	errBadReply = errors.New("invalid reply")
+)
+
+// row is what a client gets to see of an error.
+type row struct {
+	err    error
+	status int
+	slug   string // stable: the end of the problem's type
+	title  string
+	next   string // what to try, when the error does not say it better
+	after  time.Duration
+}
+
+// table is the one place that turns errors into answers. The first row whose err is in an error's chain counts.
+var table = [...]row{
+	{err: errInvalid, status: 400, slug: "invalid-request", title: "The request is not valid", next: "correct the request"},
+	{err: errInvalidEvent, status: 400, slug: "invalid-event", title: "Not a valid CloudEvent", next: "correct the event; nothing of this request was stored"},
+	{err: errNoModule, status: 400, slug: "module-missing", title: "A module is missing", next: "upload the module first: PUT /api/v1/modules/{digest}"},
+	{err: registry.ErrDigest, status: 400, slug: "wrong-digest", title: "The digest is wrong", next: "upload the bytes under their own SHA-256"},
+	{err: errUnauthorized, status: 401, slug: "unauthorized", title: "A token is needed", next: "send the server's EVOKE_ADMIN_TOKEN as \"Authorization: Bearer TOKEN\"; fnctl takes it from FNCTL_TOKEN"},
+	{err: errForeignOrigin, status: 403, slug: "foreign-origin", title: "Calls from other web pages are refused", next: "call the management API from a program or from its own pages"},
+	{err: errUnknownPath, status: 404, slug: "unknown-path", title: "Nothing is served here", next: "check the path"},
+	{err: errUnknownTopic, status: 404, slug: "unknown-topic", title: "No such topic"},
+	{err: errUnknownFunction, status: 404, slug: "unknown-function", title: "No such function"},
+	{err: errUnknownTrigger, status: 404, slug: "unknown-trigger", title: "No such trigger", next: "\"fnctl ls triggers\" shows what there is"},
+	{err: errNoDeadLetter, status: 404, slug: "unknown-dead-letter", title: "No such dead letter", next: "\"fnctl dlq ls\" shows what there is; it may have been redriven or discarded"},
+	{err: scheduler.ErrNotFound, status: 404, slug: "unknown-function", title: "No such function", next: "it may just have been removed: \"fnctl ls\" shows what there is"},
+	{err: registry.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl ls\" shows what there is"},
+	{err: partition.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl dlq ls\" shows what there is"},
+	{err: errMethod, status: 405, slug: "method-not-allowed", title: "The method is not allowed here", next: "see the Allow header"},
+	{err: scheduler.ErrConflict, status: 409, slug: "state-conflict", title: "Others kept changing the same state", next: "repeat the request", after: time.Second},
+	{err: registry.ErrConflict, status: 409, slug: "conflict", title: "In conflict with what is deployed", next: "resolve the conflict and repeat"},
+	{err: errNoKey, status: 412, slug: "no-key", title: "The request has no key", next: "send an Evoke-Key header"},
+	{err: errTooLarge, status: 413, slug: "too-large", title: "Too large", next: "put large data elsewhere and send a reference to it"},
+	{err: registry.ErrTooLarge, status: 413, slug: "too-large", title: "Too large", next: "build a smaller module"},
+	{err: partition.ErrTooLarge, status: 413, slug: "too-large", title: "Too large", next: "send fewer or smaller events at once"},
+	{err: errMediaType, status: 415, slug: "not-a-cloudevent", title: "Not a CloudEvent", next: "send Ce-Id, Ce-Source, Ce-Type and Ce-Specversion: 1.0 headers, or Content-Type: application/cloudevents+json"},
+	{err: errForeignHost, status: 421, slug: "foreign-host", title: "Not served under this host name", next: "use the listen address, or add the name to the server's admin hosts"},
+	{err: errRejected, status: 422, slug: "rejected", title: "The function rejected the event", next: "correct the event; the same one would be rejected again"},
+	{err: errRefusedModule, status: 422, slug: "module-refused", title: "The module cannot run here", next: "build it again as said and deploy"},
+	{err: scheduler.ErrBusy, status: 429, slug: "busy", title: "The function is at its limit", next: "repeat later", after: time.Second},
+	{err: errBuffersFull, status: 429, slug: "busy", title: "The server is at its limit", next: "repeat later", after: time.Second},
+	{err: errFailed, status: 500, slug: "function-failed", title: "The function failed"},
+	{err: errTrapped, status: 502, slug: "function-trapped", title: "The function broke off"},
+	{err: errBadReply, status: 502, slug: "invalid-reply", title: "The function's reply is not valid", next: "correct what the function sets as its reply (docs/abi.md, section 5)"},
+	{err: scheduler.ErrUnavailable, status: 503, slug: "function-unavailable", title: "The function cannot be loaded", next: "deploy it again; the server's log says what is wrong with it", after: 30 * time.Second},
+	{err: errDraining, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
+	{err: scheduler.ErrDraining, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
+	{err: partition.ErrClosed, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
+	{err: history.ErrClosed, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
+	{err: errNotReady, status: 503, slug: "not-ready", title: "The server is not ready", next: "repeat in a moment", after: time.Second},
+	{err: errDeadline, status: 504, slug: "deadline-exceeded", title: "The function took too long"},
+	{err: context.DeadlineExceeded, status: 504, slug: "timeout", title: "It took too long", next: "repeat; the server's log may say what it waited for"},
+	{err: partition.ErrDiskLow, status: 507, slug: "disk-low", title: "The disk is nearly full", next: "free space on the disk of the data directory; nothing of this request was stored, repeat it then", after: 30 * time.Second},
+}
+
+// internal is the row of what no row names: our fault.
+var internal = row{status: 500, slug: "internal", title: "Internal error", next: "the server's log says more; if it stays, report it"}
+
+// fault is an error with words for the client; err picks the row of the table.
+type fault struct {
+	err        error
+	detail     string
+	next       string // "" = that of the row
+	invocation string
+	after      time.Duration // 0 = that of the row
+}
+
+func (f *fault) Error() string { return f.detail }
+func (f *fault) Unwrap() error { return f.err }
+
+// refuse makes a fault; next "" leaves the next step to the table.
+func refuse(err error, next, format string, args ...any) error {
+	return &fault{err: err, next: next, detail: fmt.Sprintf(format, args...)}
+}
+
+// answerFor looks an error up. known is false for what is our fault; its text is not shown.
+func answerFor(err error) (p api.Problem, after time.Duration, known bool) {
+	r := internal
+	for i := range table {
+		if errors.Is(err, table[i].err) {
+			r, known = table[i], true
+			break
+		}
+	}
+	p = api.Problem{Type: "https://evoke.run/problems/" + r.slug, Title: r.title, Status: r.status, Next: r.next}
+	after = r.after
+	if known {
+		p.Detail = err.Error()
+	}
+	if f, ok := errors.AsType[*fault](err); ok {
+		p.Invocation = f.invocation
+		if f.next != "" {
+			p.Next = f.next
+		}
+		if f.after > 0 {
+			after = f.after
+		}
+	}
+	return p, after, known
+}
+
+// translate gives the errors of other packages that carry data, not identity, a row.
+func translate(err error) error {
+	if invalid, ok := errors.AsType[*registry.InvalidError](err); ok {
+		return refuse(errInvalid, "correct it in fn.yaml and deploy again", "%s", invalid.Error())
+	}
+	if e, ok := errors.AsType[*echo.HTTPError](err); ok {
+		switch e.Code {
+		case http.StatusNotFound:
+			return refuse(errUnknownPath, "", "nothing is served at this path")
+		case http.StatusMethodNotAllowed:
+			return refuse(errMethod, "", "this path does not take the method")
+		}
+	}
+	return err
+}

@@ -1,0 +1,196 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/scheduler"
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+// target is the function that a request reaches and how.
+type target struct {
+	function *api.Function
+	trigger  api.Trigger // of kind http
+	path     string      // "/fn/NAME", or "/@NAMESPACE/fn/NAME": what the request's path begins with
+}
+
+// callFunction runs a function for one request and answers with its reply.
+func (s *Server) callFunction(c echo.Context) error {
+	to, err := s.target(namespace(c), param(c, "function"), param(c, "ns") != "")
+	if err != nil {
+		return err
+	}
+	body, release, err := s.bodies.read(c, maxBody)
+	defer release()
+	if err != nil {
+		return err
+	}
+	call, err := s.newCall(c.Request(), to, body)
+	if err != nil {
+		return err
+	}
+	if prefersAsync(c.Request().Header) {
+		return s.acceptCall(c, to, call)
+	}
+	reply, err := s.o.Scheduler.Call(c.Request().Context(), call)
+	if err != nil {
+		return callError(call.Function, err)
+	}
+	if err := outcome(call.Function, reply); err != nil {
+		return err
+	}
+	return writeReply(c, call, reply)
+}
+
+// target finds a function that is served over HTTP. One that is not gets the answer of one that does not exist.
+func (s *Server) target(ns, name string, named bool) (target, error) {
+	to := target{path: "/fn/" + name}
+	if named {
+		to.path = "/@" + ns + to.path
+	}
+	f, ok := s.o.Registry.Snapshot().Function(ns, name)
+	if ok {
+		to.function = f
+		for _, t := range f.Triggers {
+			if t.Kind == "http" && t.HTTP != nil {
+				to.trigger = t
+				return to, nil
+			}
+		}
+	}
+	return target{}, refuse(errUnknownFunction, "give the function an http trigger in fn.yaml, \"on: [ { http: {} } ]\", and run fnctl deploy",
+		"no function %q is served over HTTP", name)
+}
+
+func (s *Server) newCall(r *http.Request, to target, body []byte) (scheduler.Call, error) {
+	call := scheduler.Call{Namespace: to.function.Namespace, Function: to.function.Name, Trigger: to.trigger.Name}
+	var err error
+	if encodingOf(r.Header) == notCloudEvents {
+		call.Event, err = s.requestEvent(r, to, body)
+	} else {
+		call.Event, err = decodeEvent(r.Header, body)
+	}
+	if err != nil {
+		return scheduler.Call{}, err
+	}
+	call.Key = requestKey(r, to.trigger.HTTP)
+	if call.Key == "" && call.Event.Key() == "" && to.function.Spec.Allow.State && to.trigger.HTTP.Key != "" {
+		return scheduler.Call{}, refuse(errNoKey, "send it, or an Evoke-Key header", "function %q keeps state by %s, and the request has no such value",
+			to.function.Name, to.trigger.HTTP.Key)
+	}
+	if call.Key != "" { // so that the guest sees the key, and an inbox orders by it
+		call.Event.SetExtension(event.Extension{Name: "partitionkey", Value: call.Key})
+	}
+	return call, checkAttributes(&call.Event)
+}
+
+// checkAttributes leaves the data out: the body of a plain request may be longer than an event that is stored.
+func checkAttributes(e *event.Event) error {
+	head := *e
+	head.Data = nil
+	return checkEvent(&head)
+}
+
+// callError is for calls that ended without a verdict.
+func callError(function string, err error) error {
+	switch {
+	case errors.Is(err, scheduler.ErrBusy):
+		return refuse(err, "", "function %q has as many calls as it may have at once", function)
+	case errors.Is(err, scheduler.ErrUnavailable):
+		return refuse(scheduler.ErrUnavailable, "", "the module of function %q cannot be loaded", function)
+	case errors.Is(err, scheduler.ErrConflict):
+		return refuse(err, "", "function %q ran, but others kept changing the state of its key; nothing of it was kept", function)
+	}
+	return fmt.Errorf("call function %q: %w", function, err)
+}
+
+// outcome is nil for a reply with verdict done. What a function says when it fails is for its logs; only a rejection is for the caller.
+func outcome(function string, r scheduler.Reply) error {
+	if r.Verdict == abi.Done {
+		return nil
+	}
+	f := &fault{invocation: r.Invocation, next: "\"fnctl logs " + function + " --invocation " + r.Invocation + "\" says why"}
+	if r.RetryAfter > 0 {
+		f.after = r.RetryAfter
+	}
+	switch r.Class {
+	case "deadline":
+		f.err, f.detail = errDeadline, fmt.Sprintf("function %q did not end before its deadline", function)
+	case "trap":
+		f.err, f.detail = errTrapped, fmt.Sprintf("function %q trapped", function)
+	case "memory":
+		f.err, f.detail = errTrapped, fmt.Sprintf("function %q needed more memory than it may have", function)
+	case "exit":
+		f.err, f.detail = errTrapped, fmt.Sprintf("function %q exited", function)
+	case "init":
+		f.err, f.detail = errTrapped, fmt.Sprintf("function %q could not start", function)
+	case "canceled":
+		f.err, f.detail = context.Canceled, fmt.Sprintf("function %q was stopped", function)
+	case "internal":
+		return fmt.Errorf("function %q, invocation %s: %s", function, r.Invocation, r.Error)
+	default:
+		f.err, f.detail = errFailed, fmt.Sprintf("function %q failed", function)
+	}
+	if r.Verdict == abi.Rejected {
+		f.err, f.detail, f.next = errRejected, rejection(function, r.Error), ""
+	}
+	return f
+}
+
+func rejection(function, reason string) string {
+	if reason == "" {
+		return fmt.Sprintf("function %q rejected the event", function)
+	}
+	return fmt.Sprintf("function %q rejected the event: %s", function, reason)
+}
+
+// acceptCall stores the event in the function's inbox and answers with the id that its invocation will have.
+func (s *Server) acceptCall(c echo.Context, to target, call scheduler.Call) error {
+	invocation, err := s.enqueue(c.Request().Context(), to.function, call.Event)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Preference-Applied", "respond-async")
+	c.Response().Header().Set("Evoke-Invocation", invocation)
+	return c.JSON(http.StatusAccepted, api.InvokeReply{Invocation: invocation})
+}
+
+// enqueue publishes to the inbox of a function.
+func (s *Server) enqueue(ctx context.Context, f *api.Function, e event.Event) (invocation string, err error) {
+	if err := checkEvent(&e); err != nil {
+		return "", err
+	}
+	for _, t := range f.Triggers {
+		if t.Kind != "inbox" {
+			continue
+		}
+		stored, err := s.o.Table.Publish(ctx, f.Namespace, "_inbox."+f.Name, []event.Event{e})
+		if err != nil {
+			return "", fmt.Errorf("store the event for function %q: %w", f.Name, err)
+		}
+		return partition.ID{Partition: stored[0].Partition, Offset: stored[0].Offset, Trigger: t.ID}.String(), nil
+	}
+	return "", fmt.Errorf("function %q has no inbox trigger", f.Name)
+}
+
+// prefersAsync looks for respond-async in the Prefer headers, RFC 7240.
+func prefersAsync(h http.Header) bool {
+	for _, line := range h.Values("Prefer") {
+		for preference := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(preference, ";")
+			if strings.EqualFold(strings.TrimSpace(name), "respond-async") {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,166 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/scheduler"
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+func (s *Server) functions(c echo.Context) error {
+	return c.JSON(http.StatusOK, list(s.o.Registry.Snapshot().Functions(namespace(c))))
+}
+
+// list makes an empty list of nil, so that JSON says [] and not null.
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}
+
+func (s *Server) function(c echo.Context) error {
+	f, err := s.findFunction(c)
+	if err != nil {
+		return err
+	}
+	out := *f // a snapshot is never changed
+	out.Triggers = make([]api.Trigger, len(f.Triggers))
+	for i := range f.Triggers {
+		out.Triggers[i] = s.withStats(&f.Triggers[i])
+	}
+	return c.JSON(http.StatusOK, out)
+}
+
+func (s *Server) findFunction(c echo.Context) (*api.Function, error) {
+	ns, name := namespace(c), param(c, "name")
+	f, ok := s.o.Registry.Snapshot().Function(ns, name)
+	if !ok {
+		return nil, refuse(errUnknownFunction, "\"fnctl ls functions\" shows what there is", "no function %q in namespace %q", name, ns)
+	}
+	return f, nil
+}
+
+func (s *Server) deleteFunction(c echo.Context) error {
+	if _, err := s.findFunction(c); err != nil {
+		return err
+	}
+	name := param(c, "name")
+	revision, err := s.o.Registry.DeleteFunction(c.Request().Context(), namespace(c), name)
+	if err != nil {
+		return err
+	}
+	if err := s.o.Scheduler.WaitInForce(c.Request().Context(), revision); err != nil {
+		return fmt.Errorf("function %q is deleted, but wait until that is in force: %w", name, err)
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// invoke runs a function, or hands the event to its inbox. A function that fails is a successful answer that says so.
+func (s *Server) invoke(c echo.Context) error {
+	f, err := s.findFunction(c)
+	if err != nil {
+		return err
+	}
+	var req api.InvokeRequest
+	if err := s.readJSON(c, &req); err != nil {
+		return err
+	}
+	e, err := s.invokeEvent(req.Event)
+	if err != nil {
+		return err
+	}
+	if req.Async {
+		invocation, err := s.enqueue(c.Request().Context(), f, e)
+		if err != nil {
+			return err
+		}
+		return c.JSON(http.StatusAccepted, api.InvokeReply{Invocation: invocation})
+	}
+	r, err := s.o.Scheduler.Call(c.Request().Context(), scheduler.Call{Namespace: f.Namespace, Function: f.Name, Event: e})
+	if err != nil {
+		return callError(f.Name, err)
+	}
+	return c.JSON(http.StatusOK, invokeReply(r))
+}
+
+// invokeEvent fills in what a person at the command line leaves out.
+func (s *Server) invokeEvent(text json.RawMessage) (event.Event, error) {
+	var e event.Event
+	if len(text) > 0 && string(text) != "null" {
+		if err := e.UnmarshalJSON(text); err != nil {
+			return event.Event{}, invalidEvent(err)
+		}
+	}
+	if e.ID == "" {
+		e.ID = s.newID()
+	}
+	if e.Source == "" {
+		e.Source = "/fnctl"
+	}
+	if e.Type == "" {
+		e.Type = "dev.evoke.invoke"
+	}
+	if e.Time.IsZero() {
+		e.Time = s.now().UTC()
+	}
+	return e, checkEvent(&e)
+}
+
+func invokeReply(r scheduler.Reply) api.InvokeReply {
+	out := api.InvokeReply{
+		Invocation: r.Invocation, Verdict: verdictName(r.Verdict), Class: r.Class, Error: r.Error,
+		Data: r.Data, Revision: r.Revision, Duration: api.Duration(r.Duration),
+	}
+	if json.Valid(r.Attributes) { // what a guest writes may be anything
+		out.Attributes = r.Attributes
+	}
+	return out
+}
+
+func verdictName(v abi.Verdict) string {
+	switch v {
+	case abi.Done:
+		return "done"
+	case abi.Rejected:
+		return "rejected"
+	}
+	return "failed"
+}
+
+func (s *Server) triggers(c echo.Context) error {
+	out := []api.Trigger{}
+	for _, t := range s.o.Registry.Snapshot().Triggers(namespace(c)) {
+		out = append(out, s.withStats(t))
+	}
+	return c.JSON(http.StatusOK, out)
+}
+
+func (s *Server) trigger(c echo.Context) error {
+	t, err := s.findTrigger(namespace(c), param(c, "name"))
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, s.withStats(t))
+}
+
+func (s *Server) findTrigger(ns, name string) (*api.Trigger, error) {
+	t, ok := s.o.Registry.Snapshot().Trigger(ns, name)
+	if !ok {
+		return nil, refuse(errUnknownTrigger, "", "no trigger %q in namespace %q", name, ns)
+	}
+	return t, nil
+}
+
+func (s *Server) withStats(t *api.Trigger) api.Trigger {
+	out := *t // snapshots are shared
+	n := s.o.Table.Stats(t.ID)
+	out.Stats = &api.TriggerStats{Pending: n.Pending, Retrying: n.Retrying, DeadLetters: n.DeadLetters}
+	return out
+}

@@ -1,0 +1,87 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/partition"
+)
+
+const defaultNamespace = "default"
+
+// gatewayRoutes serves what deploys have opened, and nothing else.
+func (s *Server) gatewayRoutes() *echo.Echo {
+	e := s.newEcho("gateway")
+	for _, prefix := range [...]string{"", "/@:ns"} {
+		e.POST(prefix+"/topics/:topic", s.ingest)
+		for _, path := range [...]string{"/fn/:function", "/fn/:function/*"} {
+			e.RouteNotFound(prefix+path, s.callFunction) // any method; Any takes only those that echo knows
+		}
+	}
+	return e
+}
+
+// ingest takes events from outside into a topic that is open for them. An absent topic and a closed one get the same answer.
+func (s *Server) ingest(c echo.Context) error {
+	ns, name := namespace(c), param(c, "topic")
+	topic, ok := s.o.Registry.Snapshot().Topic(ns, name)
+	if !ok || !topic.Spec.Ingress {
+		return refuse(errUnknownTopic, "declare it in fn.yaml, \"topics: { "+name+": { ingress: true } }\", and run fnctl deploy",
+			"no topic %q is open for events from outside", name)
+	}
+	return s.store(c, ns, name)
+}
+
+// store answers 202 when all events of the request are durable; when one is not valid, none is stored.
+func (s *Server) store(c echo.Context, ns, topic string) error {
+	body, release, err := s.bodies.read(c, maxBody)
+	defer release()
+	if err != nil {
+		return err
+	}
+	events, err := decodeEvents(c.Request().Header, body)
+	if err != nil {
+		return err
+	}
+	out := api.Published{Events: []api.PublishedEvent{}}
+	if len(events) > 0 {
+		stored, err := s.o.Table.Publish(c.Request().Context(), ns, topic, events)
+		if err != nil {
+			return err
+		}
+		out.Events = published(events, stored)
+	}
+	return c.JSON(http.StatusAccepted, out)
+}
+
+func published(events []event.Event, stored []partition.Stored) []api.PublishedEvent {
+	out := make([]api.PublishedEvent, len(stored))
+	for i, at := range stored {
+		out[i] = api.PublishedEvent{ID: events[i].ID, Partition: at.Partition, Offset: at.Offset, Duplicate: at.Duplicate}
+	}
+	return out
+}
+
+// namespace is that of the path, or the default one on paths without.
+func namespace(c echo.Context) string {
+	if ns := param(c, "ns"); ns != "" {
+		return ns
+	}
+	return defaultNamespace
+}
+
+// param is a path parameter, decoded: echo matches the path as it came when it has unusual escapes, such as %3A.
+func param(c echo.Context, name string) string {
+	v := c.Param(name)
+	if c.Request().URL.RawPath == "" {
+		return v
+	}
+	if decoded, err := url.PathUnescape(v); err == nil {
+		return decoded
+	}
+	return v
+}

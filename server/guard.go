@@ -1,0 +1,87 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// guard lets through who may use the management API. The host check stops pages that point their own name at this address (DNS rebinding),
+// the origin check pages that call this address as it is.
+func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	want := sha256.Sum256([]byte(s.o.AdminToken))
+	return func(c echo.Context) error {
+		r := c.Request()
+		if !s.hostAllowed(r) {
+			return refuse(errForeignHost, "", "the management API is not served as %q", r.Host)
+		}
+		if origin := r.Header.Get("Origin"); origin != "" && !sameOrigin(origin, r.Host) {
+			return refuse(errForeignOrigin, "", "a page of %q may not call the management API", origin)
+		}
+		if s.o.AdminToken == "" {
+			return next(c)
+		}
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		got := sha256.Sum256([]byte(token)) // equal lengths, so that the comparison tells nothing of the token's
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			return refuse(errUnauthorized, "", "%s", tokenFault(token))
+		}
+		return next(c)
+	}
+}
+
+func tokenFault(token string) string {
+	if token == "" {
+		return "the request has no bearer token"
+	}
+	return "the bearer token is not the server's"
+}
+
+// hostAllowed accepts loopback names, the address that the client has connected to, and the names of the options.
+func (s *Server) hostAllowed(r *http.Request) bool {
+	name := hostName(r.Host)
+	if ip, err := netip.ParseAddr(name); err == nil {
+		if ip.Unmap().IsLoopback() {
+			return true
+		}
+		local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+		if ok && local.AddrPort().Addr().Unmap() == ip.Unmap() {
+			return true
+		}
+	}
+	if strings.EqualFold(name, "localhost") {
+		return true
+	}
+	for _, allowed := range s.o.AdminHosts {
+		if strings.EqualFold(allowed, r.Host) || strings.EqualFold(hostName(allowed), name) && hostName(allowed) == allowed {
+			return true
+		}
+	}
+	return false
+}
+
+// hostName is a host without its port and without the brackets of IPv6.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+}
+
+// sameOrigin compares a page's origin with the host it calls.
+func sameOrigin(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && strings.EqualFold(u.Host, host)
+}
+
+// isLoopback says whether only this machine can reach an address.
+func isLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback() // what is not TCP is a socket in the file system or in memory
+}
