@@ -150,11 +150,8 @@ func (e *Event) setTime(text string) error {
 	if err != nil {
 		return fmt.Errorf("attribute \"time\" is %q, not an RFC 3339 time such as 2026-01-31T12:00:00Z", text)
 	}
-	if y := t.UTC().Year(); y < 1678 || y > 2261 {
-		return fmt.Errorf("attribute \"time\" is in the year %d, only 1678 to 2261 can be kept", y)
-	}
 	e.Time = t
-	return nil
+	return checkTime(t)
 }
 
 func (e *Event) setData(data, data64 json.RawMessage) error {

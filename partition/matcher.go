@@ -32,7 +32,7 @@ func newMatcher(triggers []Trigger) (*matcher, error) {
 			return nil, fmt.Errorf("trigger %s: %w", t.Name, err)
 		}
 		r := rule{id: t.ID, pattern: pattern, filter: f}
-		if filter.ValidTopic(t.Topic) == nil {
+		if !pattern.Wildcard() {
 			key := topicKey(t.Namespace, t.Topic)
 			m.exact[key] = append(m.exact[key], r)
 			continue
