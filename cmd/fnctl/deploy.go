@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed" // for the SDK archive
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
+	"github.com/evoke-run/evoke/manifest"
+)
+
+//go:generate go run sdk_generate.go
+
+//go:embed sdk.zip
+var sdkArchive []byte
+
+// parallelBuilds: the go command itself uses all processors.
+const parallelBuilds = 2
+
+func (c *cli) deployCommand() *cobra.Command {
+	var file string
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "deploy [DIR | -f fn.yaml] [FUNCTION…]",
+		Short: "Build and deploy the app of a fn.yaml",
+		Long: `Build and deploy the app of a fn.yaml.
+
+Functions with a source are built by the Go toolchain on PATH; the Go SDK comes with fnctl, no network is needed for it.
+Modules that the server does not have are uploaded, then the whole app is put in force at once, or not at all.
+With FUNCTION only those are built and deployed; the others stay as they are.`,
+		Example: `  fnctl deploy                       # fn.yaml in this directory
+  fnctl deploy ./shop charge         # only the function charge of ./shop/fn.yaml
+  fnctl deploy -f prod.yaml --dry-run -o yaml`,
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "the manifest (default fn.yaml in DIR)")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "build, print the app that would be deployed, change nothing")
+	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		file, names := manifestFile(file, args)
+		m, err := readManifest(file)
+		if err != nil {
+			return err
+		}
+		partly := *m // the functions that were asked for
+		if partly.Functions, err = selectFunctions(m, file, names); err != nil {
+			return err
+		}
+		app, modules, err := c.build(cmd.Context(), &partly, filepath.Dir(file))
+		if err != nil {
+			return err
+		}
+		if dryRun {
+			return c.showApp(m.App, app)
+		}
+		deployed, err := c.deploy(cmd.Context(), m.App, app, modules)
+		if err != nil {
+			return err
+		}
+		c.sayOrphans(m, deployed)
+		return c.showDeployed(deployed)
+	}
+	return cmd
+}
+
+// manifestFile finds the manifest and says which arguments are functions: a first argument that is a directory is none.
+func manifestFile(flag string, args []string) (file string, functions []string) {
+	if flag != "" {
+		return flag, args
+	}
+	if len(args) > 0 {
+		info, err := os.Stat(args[0])
+		isDir := err == nil && info.IsDir()
+		// A plain word is a function although a directory has the same name, as they often do; but not when it has a manifest.
+		_, noManifest := os.Stat(filepath.Join(args[0], "fn.yaml"))
+		if strings.ContainsAny(args[0], `/\.`) || isDir && noManifest == nil {
+			return filepath.Join(args[0], "fn.yaml"), args[1:]
+		}
+	}
+	return "fn.yaml", args
+}
+
+func readManifest(file string) (*manifest.Manifest, error) {
+	src, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("fnctl deploy DIR, with a directory that has a fn.yaml", "there is no manifest %s", file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	return manifest.Parse(file, src)
+}
+
+// selectFunctions answers the named functions of the manifest, or all when there are no names.
+func selectFunctions(m *manifest.Manifest, file string, names []string) ([]manifest.Function, error) {
+	if len(names) == 0 {
+		return m.Functions, nil
+	}
+	var known []string
+	for _, f := range m.Functions {
+		known = append(known, f.Name)
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, usagef("one of "+strings.Join(known, ", "), "%s has no function %q", file, name)
+		}
+	}
+	var out []manifest.Function
+	for _, f := range m.Functions {
+		if slices.Contains(names, f.Name) {
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+// build makes the app as the server takes it, and the modules that it names, by digest.
+func (c *cli) build(ctx context.Context, m *manifest.Manifest, dir string) (api.App, map[string][]byte, error) {
+	built, err := c.buildAll(ctx, m, dir)
+	if err != nil {
+		return api.App{}, nil, err
+	}
+	digests, modules := make(map[string]string), make(map[string][]byte)
+	for i, f := range m.Functions {
+		sum := sha256.Sum256(built[i])
+		d := "sha256:" + hex.EncodeToString(sum[:])
+		digests[f.Name], modules[d] = d, built[i]
+	}
+	return m.API(digests), modules, nil
+}
+
+// showApp ends a dry run.
+func (c *cli) showApp(name string, app api.App) error {
+	if c.format != jsonForm {
+		c.format = yamlForm
+	}
+	c.say("dry run: this is what would be deployed as app %s to namespace %s; nothing was changed", name, c.namespace)
+	return c.object(app)
+}
+
+// deploy uploads what the server does not have and puts the app in force.
+func (c *cli) deploy(ctx context.Context, name string, app api.App, modules map[string][]byte) (api.Deployed, error) {
+	client, err := c.client()
+	if err != nil {
+		return api.Deployed{}, err
+	}
+	p := c.progress()
+	defer p.end()
+	for _, function := range slices.Sorted(maps.Keys(app.Functions)) {
+		digest := app.Functions[function].Module
+		module, ok := modules[digest]
+		if !ok {
+			continue // uploaded for another function
+		}
+		if err := c.upload(ctx, client, p, function, digest, module); err != nil {
+			return api.Deployed{}, fmt.Errorf("upload the module of %s: %w", function, err)
+		}
+		delete(modules, digest)
+	}
+	p.doing("deploying app %s", name)
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	deployed, err := client.Deploy(ctx, c.namespace, name, app)
+	if err != nil {
+		return api.Deployed{}, fmt.Errorf("deploy app %s: %w", name, err)
+	}
+	return deployed, nil
+}
+
+// upload sends a module unless the server has it.
+func (c *cli) upload(ctx context.Context, client *api.Client, p *progress, function, digest string, module []byte) error {
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	has, err := client.HasModule(ctx, digest)
+	if err != nil || has {
+		return err
+	}
+	p.doing("uploading %s (%s)", function, size(int64(len(module))))
+	if err := client.PutModule(ctx, digest, module); err != nil {
+		return err
+	}
+	p.done("uploaded %s (%s)", function, size(int64(len(module))))
+	return nil
+}
+
+// buildAll answers the module of each function, in order. It builds all and reports all that fail: people correct them together.
+func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([][]byte, error) {
+	builder := gobuild.New(gobuild.Options{SDK: sdkArchive, CacheDir: c.cacheDir})
+	p := c.progress()
+	modules, errs := make([][]byte, len(m.Functions)), make([]error, len(m.Functions))
+	turn := make(chan struct{}, parallelBuilds) // holds one token for each build that runs
+	var wg sync.WaitGroup
+	for i, f := range m.Functions {
+		wg.Go(func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			if ctx.Err() != nil {
+				errs[i] = context.Cause(ctx)
+				return
+			}
+			modules[i], errs[i] = loadModule(ctx, builder, p, dir, f)
+		})
+	}
+	wg.Wait()
+	p.end()
+	return modules, errors.Join(errs...)
+}
+
+func loadModule(ctx context.Context, builder *gobuild.Builder, p *progress, dir string, f manifest.Function) ([]byte, error) {
+	if f.Wasm != "" {
+		b, err := os.ReadFile(under(dir, f.Wasm))
+		if err != nil {
+			return nil, fmt.Errorf("function %s: read its module: %w", f.Name, err)
+		}
+		return b, nil
+	}
+	p.doing("building %s", f.Name)
+	res, err := builder.Build(ctx, under(dir, f.Source))
+	if err != nil {
+		return nil, fmt.Errorf("function %s: %w", f.Name, err)
+	}
+	p.done("built %s (%s)", f.Name, size(int64(len(res.Wasm))))
+	for _, note := range res.Notes {
+		p.done("note: %s", note)
+	}
+	return res.Wasm, nil
+}
+
+// under is a path of the manifest as seen from here.
+func under(dir, path string) string {
+	path = filepath.FromSlash(path)
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func (c *cli) showDeployed(d api.Deployed) error {
+	if c.format == jsonForm || c.format == yamlForm {
+		return c.object(d)
+	}
+	return list[api.DeployedFunction]{
+		name: func(f api.DeployedFunction) string { return f.Name },
+		none: "nothing was deployed",
+		columns: []column[api.DeployedFunction]{
+			{title: "FUNCTION", text: func(f api.DeployedFunction) string { return f.Name }},
+			{title: "REVISION", text: func(f api.DeployedFunction) string { return strconv.Itoa(f.Revision) }},
+			{title: "CHANGE", text: func(f api.DeployedFunction) string { return f.Change }},
+			{title: "TRIGGERS", text: func(f api.DeployedFunction) string { return strings.Join(f.Triggers, ", ") }},
+			{title: "URLS", text: func(f api.DeployedFunction) string { return strings.Join(f.URLs, ", ") }},
+		},
+	}.show(c, d.Functions)
+}
+
+// sayOrphans names the app's functions that the manifest does not have any more. Those that were only not asked for are none.
+func (c *cli) sayOrphans(m *manifest.Manifest, d api.Deployed) {
+	for _, name := range d.Orphans {
+		if !slices.ContainsFunc(m.Functions, func(f manifest.Function) bool { return f.Name == name }) {
+			c.say("note: function %s is of app %s but not in its manifest any more; it stays as it is. To remove it: fnctl rm function %s", name, d.App, name)
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+func (c *cli) describeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "describe [function | trigger | topic] NAME",
+		Short: "Show one function, trigger or topic",
+		Example: `  fnctl describe charge
+  fnctl describe trigger charge:orders.created
+  fnctl describe topic orders.created -o yaml`,
+		Args:              argCount(1, 2, "KIND NAME, or the NAME of a function"),
+		ValidArgsFunction: kinds,
+	}
+	c.formatFlag(cmd, table, jsonForm, yamlForm)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		what, name := functionKind, args[0]
+		if len(args) == 2 {
+			var err error
+			if what, err = parseKind(args[0]); err != nil {
+				return err
+			}
+			name = args[1]
+		}
+		return c.describe(cmd.Context(), what, name)
+	}
+	return cmd
+}
+
+func (c *cli) describe(ctx context.Context, what kind, name string) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	switch what {
+	case triggerKind:
+		return describeOne(ctx, c, client.Trigger, name, c.describeTrigger)
+	case topicKind:
+		return describeOne(ctx, c, client.Topic, name, c.describeTopic)
+	}
+	return describeOne(ctx, c, client.Function, name, c.describeFunction)
+}
+
+func describeOne[T any](ctx context.Context, c *cli, fetch func(ctx context.Context, ns, name string) (T, error), name string, show func(T) error) error {
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	v, err := fetch(ctx, c.namespace, name)
+	if err != nil {
+		return err
+	}
+	if c.format != table {
+		return c.object(v)
+	}
+	return show(v)
+}
+
+func (c *cli) describeFunction(f api.Function) error {
+	err := c.fields(
+		"Function", f.Name,
+		"Namespace", f.Namespace,
+		"App", f.App,
+		"Kind", f.Kind,
+		"Revision", strconv.Itoa(f.Revision),
+		"Module", f.Spec.Module,
+		"Timeout", durationText(f.Spec.Timeout),
+		"Memory", sizeText(f.Spec.Memory),
+		"Concurrency", concurrencyText(f.Spec.Concurrency),
+		"Retry", retryText(f.Spec.Retry),
+		"May emit to", strings.Join(f.Spec.Allow.Emit, ", "),
+		"May keep state", yesNo(f.Spec.Allow.State),
+		"Env", strings.Join(slices.Sorted(maps.Keys(f.Spec.Env)), ", "),
+		"Created", timestamp(f.Created),
+		"Updated", timestamp(f.Updated),
+	)
+	if err != nil || len(f.Triggers) == 0 {
+		return err
+	}
+	if err := c.print("\n"); err != nil {
+		return err
+	}
+	return c.triggerList().table(c, f.Triggers)
+}
+
+func concurrencyText(n int) string {
+	if n == 0 {
+		return "as many as the node has room for"
+	}
+	return strconv.Itoa(n)
+}
+
+// retryText lists what differs from the defaults.
+func retryText(r *api.Retry) string {
+	if r == nil {
+		return "the defaults"
+	}
+	var parts []string
+	add := func(name, v string) {
+		if v != "" && v != "0" {
+			parts = append(parts, name+" "+v)
+		}
+	}
+	add("attempts", strconv.Itoa(r.Attempts))
+	add("initial", durationText(r.Initial))
+	add("factor", strconv.FormatFloat(r.Factor, 'g', -1, 64))
+	add("max", durationText(r.Max))
+	add("jitter", r.Jitter)
+	add("maxAge", durationText(r.MaxAge))
+	return strings.Join(parts, ", ")
+}
+
+func (c *cli) describeTrigger(t api.Trigger) error {
+	topic := topicOf(t)
+	key := ""
+	if t.HTTP != nil {
+		key = t.HTTP.Key
+	}
+	pairs := []string{
+		"Trigger", t.Name,
+		"Namespace", t.Namespace,
+		"Kind", t.Kind,
+		"Function", t.Function,
+		"Topic", topic.Name,
+		"Filter", topic.Filter,
+		"Order", topic.Order,
+		"Key", key,
+		"ID", strconv.FormatUint(t.ID, 10),
+	}
+	if s := t.Stats; s != nil {
+		pairs = append(pairs,
+			"Pending", strconv.Itoa(s.Pending),
+			"Retrying", strconv.Itoa(s.Retrying),
+			"Dead letters", strconv.Itoa(s.DeadLetters))
+	}
+	if err := c.fields(pairs...); err != nil {
+		return err
+	}
+	if t.Stats != nil && t.Stats.DeadLetters > 0 {
+		c.say("Try: fnctl dlq ls --trigger %s", t.Name)
+	}
+	return nil
+}
+
+func (c *cli) describeTopic(t api.Topic) error {
+	return c.fields(
+		"Topic", t.Name,
+		"Namespace", t.Namespace,
+		"Ingress", ingressText(t),
+		"Created", timestamp(t.Created),
+	)
+}
+
+func ingressText(t api.Topic) string {
+	if !t.Spec.Ingress {
+		return "no; `ingress: true` in fn.yaml opens it"
+	}
+	return fmt.Sprintf("yes, POST /topics/%s of the gateway", t.Name)
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
+	"github.com/evoke-run/evoke/manifest"
+)
+
+// The exit codes; scripts count on them.
+const (
+	exitOK           = 0
+	exitFailed       = 1
+	exitUsage        = 2
+	exitNotFound     = 3
+	exitConflict     = 4
+	exitUnauthorised = 5
+	exitUnreachable  = 6
+	exitTimeout      = 7
+	exitFunction     = 8
+	exitInterrupted  = 130
+)
+
+// usageError is a command line that makes no sense.
+type usageError struct {
+	err error
+	try string // what to type instead; empty for --help
+}
+
+func usagef(try, format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...), try: try}
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// adviceError is an error with what to try about it.
+type adviceError struct {
+	err error
+	try string
+}
+
+func (e *adviceError) Error() string { return e.err.Error() }
+func (e *adviceError) Unwrap() error { return e.err }
+
+// functionError says that everything worked but the function did not.
+type functionError struct{ name, verdict, class, text string }
+
+func (e *functionError) Error() string {
+	s := "function " + e.name + " " + e.verdict
+	if e.class != "" && e.class != e.verdict {
+		s += " (" + e.class + ")"
+	}
+	if e.text != "" {
+		s += ": " + e.text
+	}
+	return s
+}
+
+// exitCode is the one table error → exit code.
+func exitCode(err error) int {
+	var usage *usageError
+	var function *functionError
+	var problem *api.Problem
+	var unreachable *api.UnreachableError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &function):
+		return exitFunction
+	case errors.As(err, &problem):
+		return problemCode(problem)
+	case errors.As(err, &unreachable):
+		return exitUnreachable
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitTimeout
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	return exitFailed
+}
+
+func problemCode(p *api.Problem) int {
+	switch p.Status {
+	case http.StatusNotFound:
+		return exitNotFound
+	case http.StatusConflict:
+		return exitConflict
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return exitUnauthorised
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
+		return exitTimeout
+	case http.StatusBadGateway, http.StatusServiceUnavailable: // a proxy without a server behind it, a server that stops
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+// report writes an error for people: what, which input, what to try.
+func (c *cli) report(cmd *cobra.Command, err error) {
+	fmt.Fprintf(c.err, "%s %s\n", c.paint(c.err, red, "error:"), printable(err.Error()))
+	if try := c.advice(cmd, err); try != "" {
+		fmt.Fprintf(c.err, "Try: %s\n", printable(try))
+	}
+}
+
+func (c *cli) advice(cmd *cobra.Command, err error) string {
+	var usage *usageError
+	var advice *adviceError
+	var problem *api.Problem
+	var unreachable *api.UnreachableError
+	var function *functionError
+	switch {
+	case errors.As(err, &usage):
+		if usage.try != "" {
+			return usage.try
+		}
+		return cmd.CommandPath() + " --help"
+	case errors.As(err, &advice):
+		return advice.try
+	case errors.As(err, &problem):
+		return c.problemAdvice(problem)
+	case errors.As(err, &unreachable):
+		return "start one with `runtime`, or name another with --server or FNCTL_SERVER"
+	case errors.As(err, &function):
+		return fmt.Sprintf("fnctl logs %s -n %s", function.name, c.namespace)
+	case errors.Is(err, context.DeadlineExceeded):
+		return "again with a longer --timeout, or `fnctl logs` to see what the server does"
+	}
+	return buildAdvice(err)
+}
+
+func (c *cli) problemAdvice(p *api.Problem) string {
+	if p.Next != "" {
+		return p.Next
+	}
+	switch problemCode(p) {
+	case exitUnauthorised:
+		return "the server's token with --token or FNCTL_TOKEN (EVOKE_ADMIN_TOKEN of the runtime)"
+	case exitNotFound:
+		return fmt.Sprintf("fnctl ls -n %s", c.namespace)
+	case exitUnreachable:
+		return "again in a moment"
+	}
+	return "fnctl version, to see whether the server fits this fnctl"
+}
+
+func buildAdvice(err error) string {
+	var toolchain *gobuild.ToolchainError
+	var compile *gobuild.CompileError
+	var faults manifest.Faults
+	switch {
+	case errors.As(err, &toolchain):
+		return "install Go from https://go.dev/dl, or build the module elsewhere and name the file with wasm:"
+	case errors.As(err, &compile) && strings.Contains(compile.Output, "requires exactly one main package"):
+		return "make it `package main` with an empty func main() {}"
+	case errors.As(err, &compile):
+		return "correct the code in " + compile.Dir + " and deploy again; nothing was changed on the server"
+	case errors.As(err, &faults):
+		return "correct the places named above; nothing was changed on the server"
+	}
+	return ""
+}
+
+// noSuchCommand reports a word that is no command below cmd.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	try := ""
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		try = cmd.CommandPath() + " " + near[0]
+	}
+	return usagef(try, "%s has no command %q", cmd.CommandPath(), args[0])
+}
+
+// argCount is for commands that take from least to most arguments; names say what they are.
+func argCount(least, most int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usagef("", "%s needs %s", cmd.CommandPath(), names)
+		case most >= 0 && len(args) > most:
+			if most == 0 {
+				return usagef("", "%s takes no arguments, but there is %q", cmd.CommandPath(), args[0])
+			}
+			return usagef("", "%s takes %s, but there is also %q", cmd.CommandPath(), names, args[most])
+		}
+		return nil
+	}
+}
+
+// oneOf reports a value that is none of the words; what names the flag or argument.
+func oneOf(what, v string, words ...string) error {
+	if slices.Contains(words, v) {
+		return nil
+	}
+	return usagef("", "%s is %q; it must be one of %s", what, v, strings.Join(words, ", "))
+}

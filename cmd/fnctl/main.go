@@ -1,0 +1,128 @@
+// Command fnctl is the tool people use: it builds and deploys functions, sends events, and shows what became of them.
+//
+// stdout is data, all else goes to stderr. Exit codes are in errors.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the whole program: it answers the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c := &cli{in: stdin, out: stdout, err: stderr, getenv: os.Getenv, now: time.Now}
+	return c.execute(ctx, args)
+}
+
+// cli is one run of the program: its streams, its surroundings and the flags all commands share.
+type cli struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+	now      func() time.Time
+	cacheDir string // where the SDK is unpacked to; "" for the user's
+
+	server, token, namespace string
+	timeout                  time.Duration
+	format                   string
+}
+
+func (c *cli) execute(ctx context.Context, args []string) int {
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(c.in)
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	// A command cut short reports what it was cut in; what matters is that somebody wanted it to stop.
+	if ctx.Err() != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return exitInterrupted
+	}
+	c.report(cmd, err)
+	return exitCode(err)
+}
+
+const rootExample = `  fnctl deploy                               # build and deploy the fn.yaml here
+  fnctl invoke hello -d '{"name": "Ada"}'    # call a function
+  fnctl emit orders.created --type com.shop.order -d @order.json
+  fnctl logs -f                              # what happens now
+  fnctl dlq ls                               # what was given up on`
+
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fnctl",
+		Short: "Build, deploy and watch Evoke functions",
+		Long: `Build, deploy and watch Evoke functions.
+
+The server is found by --server, else FNCTL_SERVER, else ` + api.DefaultServer + `; its token by --token, else FNCTL_TOKEN.
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 unreachable, 7 timeout,
+8 the function returned an error, 130 interrupted.`,
+		Example:       rootExample,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noSuchCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
+	flags := root.PersistentFlags()
+	flags.StringVar(&c.server, "server", "", "address of the management API (default FNCTL_SERVER, else "+api.DefaultServer+")")
+	flags.StringVar(&c.token, "token", "", "token of the management API (default FNCTL_TOKEN)")
+	flags.StringVarP(&c.namespace, "namespace", "n", "default", "namespace")
+	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long one call to the server may take; does not end what follows with -f")
+	root.AddCommand(
+		c.deployCommand(), c.lsCommand(), c.describeCommand(), c.rmCommand(), c.invokeCommand(), c.emitCommand(),
+		c.logsCommand(), c.topicCommand(), c.dlqCommand(), c.versionCommand(), c.completionCommand(),
+	)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help says it all
+	return root
+}
+
+// client makes a client from flags and environment.
+func (c *cli) client() (*api.Client, error) {
+	server, token := c.server, c.token
+	if server == "" {
+		server = c.getenv("FNCTL_SERVER")
+	}
+	if token == "" {
+		token = c.getenv("FNCTL_TOKEN")
+	}
+	client, err := api.NewClient(api.ClientOptions{Server: server, Token: token})
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	return client, nil
+}
+
+// errTimeout is why a call of the server ended early.
+type errTimeout struct{ after time.Duration }
+
+func (e errTimeout) Error() string { return "no answer after " + e.after.String() }
+
+// Unwrap makes it what it is: a deadline.
+func (errTimeout) Unwrap() error { return context.DeadlineExceeded }
+
+// limit bounds one call of the server by --timeout.
+func (c *cli) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, c.timeout, errTimeout{c.timeout})
+}

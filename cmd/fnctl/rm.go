@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) rmCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rm KIND NAME",
+		Short: "Remove a function with its triggers, or a topic that nothing names",
+		Example: `  fnctl rm function charge
+  fnctl rm topic orders.created`,
+		Args:              argCount(2, 2, "KIND NAME, like function charge"),
+		ValidArgsFunction: kinds,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			what, err := parseKind(args[0])
+			if err != nil {
+				return err
+			}
+			return c.remove(cmd.Context(), what, args[1])
+		},
+	}
+}
+
+func (c *cli) remove(ctx context.Context, what kind, name string) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	switch what {
+	case triggerKind:
+		return usagef("remove it from `on:` in fn.yaml and deploy again", "trigger %s cannot be removed alone, it belongs to its function", name)
+	case topicKind:
+		if err := client.DeleteTopic(ctx, c.namespace, name); err != nil {
+			return err
+		}
+		c.say("removed topic %s from namespace %s", name, c.namespace)
+		return nil
+	}
+	f, err := client.Function(ctx, c.namespace, name) // to say what goes with it
+	if err != nil {
+		return err
+	}
+	if err := client.DeleteFunction(ctx, c.namespace, name); err != nil {
+		return err
+	}
+	c.say("removed function %s (revision %d) from namespace %s", name, f.Revision, c.namespace)
+	if triggers := triggerNames(f.Triggers); len(triggers) > 0 {
+		c.say("removed its triggers %s", strings.Join(triggers, ", "))
+	}
+	return nil
+}
