@@ -131,7 +131,9 @@ func (e *Event) Validate() error {
 	for _, x := range e.Extensions {
 		errs = append(errs, x.validate())
 	}
-	errs = append(errs, checkTime(e.Time))
+	if !e.Time.IsZero() {
+		errs = append(errs, checkTime(e.Time))
+	}
 	if n := e.Size(); n > MaxSize {
 		errs = append(errs, fmt.Errorf("event has %d bytes, the limit is %d; put large data elsewhere and send a reference (dataref)", n, MaxSize))
 	}
@@ -140,7 +142,7 @@ func (e *Event) Validate() error {
 
 // checkTime keeps times to those that the binary form can hold.
 func checkTime(t time.Time) error {
-	if y := t.UTC().Year(); !t.IsZero() && (y < 1678 || y > 2261) {
+	if y := t.UTC().Year(); y < 1678 || y > 2261 {
 		return fmt.Errorf("attribute \"time\" is in the year %d, only 1678 to 2261 can be kept", y)
 	}
 	return nil
