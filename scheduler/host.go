@@ -20,7 +20,6 @@ type host struct {
 	invocation invocation
 	key        string
 	state      []stateEntry // in the order of first use
-	written    int          // bytes
 }
 
 // stateEntry is an entry the attempt has read or written.
@@ -56,41 +55,41 @@ func (h *host) Call(_ context.Context, op string, request []byte) (status int32,
 	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete:
 		return h.callState(op, request)
 	}
-	return 404, fmt.Appendf(nil, "no capability %q", op)
+	return abi.StatusNotFound, fmt.Appendf(nil, "no capability %q", op)
 }
 
 func (h *host) callState(op string, request []byte) (status int32, answer []byte) {
 	if !h.function.spec.Spec.Allow.State {
-		return 403, []byte("state is not allowed; set allow: { state: true } in fn.yaml")
+		return abi.StatusDenied, []byte("state is not allowed; set allow: { state: true } in fn.yaml")
 	}
 	if h.key == "" {
-		return 412, []byte("the event has no key; set partitionkey or subject, or key: on the http trigger")
+		return abi.StatusNoKey, []byte("the event has no key; set partitionkey or subject, or key: on the http trigger")
 	}
 	name, value := string(request), []byte(nil)
 	if op == abi.OpStateSet {
 		var ok bool
 		if name, value, ok = splitSet(request); !ok {
-			return 400, []byte("a state.set request is the length of the name as u32, the name, the value")
+			return abi.StatusInvalid, []byte("a state.set request is the length of the name as u32, the name, the value")
 		}
 	}
 	if len(name) == 0 || len(name) > abi.MaxStateName {
-		return 400, fmt.Appendf(nil, "the name of a state entry has 1 to %d bytes, not %d", abi.MaxStateName, len(name))
+		return abi.StatusInvalid, fmt.Appendf(nil, "the name of a state entry has 1 to %d bytes, not %d", abi.MaxStateName, len(name))
 	}
 	e, err := h.entry(name)
 	if err != nil {
-		return 500, []byte(err.Error())
+		return abi.StatusInternal, []byte(err.Error())
 	}
 	switch op {
 	case abi.OpStateSet:
 		return h.set(e, value)
 	case abi.OpStateDelete:
 		e.value, e.changed = nil, true
-		return 204, nil
+		return abi.StatusNoContent, nil
 	}
 	if e.value == nil {
-		return 404, nil
+		return abi.StatusNotFound, nil
 	}
-	return 200, e.value
+	return abi.StatusOK, e.value
 }
 
 func splitSet(request []byte) (name string, value []byte, ok bool) {
@@ -107,13 +106,10 @@ func splitSet(request []byte) (name string, value []byte, ok bool) {
 
 func (h *host) set(e *stateEntry, value []byte) (status int32, answer []byte) {
 	if len(value) > abi.MaxStateValue {
-		return 413, fmt.Appendf(nil, "the value has %d bytes, the limit is %d", len(value), abi.MaxStateValue)
-	}
-	if h.written += len(e.name) + len(value); h.written > abi.MaxEffects {
-		return 413, fmt.Appendf(nil, "the delivery writes more than %d bytes", abi.MaxEffects)
+		return abi.StatusTooLarge, fmt.Appendf(nil, "the value has %d bytes, the limit is %d", len(value), abi.MaxStateValue)
 	}
 	e.value, e.changed = append(make([]byte, 0, len(value)), value...), true
-	return 204, nil
+	return abi.StatusNoContent, nil
 }
 
 // entry finds what the attempt knows of a state entry, and reads it the first time.

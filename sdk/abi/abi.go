@@ -77,6 +77,18 @@ const (
 	OpConfigGet   = "config.get"
 )
 
+// Statuses of a call, numbers of HTTP.
+const (
+	StatusOK        int32 = 200
+	StatusNoContent int32 = 204
+	StatusInvalid   int32 = 400
+	StatusDenied    int32 = 403
+	StatusNotFound  int32 = 404
+	StatusNoKey     int32 = 412
+	StatusTooLarge  int32 = 413
+	StatusInternal  int32 = 500
+)
+
 // Exit codes of a WASI command.
 const (
 	ExitDone     = 0

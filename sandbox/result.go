@@ -1,0 +1,63 @@
+package sandbox
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+// Host is what one delivery may reach outside its sandbox. Calls come from the goroutine of Invoke.
+type Host interface {
+	// AllowEmit says whether the function may emit to a topic (valid topic names only).
+	AllowEmit(topic string) bool
+
+	// Call runs a capability (docs/abi.md section 8) and returns its status and answer. It must return soon after ctx ends. The request is the
+	// guest's, checked for its size only; the host may keep it. The sandbox answers config.get itself.
+	Call(ctx context.Context, op string, request []byte) (status int32, answer []byte)
+
+	// Log takes a line of the guest, already cut to the limit. It is valid UTF-8.
+	Log(level slog.Level, message string)
+}
+
+// Emitted is an event the guest emitted: id, source and time may still be empty, type never is.
+type Emitted struct {
+	Topic string
+	Event event.Event
+}
+
+// Result is how a delivery ended.
+type Result struct {
+	Verdict    abi.Verdict
+	Class      string        // "" when done; else one of the Class constants
+	Reason     string        // for people, at most 4 KiB; "" when done
+	RetryAfter time.Duration // −1 = the policy decides
+	Data       []byte        // reply; also of a guest that said failed or rejected
+	Attributes []byte        // reply JSON, nil when not set
+	Emitted    []Emitted     // empty unless done
+	Bill       Bill
+}
+
+// Classes of results that are not done.
+const (
+	ClassError    = "error"    // the guest said failed
+	ClassRejected = "rejected" // the guest said rejected
+	ClassTrap     = "trap"     // the guest did what a guest must not
+	ClassDeadline = "deadline" // the guest was not done in time
+	ClassMemory   = "memory"   // the guest wanted more memory than its limit and died of it
+	ClassExit     = "exit"     // the guest called proc_exit while it handled an event
+	ClassInit     = "init"     // the guest failed before it saw the event
+	ClassCanceled = "canceled" // the caller's context was canceled
+	ClassInternal = "internal" // our fault
+)
+
+// Bill is what an attempt used.
+type Bill struct {
+	Wall       time.Duration
+	PeakMemory int64 // bytes of linear memory
+	BytesIn    int64 // of the event and of answers, copied into the guest
+	BytesOut   int64 // of replies, emitted events and requests, copied out of it
+	HostCalls  int64 // imported functions the guest called
+}

@@ -1,0 +1,24 @@
+package sandbox
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// cutText makes s valid UTF-8 of at most n bytes, cut between characters.
+func cutText(s string, n int) string {
+	s = strings.ToValidUTF8(cutBytes(s, n), "\uFFFD")
+	return cutBytes(s, n) // the replacement is longer than what it replaces
+}
+
+func cutBytes(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for back := 0; back < utf8.UTFMax && back <= n; back++ {
+		if utf8.RuneStart(s[n-back]) {
+			return s[:n-back]
+		}
+	}
+	return s[:n]
+}
