@@ -1,0 +1,49 @@
+// Command runtime runs Evoke.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/evoke-run/evoke/node"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run returns the exit code: 0 after a stop, 1 for a failure, 2 for wrong usage.
+func run(args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == "version" {
+		fmt.Fprintln(stdout, node.Version)
+		return 0
+	}
+	config, err := node.LoadConfig(args, getenv, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "runtime: %v\n", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log := node.NewLogger(config, stderr)
+	n, err := node.New(ctx, config, log)
+	if err != nil {
+		fmt.Fprintf(stderr, "runtime: %v\n", err)
+		return 1
+	}
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := n.Run(ctx); err != nil {
+		fmt.Fprintf(stderr, "runtime: %v\n", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,304 @@
+package node
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Config says how one runtime runs. NewConfig has the defaults. Each field is a setting of the same name as flag, environment variable (EVOKE_DATA_DIR for
+// data-dir) and key of the configuration file; a flag wins over the environment, which wins over the file.
+type Config struct {
+	DataDir    string
+	Listen     string   // gateway, host:port; port 0 takes a free one
+	Admin      string   // management API
+	AdminToken string   // "" is only allowed on loopback
+	AdminHosts []string // more names under which the management API may be called
+	Etcd       []string // URLs of an etcd cluster; none = the embedded one
+	Partitions int
+	Node       string // name of this node in the log
+	MinFree    float64
+	Running    int
+	Drain      time.Duration
+	LogLevel   string
+	LogFormat  string
+}
+
+// NewConfig is the configuration that nobody has touched.
+func NewConfig() Config {
+	return Config{
+		DataDir: "evoke-data", Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081", Partitions: 16, Node: "node-1",
+		MinFree: 5, Drain: 30 * time.Second, LogLevel: "info", LogFormat: "text",
+	}
+}
+
+// setting is one field of Config under its name.
+type setting struct {
+	name, usage string
+	get         func(*Config) string
+	set         func(*Config, string) error
+}
+
+func (s setting) env() string {
+	return "EVOKE_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// settings is the one list of what can be configured.
+func settings() []setting {
+	return []setting{
+		text("data-dir", "directory of everything that is kept", func(c *Config) *string { return &c.DataDir }),
+		text("listen", "address of the gateway: events and functions", func(c *Config) *string { return &c.Listen }),
+		text("admin", "address of the management API, for fnctl and metrics", func(c *Config) *string { return &c.Admin }),
+		text("admin-token", "token that the management API asks for; needed when its address is not loopback", func(c *Config) *string { return &c.AdminToken }),
+		list("admin-hosts", "more host names under which the management API may be called, by comma", func(c *Config) *[]string { return &c.AdminHosts }),
+		list("etcd", "URLs of an etcd cluster, by comma; empty = etcd runs inside this process", func(c *Config) *[]string { return &c.Etcd }),
+		number("partitions", "number of partitions, fixed when the data directory is made", func(c *Config) *int { return &c.Partitions }),
+		text("node", "name of this node", func(c *Config) *string { return &c.Node }),
+		percent("min-free", "part of the disk that must be free for new events to be taken", func(c *Config) *float64 { return &c.MinFree }),
+		number("running", "how many functions run at once; 0 = twice the processors", func(c *Config) *int { return &c.Running }),
+		duration("drain", "how long a stop waits for what has started", func(c *Config) *time.Duration { return &c.Drain }),
+		text("log-level", "debug, info, warn or error", func(c *Config) *string { return &c.LogLevel }),
+		text("log-format", "text or json", func(c *Config) *string { return &c.LogFormat }),
+	}
+}
+
+func text(name, usage string, at func(*Config) *string) setting {
+	return setting{name, usage,
+		func(c *Config) string { return *at(c) },
+		func(c *Config, v string) error { *at(c) = v; return nil }}
+}
+
+func list(name, usage string, at func(*Config) *[]string) setting {
+	return setting{name, usage,
+		func(c *Config) string { return strings.Join(*at(c), ",") },
+		func(c *Config, v string) error {
+			*at(c) = slices.DeleteFunc(strings.Split(v, ","), func(s string) bool { return s == "" })
+			return nil
+		}}
+}
+
+func number(name, usage string, at func(*Config) *int) setting {
+	return setting{name, usage,
+		func(c *Config) string { return strconv.Itoa(*at(c)) },
+		func(c *Config, v string) (err error) {
+			if *at(c), err = strconv.Atoi(v); err != nil {
+				return fmt.Errorf("%q is not a whole number", v)
+			}
+			return nil
+		}}
+}
+
+func percent(name, usage string, at func(*Config) *float64) setting {
+	return setting{name, usage,
+		func(c *Config) string { return strconv.FormatFloat(*at(c), 'g', -1, 64) + "%" },
+		func(c *Config, v string) (err error) {
+			if *at(c), err = strconv.ParseFloat(strings.TrimSuffix(v, "%"), 64); err != nil || !strings.HasSuffix(v, "%") {
+				return fmt.Errorf("%q is not a percentage such as 5%%", v)
+			}
+			return nil
+		}}
+}
+
+func duration(name, usage string, at func(*Config) *time.Duration) setting {
+	return setting{name, usage,
+		func(c *Config) string { return at(c).String() },
+		func(c *Config, v string) (err error) {
+			if *at(c), err = time.ParseDuration(v); err != nil {
+				return fmt.Errorf("%q is not a duration such as 30s", v)
+			}
+			return nil
+		}}
+}
+
+// UsageError is a fault in how the program was called or configured.
+type UsageError struct{ err error }
+
+func (e *UsageError) Error() string { return e.err.Error() }
+func (e *UsageError) Unwrap() error { return e.err }
+
+// LoadConfig reads flags, environment and, when --config or EVOKE_CONFIG names one, a file. It returns flag.ErrHelp when help was asked for, which is then on out,
+// and *UsageError for what is wrong.
+func LoadConfig(args []string, getenv func(string) string, out io.Writer) (Config, error) {
+	var fromFlags []func(*Config) error
+	file := getenv("EVOKE_CONFIG")
+	flags := flag.NewFlagSet("runtime", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&file, "config", file, "configuration file")
+	for _, s := range settings() {
+		flags.Func(s.name, s.usage, func(v string) error {
+			fromFlags = append(fromFlags, func(c *Config) error { return wrapSetting("--"+s.name, s.set(c, v)) })
+			return nil
+		})
+	}
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return Config{}, errors.Join(err, printHelp(out))
+	} else if err != nil {
+		return Config{}, &UsageError{fmt.Errorf("%w; try: runtime --help", err)}
+	}
+	if flags.NArg() > 0 {
+		return Config{}, &UsageError{fmt.Errorf("unexpected argument %q; try: runtime --help", flags.Arg(0))}
+	}
+	c := NewConfig()
+	errs := []error{c.readFile(file), c.readEnv(getenv)}
+	for _, set := range fromFlags {
+		errs = append(errs, set(&c))
+	}
+	errs = append(errs, c.Validate())
+	if err := errors.Join(errs...); err != nil {
+		return Config{}, &UsageError{err}
+	}
+	return c, nil
+}
+
+func wrapSetting(name string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (c *Config) readEnv(getenv func(string) string) error {
+	var errs []error
+	for _, s := range settings() {
+		if v := getenv(s.env()); v != "" {
+			errs = append(errs, wrapSetting(s.env(), s.set(c, v)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) readFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	return c.parseFile(path, raw)
+}
+
+// parseFile reads a YAML mapping of settings; lists may be sequences.
+func (c *Config) parseFile(path string, raw []byte) error {
+	doc, err := parser.ParseBytes(raw, 0)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var errs []error
+	for _, d := range doc.Docs {
+		switch body := d.Body.(type) {
+		case nil, *ast.CommentGroupNode, *ast.NullNode:
+		case *ast.MappingNode:
+			for _, v := range body.Values {
+				errs = append(errs, c.readPair(path, v))
+			}
+		case *ast.MappingValueNode:
+			errs = append(errs, c.readPair(path, body))
+		default:
+			errs = append(errs, fmt.Errorf("%s: not a list of settings such as \"listen: 127.0.0.1:8080\"", path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) readPair(path string, pair *ast.MappingValueNode) error {
+	at := pair.Key.GetToken().Position
+	where := fmt.Sprintf("%s:%d:%d", path, at.Line, at.Column)
+	name := pair.Key.GetToken().Value
+	all := settings()
+	i := slices.IndexFunc(all, func(s setting) bool { return s.name == name })
+	if i < 0 {
+		var names []string
+		for _, s := range all {
+			names = append(names, s.name)
+		}
+		return fmt.Errorf("%s: unknown key %q; known are %s", where, name, strings.Join(names, ", "))
+	}
+	value, ok := scalar(pair.Value)
+	if !ok {
+		return fmt.Errorf("%s: %s must be one value or a list of values", where, name)
+	}
+	return wrapSetting(where+": "+name, all[i].set(c, value))
+}
+
+// scalar is the text of a plain value; the elements of a list come joined by commas.
+func scalar(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return "", true
+	case *ast.SequenceNode:
+		var parts []string
+		for _, v := range n.Values {
+			s, ok := scalar(v)
+			if !ok {
+				return "", false
+			}
+			parts = append(parts, s)
+		}
+		return strings.Join(parts, ","), true
+	case ast.ScalarNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+// Validate reports all faults, each with its setting and value.
+func (c *Config) Validate() error {
+	var errs []error
+	check := func(ok bool, name, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(name+": "+format, args...))
+		}
+	}
+	check(c.DataDir != "", "data-dir", "must not be empty")
+	for _, a := range []struct{ name, value string }{{"listen", c.Listen}, {"admin", c.Admin}} {
+		_, _, err := net.SplitHostPort(a.value)
+		check(err == nil, a.name, "%q is not an address such as 127.0.0.1:8080", a.value)
+	}
+	check(c.Partitions >= 1 && c.Partitions <= 1024, "partitions", "%d is not from 1 to 1024", c.Partitions)
+	check(c.MinFree >= 0 && c.MinFree <= 100, "min-free", "%g%% is not from 0%% to 100%%", c.MinFree)
+	check(c.Running >= 0, "running", "%d is below 0", c.Running)
+	check(c.Drain >= 0, "drain", "%s is below 0", c.Drain)
+	check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log-level", "%q is not debug, info, warn or error", c.LogLevel)
+	check(slices.Contains([]string{"text", "json"}, c.LogFormat), "log-format", "%q is not text or json", c.LogFormat)
+	return errors.Join(errs...)
+}
+
+func printHelp(out io.Writer) error {
+	defaults := NewConfig()
+	var b strings.Builder
+	b.WriteString("runtime runs Evoke: functions on events.\n\nusage: runtime [--config FILE] [--SETTING VALUE …]\n\n" +
+		"Each setting is a flag, a variable of the environment, and a key of the file; a flag wins over the\nenvironment, which wins over the file.\n\n")
+	fmt.Fprintf(&b, "  --%-12s %-21s %s\n", "config", "EVOKE_CONFIG", "configuration file (YAML)")
+	for _, s := range settings() {
+		fmt.Fprintf(&b, "  --%-12s %-21s %s (%s)\n", s.name, s.env(), s.usage, cmp.Or(s.get(&defaults), "none"))
+	}
+	b.WriteString("\nexample: runtime --data-dir /var/lib/evoke --listen 0.0.0.0:8080\n")
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// NewLogger writes log lines as the configuration wants them.
+func NewLogger(c Config, out io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		panic(err) // Validate has checked it
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(out, o))
+	}
+	return slog.New(slog.NewTextHandler(out, o))
+}
