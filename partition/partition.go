@@ -54,27 +54,26 @@ func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
 	return p, nil
 }
 
-// lead begins this node's epoch; it returns when the lead record is applied.
-func (p *partition) lead(ctx context.Context) error {
+// lead begins this node's epoch. It holds when the lead record is applied, which is what the channel tells.
+func (p *partition) lead() (<-chan result, error) {
 	p.mu.Lock()
 	last, inForce := p.machine.epoch, p.triggersInForce()
 	p.lastTime = p.machine.clock
 	p.mu.Unlock()
 	if last >= p.table.opts.Epoch {
-		return fmt.Errorf("partition %d was led in epoch %d, this start has epoch %d: the etcd in use is older than the data directory", p.index, last, p.table.opts.Epoch)
+		return nil, fmt.Errorf("partition %d was led in epoch %d, this start has epoch %d: the etcd in use is older than the data directory", p.index, last, p.table.opts.Epoch)
 	}
 	m, err := newMatcher(inForce)
 	if err != nil {
-		return fmt.Errorf("triggers of partition %d: %w", p.index, err)
+		return nil, fmt.Errorf("triggers of partition %d: %w", p.index, err)
 	}
 	p.appendMu.Lock()
+	defer p.appendMu.Unlock()
 	p.matcher, p.inForce = m, marshalTriggers(inForce)
-	p.appendMu.Unlock()
 	first, end := hashRange(p.index, p.table.count)
-	_, err = p.do(ctx, &leadRecord{
+	return p.appendLocked(&leadRecord{
 		partitions: uint64(p.table.count), index: uint64(p.index), first: first, last: end, node: p.table.opts.Node,
 	})
-	return err
 }
 
 // triggersInForce needs mu.

@@ -52,7 +52,11 @@ type body interface {
 func span(b body) uint32 { return uint32(max(1, len(b.events()))) }
 
 func encodeRecord(h header, b body) []byte {
-	out := make([]byte, 4, 256)
+	room := headerSize + 256
+	for _, e := range b.events() {
+		room += len(e.event) + 64
+	}
+	out := make([]byte, 4, room) // seldom grows
 	out = append(out, recordVersion, byte(b.kind()))
 	out = wire.AppendU64(out, h.epoch)
 	out = wire.AppendU64(out, h.seq)

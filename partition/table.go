@@ -107,10 +107,8 @@ func (t *Table) start(ctx context.Context) error {
 		}
 		t.parts = append(t.parts, p)
 	}
-	for _, p := range t.parts {
-		if err := p.lead(ctx); err != nil {
-			return err
-		}
+	if err := t.lead(ctx); err != nil {
+		return err
 	}
 	for _, p := range t.parts {
 		if err := t.relay.resume(p); err != nil {
@@ -120,6 +118,23 @@ func (t *Table) start(ctx context.Context) error {
 	t.relay.start()
 	t.workers.Go(t.runTimers)
 	t.workers.Go(t.relay.run)
+	return nil
+}
+
+// lead begins the epoch in all partitions with one fsync.
+func (t *Table) lead(ctx context.Context) error {
+	done := make([]<-chan result, len(t.parts))
+	for i, p := range t.parts {
+		var err error
+		if done[i], err = p.lead(); err != nil {
+			return err
+		}
+	}
+	for i, p := range t.parts {
+		if _, err := p.wait(ctx, done[i]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Deliv
 		}
 		outcome, err := s.settle(ctx, f, d, a)
 		if err != nil {
-			s.log.Error("cannot settle; the event runs again after the next start", "function", f.spec.Name, "event_id", d.Event.ID, "err", err)
+			s.log.Error("cannot settle; the event runs again", "function", f.spec.Name, "event_id", d.Event.ID, "err", err)
 			s.opts.Table.Release(d)
 			return
 		}

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -76,6 +77,9 @@ func (h *host) callState(op string, request []byte) (status int32, answer []byte
 		return abi.StatusInvalid, fmt.Appendf(nil, "the name of a state entry has 1 to %d bytes, not %d", abi.MaxStateName, len(name))
 	}
 	e, err := h.entry(name)
+	if errors.Is(err, errTooMany) {
+		return abi.StatusTooLarge, []byte(err.Error())
+	}
 	if err != nil {
 		return abi.StatusInternal, []byte(err.Error())
 	}
@@ -112,12 +116,17 @@ func (h *host) set(e *stateEntry, value []byte) (status int32, answer []byte) {
 	return abi.StatusNoContent, nil
 }
 
+var errTooMany = fmt.Errorf("the delivery uses more than %d state entries", abi.MaxState)
+
 // entry finds what the attempt knows of a state entry, and reads it the first time.
 func (h *host) entry(name string) (*stateEntry, error) {
 	for i := range h.state {
 		if h.state[i].name == name {
 			return &h.state[i], nil
 		}
+	}
+	if len(h.state) >= abi.MaxState {
+		return nil, errTooMany
 	}
 	spec := h.function.spec
 	value, version, err := h.scheduler.opts.Table.State(spec.Namespace, spec.Name, h.key, name)

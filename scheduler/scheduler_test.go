@@ -36,15 +36,15 @@ func TestEventRunsAndItsEffectsBecomeReal(t *testing.T) {
 		}
 	}
 	b.eventually("nothing pending", func() bool { return b.stats("f:in").Pending == 0 })
-	done := 0
-	for _, e := range b.entries() {
-		if e.Attempt != nil && e.Attempt.Verdict == "done" && e.Function == "f" && e.Trigger == "f:in" && e.Revision == 1 {
-			done++
+	waitUntil(t, func() bool { // the history hears of an attempt after the log
+		done := 0
+		for _, e := range b.entries() {
+			if e.Attempt != nil && e.Attempt.Verdict == "done" && e.Function == "f" && e.Trigger == "f:in" && e.Revision == 1 {
+				done++
+			}
 		}
-	}
-	if done != 3 {
-		t.Errorf("history has %d finished attempts, want 3: %+v", done, b.entries())
-	}
+		return done == 3
+	})
 }
 
 func TestFailuresAreRetriedThenDeadLettered(t *testing.T) {
@@ -258,6 +258,24 @@ func TestModuleThatCannotRunIsAModuleError(t *testing.T) {
 	}
 	if kind, err := b.scheduler.CheckModule(t.Context(), wasmtest.Echo()); kind != "native" || err != nil {
 		t.Errorf("got %s, %v", kind, err)
+	}
+}
+
+func TestStateEntriesOfADeliveryAreBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	f := &function{spec: &api.Function{Namespace: "default", Name: "f", Spec: api.FunctionSpec{Allow: api.Allow{State: true}}}}
+	h := &host{scheduler: b.scheduler, function: f, key: "k"}
+	for i := range abi.MaxState {
+		if status, answer := h.Call(t.Context(), abi.OpStateGet, fmt.Append(nil, i)); status != abi.StatusNotFound {
+			t.Fatalf("entry %d: %d %s", i, status, answer)
+		}
+	}
+	if status, answer := h.Call(t.Context(), abi.OpStateDelete, []byte("more")); status != abi.StatusTooLarge || !strings.Contains(string(answer), "more than 1000 state entries") {
+		t.Errorf("got %d %s", status, answer)
+	}
+	if status, _ := h.Call(t.Context(), abi.OpStateGet, []byte("0")); status != abi.StatusNotFound {
+		t.Errorf("an entry known before: %d", status)
 	}
 }
 
