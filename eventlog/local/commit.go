@@ -35,8 +35,9 @@ func (p *partition) post(r eventlog.Record) {
 	p.box = append(p.box, r)
 }
 
-// take empties the mailbox as far as budget bytes reach, at least one record when atLeastOne. The caller owns what it gets.
-func (p *partition) take(budget int, atLeastOne bool) (records []eventlog.Record, size int) {
+// take empties the mailbox as far as budget bytes reach, at least one record when atLeastOne; more says that something is left. The caller owns
+// what it gets.
+func (p *partition) take(budget int, atLeastOne bool) (records []eventlog.Record, size int, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
@@ -46,12 +47,12 @@ func (p *partition) take(budget int, atLeastOne bool) (records []eventlog.Record
 	}
 	if n == len(p.box) {
 		records, p.box = p.box, nil
-		return records, size
+		return records, size, false
 	}
 	records = append(records, p.box[:n]...)
 	clear(p.box[:n])
 	p.box = p.box[n:]
-	return records, size
+	return records, size, true
 }
 
 // chunk is the share of one partition in a group.
@@ -63,7 +64,7 @@ type chunk struct {
 // commitLoop is the committer. It returns when the log is closed and the mailboxes are empty, or when the log failed.
 func (l *Log) commitLoop() {
 	defer close(l.done)
-	first := 0 // the partition to begin with: the one a full group ended at, so that none starves
+	first := 0
 	for {
 		group, next := l.gather(first)
 		first = next
@@ -86,27 +87,31 @@ func (l *Log) commitLoop() {
 	}
 }
 
-// gather takes a group out of the mailboxes and gives the records their offsets.
+// gather takes a group out of the mailboxes, beginning with the partition first, and gives the records their offsets. The next group begins with the
+// partition that had to leave something behind, so that none starves, not even one whose record fits in no group with others.
 func (l *Log) gather(first int) (group []chunk, next int) {
-	budget := maxGroup
+	budget, next := maxGroup, first
 	for i := range l.parts {
 		p := l.parts[(first+i)%len(l.parts)]
-		records, size := p.take(budget, len(group) == 0)
-		if len(records) == 0 {
-			continue
+		records, size, more := p.take(budget, len(group) == 0)
+		if more && next == first {
+			next = p.id
 		}
-		offset := p.next
-		for i := range records {
-			records[i].Offset = offset
-			offset += uint64(records[i].Span)
-		}
-		p.next = offset
-		group = append(group, chunk{p, records})
-		if budget -= size; budget <= 0 {
-			return group, p.id
+		if len(records) > 0 {
+			p.number(records)
+			group = append(group, chunk{p, records})
+			budget -= size
 		}
 	}
-	return group, first
+	return group, next
+}
+
+// number gives records the next offsets.
+func (p *partition) number(records []eventlog.Record) {
+	for i := range records {
+		records[i].Offset = p.next
+		p.next += uint64(records[i].Span)
+	}
 }
 
 // commit stores a group and delivers it; false when the log failed.
