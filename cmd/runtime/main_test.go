@@ -1,0 +1,36 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/evoke-run/evoke/node"
+)
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/none.yaml"
+	for _, tt := range []struct {
+		args           []string
+		env            map[string]string
+		code           int
+		stdout, stderr string
+	}{
+		{args: []string{"version"}, stdout: node.Version},
+		{args: []string{"--help"}, stdout: "EVOKE_DATA_DIR"},
+		{args: []string{"--lisen", "x"}, code: 2, stderr: "flag provided but not defined: -lisen; try: runtime --help"},
+		{args: []string{"extra"}, code: 2, stderr: `unexpected argument "extra"; try: runtime --help`},
+		{args: []string{"--partitions", "many"}, code: 2, stderr: `--partitions: "many" is not a whole number`},
+		{args: []string{"--config", file}, code: 2, stderr: "read configuration: open " + file},
+		{env: map[string]string{"EVOKE_DRAIN": "soon"}, code: 2, stderr: `EVOKE_DRAIN: "soon" is not a duration such as 30s`},
+		{args: []string{"--listen", "nowhere", "--log-level", "loud"}, code: 2, stderr: `listen: "nowhere" is not an address such as 127.0.0.1:8080` + "\n" + `log-level: "loud" is not debug`},
+		{args: []string{"--data-dir", t.TempDir(), "--listen", "127.0.0.1:0", "--admin", "0.0.0.0:0"}, code: 1, stderr: "no token guards it: set EVOKE_ADMIN_TOKEN"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(tt.args, func(name string) string { return tt.env[name] }, &stdout, &stderr)
+		if code != tt.code || !strings.Contains(stdout.String(), tt.stdout) || !strings.Contains(stderr.String(), tt.stderr) {
+			t.Errorf("%v %v: code %d\nstdout %s\nstderr %s\nwant code %d, %q, %q", tt.args, tt.env, code, &stdout, &stderr, tt.code, tt.stdout, tt.stderr)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+//go:build !wasip1
+
+// Package evoketest runs the handler of a function in an ordinary Go test and records what it did.
+//
+//	func TestGreet(t *testing.T) {
+//		var rt evoketest.Runtime
+//		got := rt.Deliver(greet, evoke.NewEvent("greeting", "Ada"))
+//		if string(got.Data) != "hello Ada" {
+//			t.Error(got)
+//		}
+//	}
+//
+// It keeps to the contract of the runtime, limits included, but it is not the runtime: there is one copy of memory for all events.
+package evoketest
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/evoke-run/evoke/sdk/go"
+	"github.com/evoke-run/evoke/sdk/go/internal/abi"
+	"github.com/evoke-run/evoke/sdk/go/internal/host"
+)
+
+// Runtime stands in for the runtime. The zero value allows everything. It delivers one event at a time; deliveries of other tests wait.
+type Runtime struct {
+	// State is what handlers find, by key of the event and name. A delivery that is done changes it.
+	State map[string]map[string][]byte
+	// Config is the env of the manifest.
+	Config map[string]string
+	// AllowEmit is allow.emit of the manifest, with * and >; nil allows every topic.
+	AllowEmit []string
+	// DenyState is a manifest without state: true.
+	DenyState bool
+	// Timeout is the deadline of a delivery. Default 30 s.
+	Timeout time.Duration
+}
+
+// Verdict is how a delivery ended.
+type Verdict string
+
+// Verdicts.
+const (
+	Done     Verdict = "done"
+	Failed   Verdict = "failed"
+	Rejected Verdict = "rejected"
+	Trapped  Verdict = "trapped" // the handler panicked; the runtime counts it as failed
+)
+
+// Result is what a delivery did.
+type Result struct {
+	Verdict Verdict
+	// Reason is the text of the handler's error, or of its panic.
+	Reason string
+	// RetryAfter is what the handler asked for; -1 when the policy decides.
+	RetryAfter time.Duration
+
+	// Data is the reply, ContentType what the handler said of it.
+	Data        []byte
+	ContentType string
+	// Status and Header are of the reply to an HTTP request. Names in Header are as the handler wrote them.
+	Status int
+	Header map[string]string
+
+	// Emitted are the events in order. They are empty when the verdict is not Done, as for everybody else.
+	Emitted []Emitted
+	// Logs are the lines in order.
+	Logs []Line
+}
+
+// Emitted is an event and where it went. The ID and Source that the runtime fills in are "test.<n>" and "/ns/default/functions/test"; Time stays as
+// the handler left it.
+type Emitted struct {
+	Topic string
+	Event *evoke.Event
+}
+
+// Line is one line of the log. Levels are those of log/slog: -4 debug, 0 info, 4 warn, 8 error.
+type Line struct {
+	Level int
+	Text  string
+}
+
+// Deliver runs a handler on an event.
+func (r *Runtime) Deliver(h evoke.Handler, e *evoke.Event) Result { return r.run(h, e, nil) }
+
+// Serve runs a handler on an HTTP request with a body. Names of headers may have any case. The key of the event is the Evoke-Key header.
+func (r *Runtime) Serve(h evoke.Handler, req evoke.Request, body []byte) Result {
+	headers := make([][2]string, len(req.Headers))
+	for i, pair := range req.Headers {
+		headers[i] = [2]string{strings.ToLower(pair[0]), pair[1]}
+	}
+	req.Headers = headers
+	if req.RawPath == "" {
+		req.RawPath = req.Path
+	}
+	e := &evoke.Event{ID: "request", Source: "/test", Type: "dev.evoke.http.request"}
+	if body != nil {
+		e = evoke.NewEvent(e.Type, body)
+		e.ID, e.Source = "request", "/test"
+		e.DataContentType = req.Header("Content-Type")
+	}
+	e.SetExtension("partitionkey", req.Header("Evoke-Key"))
+	return r.run(h, e, &req)
+}
+
+func (r *Runtime) run(h evoke.Handler, e *evoke.Event, req *evoke.Request) Result {
+	timeout := r.Timeout
+	if timeout == 0 {
+		timeout = 30 * time.Second
+	}
+	d := &delivery{rt: r, key: e.Key(), parts: partsOf(e, req), deadline: time.Now().Add(timeout), retryAfter: -1}
+	host.Deliver(d, func() { d.run(h) })
+	return d.result()
+}
+
+func (d *delivery) run(h evoke.Handler) {
+	defer func() {
+		if r := recover(); r != nil {
+			d.verdict, d.reason = Trapped, fmt.Sprint("panic: ", r)
+			d.Log(abi.LevelError, d.reason+"\n\n"+string(debug.Stack()))
+		}
+	}()
+	d.verdict = verdicts[evoke.Deliver(h)]
+}
+
+func (d *delivery) result() Result {
+	out := Result{Verdict: d.verdict, Reason: d.reason, RetryAfter: d.retryAfter, Logs: d.logs}
+	if d.verdict != Done {
+		return out
+	}
+	out.Data, out.Emitted = d.reply, d.emitted
+	var meta struct {
+		Status          int         `json:"status"`
+		Headers         [][2]string `json:"headers"`
+		DataContentType string      `json:"datacontenttype"`
+	}
+	if len(d.replyJSON) > 0 {
+		_ = json.Unmarshal(d.replyJSON, &meta) // was read once when it was set
+	}
+	out.Status, out.ContentType, out.Header = meta.Status, meta.DataContentType, map[string]string{}
+	for _, pair := range meta.Headers {
+		if pair[0] == "content-type" {
+			out.ContentType = pair[1]
+			continue
+		}
+		out.Header[pair[0]] = pair[1]
+	}
+	d.commit()
+	return out
+}
+
+// commit makes the writes of the state real.
+func (d *delivery) commit() {
+	for name, value := range d.writes {
+		if d.rt.State == nil {
+			d.rt.State = map[string]map[string][]byte{}
+		}
+		if d.rt.State[d.key] == nil {
+			d.rt.State[d.key] = map[string][]byte{}
+		}
+		if value == nil {
+			delete(d.rt.State[d.key], name)
+			continue
+		}
+		d.rt.State[d.key][name] = value
+	}
+}
