@@ -186,6 +186,12 @@ func (p *partition) applied(records []eventlog.Record) {
 	p.table.afterApply(p, n)
 }
 
+// finishApply returns when no apply runs that began before the table was closed.
+func (p *partition) finishApply() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+}
+
 // notice is what the applied records mean for others.
 type notice struct {
 	workList

@@ -101,9 +101,7 @@ func (s *store) del(key []byte) {
 // put writes a value that get never asks for.
 func (s *store) put(key, value []byte) { s.keep(s.batch.Set(key, value, nil)) }
 
-// delRange deletes what put wrote, from start up to, not including, end.
-func (s *store) delRange(start, end []byte) { s.keep(s.batch.DeleteRange(start, end, nil)) }
-
+// keep remembers the first error; commit reports it.
 func (s *store) keep(err error) {
 	if err != nil && s.err == nil {
 		s.err = fmt.Errorf("write state: %w", err)

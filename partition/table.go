@@ -7,16 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/bits"
 	"sync"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/eventlog"
 )
 
@@ -144,9 +141,8 @@ func (t *Table) Close() error {
 	t.closeOnce.Do(func() {
 		close(t.closed)
 		t.workers.Wait()
-		for _, p := range t.parts { // an apply that runs now finishes first
-			p.mu.Lock()
-			p.mu.Unlock() //nolint:staticcheck // empty on purpose: it only waits
+		for _, p := range t.parts {
+			p.finishApply()
 		}
 		if e := t.db.Close(); e != nil {
 			err = fmt.Errorf("close state: %w", e)
@@ -162,104 +158,6 @@ func (t *Table) isClosed() bool {
 	default:
 		return false
 	}
-}
-
-// place returns the partition of a key, or of an event without one.
-func (t *Table) place(namespace, key, source, id string) *partition {
-	d := xxhash.New()
-	_, _ = d.WriteString(namespace) // a hash never fails
-	_, _ = d.Write([]byte{0})
-	if key != "" {
-		_, _ = d.WriteString(key)
-	} else {
-		_, _ = d.WriteString(source)
-		_, _ = d.Write([]byte{0})
-		_, _ = d.WriteString(id)
-	}
-	hi, _ := bits.Mul64(d.Sum64(), uint64(t.count))
-	return t.parts[hi]
-}
-
-// hashRange is the range of hashes that place sends to a partition, both ends inclusive.
-func hashRange(index, count int) (first, last uint64) {
-	bound := func(i uint64) uint64 { // ⌈i · 2⁶⁴ / count⌉
-		q, r := bits.Div64(i, 0, uint64(count))
-		if r > 0 {
-			q++
-		}
-		return q
-	}
-	if index > 0 {
-		first = bound(uint64(index))
-	}
-	last = ^uint64(0)
-	if index < count-1 {
-		last = bound(uint64(index)+1) - 1
-	}
-	return first, last
-}
-
-// maxGroup is how many bytes of events one publish record takes, well below what a driver must take.
-const maxGroup = 4 << 20
-
-// Publish stores events of a topic and returns when all of them are durable and applied. The events are valid: event.Validate said so. After an
-// error any of them may be stored; repeating is safe, because they are known by source and id.
-func (t *Table) Publish(ctx context.Context, namespace, topic string, events []event.Event) ([]Stored, error) {
-	if t.opts.Admit != nil {
-		if err := t.opts.Admit(); err != nil {
-			return nil, err
-		}
-	}
-	groups := map[*partition][]int{}
-	for i := range events {
-		e := &events[i]
-		p := t.place(namespace, e.Key(), e.Source, e.ID)
-		groups[p] = append(groups[p], i)
-	}
-	out := make([]Stored, len(events))
-	type part struct {
-		p       *partition
-		indexes []int
-		done    <-chan result
-	}
-	var parts []part
-	for p, indexes := range groups {
-		for len(indexes) > 0 {
-			record, n := publishPart(namespace, topic, events, indexes)
-			done, err := p.append(record)
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, part{p, indexes[:n], done})
-			indexes = indexes[n:]
-		}
-	}
-	for _, w := range parts {
-		res, err := w.p.wait(ctx, w.done)
-		if err != nil {
-			return nil, err
-		}
-		for i, s := range res.stored {
-			out[w.indexes[i]] = s
-		}
-	}
-	t.metrics.publishedEvents(out)
-	return out, nil
-}
-
-// publishPart builds a record of as many events as fit.
-func publishPart(namespace, topic string, events []event.Event, indexes []int) (*publishRecord, int) {
-	record := &publishRecord{origin: originOutside}
-	size := 0
-	for n, i := range indexes {
-		s := events[i].Size()
-		if n > 0 && size+s > maxGroup {
-			return record, n
-		}
-		size += s
-		record.stored = append(record.stored, storedEvent{namespace: namespace, topic: topic, event: events[i].AppendBinary(make([]byte, 0, s))})
-	}
-	return record, len(indexes)
 }
 
 // SetTriggers makes a set of triggers in force and returns when every partition has applied it. generation orders calls; it is the registry's revision.
@@ -319,66 +217,6 @@ func (t *Table) Take(trigger uint64, n int) ([]Delivery, error) {
 func (t *Table) Release(d *Delivery) {
 	t.parts[d.ID.Partition].release(d.ID)
 	t.opts.Ready()
-}
-
-// Settle stores the outcome of an attempt, with its effects when the event is done, and returns when it is applied.
-func (t *Table) Settle(ctx context.Context, d *Delivery, a Attempt, n Next, e Effects) (Outcome, error) {
-	p := t.parts[d.ID.Partition]
-	record := &settleRecord{trigger: d.ID.Trigger, offset: d.ID.Offset, generation: d.Generation, attempt: a}
-	switch {
-	case n.DeadLetter:
-		record.next = nextDeadLetter
-	case !n.RetryAt.IsZero():
-		record.next, record.retryAt = nextRetry, n.RetryAt.UnixMilli()
-	default:
-		record.effects = t.effects(p, scopeOf(d), e)
-	}
-	res, err := p.do(ctx, record)
-	if err == nil {
-		t.metrics.settled(record.next, res.outcome)
-	}
-	return res.outcome, err
-}
-
-func scopeOf(d *Delivery) stateScope {
-	return stateScope{namespace: d.Trigger.Namespace, function: d.Trigger.Function, key: d.Event.Key()}
-}
-
-// Scope says whose effects and state a synchronous call has: those of a function and a key. Without a key, Event places them and there is no state.
-type Scope struct {
-	Namespace, Function, Key string
-	Event                    *event.Event
-}
-
-// Perform stores the effects of a synchronous call and returns when they are applied.
-func (t *Table) Perform(ctx context.Context, s Scope, invocation string, e Effects) (Outcome, error) {
-	p := t.place(s.Namespace, s.Key, s.Event.Source, s.Event.ID)
-	res, err := p.do(ctx, &effectsRecord{invocation: invocation, effects: t.effects(p, stateScope{s.Namespace, s.Function, s.Key}, e)})
-	return res.outcome, err
-}
-
-// State reads an entry of keyed state. Version 0 means there is none.
-func (t *Table) State(namespace, function, key, name string) (value []byte, version uint64, err error) {
-	p := t.place(namespace, key, "", "")
-	raw, ok, err := read(t.db, p.machine.store.stateKey(stateScope{namespace, function, key}, name))
-	if err != nil || !ok {
-		return nil, 0, err
-	}
-	return splitState(raw)
-}
-
-func (t *Table) effects(p *partition, s stateScope, e Effects) effects {
-	out := effects{namespace: s.namespace, function: s.function, key: s.key, reads: e.Reads, writes: e.Writes}
-	for i := range e.Emits {
-		ev := &e.Emits[i].Event
-		raw := ev.AppendBinary(make([]byte, 0, ev.Size()))
-		if to := t.place(s.namespace, ev.Key(), ev.Source, ev.ID); to != p {
-			out.foreign = append(out.foreign, foreignEvent{to: uint64(to.index), namespace: s.namespace, topic: e.Emits[i].Topic, event: raw})
-			continue
-		}
-		out.own = append(out.own, storedEvent{namespace: s.namespace, topic: e.Emits[i].Topic, event: raw})
-	}
-	return out
 }
 
 // Stats counts what a trigger has to do.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -104,11 +103,4 @@ func (t *Table) yieldEntry(e entry, topic string, yield func(TopicRecord) error)
 		}
 		return yield(TopicRecord{Partition: e.partition, Offset: offset, Time: stored, Topic: topic, Event: ev})
 	})
-}
-
-func splitState(raw []byte) (value []byte, version uint64, err error) {
-	if len(raw) < 8 {
-		return nil, 0, errors.New("state entry is shorter than its version")
-	}
-	return raw[8:], binary.LittleEndian.Uint64(raw), nil
 }

@@ -118,7 +118,7 @@ func checkDir(dir string) error {
 		return nil
 	}
 	if _, err := os.Stat(filepath.Join(dir, "Cargo.toml")); err == nil {
-		return errors.New("is a Rust crate, which fnctl does not build yet; build it for wasm32-wasip1 and name the file with wasm:")
+		return errors.New("is a Rust crate, which fnctl does not build yet; build it for wasm32-wasip1 and name the file with `wasm:`")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "package.json")); err == nil {
 		return errors.New("is a JavaScript package, which fnctl does not build yet")

@@ -213,7 +213,7 @@ func TestSourcesThatAreNoGoPackage(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{"rust/Cargo.toml": "", "js/package.json": "", "file": ""})
 	for name, want := range map[string]string{
-		"rust": "is a Rust crate, which fnctl does not build yet; build it for wasm32-wasip1 and name the file with wasm:",
+		"rust": "is a Rust crate, which fnctl does not build yet; build it for wasm32-wasip1 and name the file with `wasm:`",
 		"js":   "is a JavaScript package, which fnctl does not build yet",
 		"file": "is a file, not the directory of a Go package",
 		"gone": "no such file or directory",

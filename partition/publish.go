@@ -1,0 +1,108 @@
+package partition
+
+import (
+	"context"
+	"math/bits"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/evoke-run/evoke/event"
+)
+
+// maxGroup is how many bytes of events one publish record takes, well below what a driver must take.
+const maxGroup = 4 << 20
+
+// Publish stores events of a topic and returns when all of them are durable and applied. The events are valid: event.Validate said so. After an
+// error any of them may be stored; repeating is safe, because they are known by source and id.
+func (t *Table) Publish(ctx context.Context, namespace, topic string, events []event.Event) ([]Stored, error) {
+	if t.opts.Admit != nil {
+		if err := t.opts.Admit(); err != nil {
+			return nil, err
+		}
+	}
+	groups := map[*partition][]int{}
+	for i := range events {
+		e := &events[i]
+		p := t.place(namespace, e.Key(), e.Source, e.ID)
+		groups[p] = append(groups[p], i)
+	}
+	out := make([]Stored, len(events))
+	type part struct {
+		p       *partition
+		indexes []int
+		done    <-chan result
+	}
+	var parts []part
+	for p, indexes := range groups {
+		for len(indexes) > 0 {
+			record, n := publishPart(namespace, topic, events, indexes)
+			done, err := p.append(record)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, part{p, indexes[:n], done})
+			indexes = indexes[n:]
+		}
+	}
+	for _, w := range parts {
+		res, err := w.p.wait(ctx, w.done)
+		if err != nil {
+			return nil, err
+		}
+		for i, s := range res.stored {
+			out[w.indexes[i]] = s
+		}
+	}
+	t.metrics.publishedEvents(out)
+	return out, nil
+}
+
+// publishPart builds a record of as many events as fit.
+func publishPart(namespace, topic string, events []event.Event, indexes []int) (*publishRecord, int) {
+	record := &publishRecord{origin: originOutside}
+	size := 0
+	for n, i := range indexes {
+		s := events[i].Size()
+		if n > 0 && size+s > maxGroup {
+			return record, n
+		}
+		size += s
+		record.stored = append(record.stored, storedEvent{namespace: namespace, topic: topic, event: events[i].AppendBinary(make([]byte, 0, s))})
+	}
+	return record, len(indexes)
+}
+
+// place returns the partition of a key, or of an event without one.
+func (t *Table) place(namespace, key, source, id string) *partition {
+	d := xxhash.New()
+	_, _ = d.WriteString(namespace) // a hash never fails
+	_, _ = d.Write([]byte{0})
+	if key != "" {
+		_, _ = d.WriteString(key)
+	} else {
+		_, _ = d.WriteString(source)
+		_, _ = d.Write([]byte{0})
+		_, _ = d.WriteString(id)
+	}
+	hi, _ := bits.Mul64(d.Sum64(), uint64(t.count))
+	return t.parts[hi]
+}
+
+// hashRange is the range of hashes that place sends to a partition, both ends inclusive.
+func hashRange(index, count int) (first, last uint64) {
+	bound := func(i uint64) uint64 { // ⌈i · 2⁶⁴ / count⌉
+		q, r := bits.Div64(i, 0, uint64(count))
+		if r > 0 {
+			q++
+		}
+		return q
+	}
+	if index > 0 {
+		first = bound(uint64(index))
+	}
+	last = ^uint64(0)
+	if index < count-1 {
+		last = bound(uint64(index)+1) - 1
+	}
+	return first, last
+}
