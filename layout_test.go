@@ -1,0 +1,125 @@
+package evoke_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/evoke-run/evoke"
+
+// allowed says which of our packages each package may import. A new package or edge is a decision: change this map and docs/ARCHITECTURE.md in the
+// same commit. Tests are free, but for packages of other folders' tests only.
+var allowed = map[string][]string{
+	"api":                        {},
+	"sdk/abi":                    {},
+	"wire":                       {},
+	"event":                      {"wire"},
+	"filter":                     {"event"},
+	"manifest":                   {"api"},
+	"registry":                   {"api", "filter"},
+	"eventlog":                   {},
+	"eventlog/eventlogtest":      {"eventlog"},
+	"eventlog/local":             {"eventlog", "wire"},
+	"partition":                  {"event", "eventlog", "filter", "wire"},
+	"sandbox":                    {"event", "sdk/abi"},
+	"sandbox/wasmtest":           {"sdk/abi"},
+	"history":                    {"api"},
+	"scheduler":                  {"api", "event", "filter", "history", "partition", "registry", "sandbox", "sdk/abi"},
+	"server":                     {"api", "event", "filter", "history", "partition", "registry", "scheduler", "sdk/abi"},
+	"embedded":                   {},
+	"node":                       {"api", "embedded", "eventlog/local", "history", "partition", "registry", "sandbox", "scheduler", "sdk/abi", "server"},
+	"cmd/runtime":                {"node"},
+	"cmd/fnctl":                  {"api", "manifest", "cmd/fnctl/internal/gobuild", "cmd/fnctl/internal/sdkzip"},
+	"cmd/fnctl/internal/gobuild": {},
+	"cmd/fnctl/internal/sdkzip":  {},
+	"e2e/demo":                   {"api"},
+	"bench":                      nil, // measures whatever it wants
+}
+
+// onlyIn says which of our packages may import a module of others.
+var onlyIn = map[string][]string{
+	"github.com/tetratelabs/wazero":  {"sandbox"},
+	"github.com/labstack/echo":       {"server", "bench"},
+	"github.com/cockroachdb/pebble":  {"eventlog/local", "partition"},
+	"go.etcd.io/etcd/client":         {"registry", "embedded", "node"},
+	"go.etcd.io/etcd/api":            {"registry"},
+	"go.etcd.io/etcd/server":         {"embedded"},
+	"github.com/cloudevents/sdk-go":  {"event", "filter", "server"},
+	"github.com/spf13":               {"cmd/fnctl"},
+	"github.com/goccy/go-yaml":       {"manifest", "node", "cmd/fnctl"},
+	"github.com/prometheus":          {"eventlog/local", "partition", "scheduler", "server", "node"},
+	"net/http":                       {"api", "server", "cmd/fnctl", "e2e/demo", "bench"},
+	"go.uber.org/zap":                {"registry", "embedded"},
+	"github.com/cespare/xxhash":      {"partition"},
+	"golang.org/x/sys":               {"node", "sandbox"},
+	"github.com/stretchr/testify":    {},
+	"github.com/nats-io/nats-server": {},
+}
+
+// notOurs are folders with a go.mod or a build of their own.
+var notOurs = []string{"sdk/go", "examples", "bench/peers"}
+
+// The files are read here and not by the go command, so that the test's cached result ends when one of them changes.
+func TestImportsFollowTheLayout(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if slices.Contains(notOurs, filepath.ToSlash(path)) || d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && path != "." {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		seen[pkg] = true
+		return checkFile(t, pkg, path)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range allowed {
+		if !seen[pkg] {
+			t.Errorf("%s is in the layout and not in the repository", pkg)
+		}
+	}
+}
+
+func checkFile(t *testing.T, pkg, path string) error {
+	t.Helper()
+	ours, known := allowed[pkg]
+	if !known {
+		t.Errorf("%s: package %s is not in the layout; give it its one reason to exist first", path, pkg)
+		return nil
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	if err != nil {
+		return err
+	}
+	for _, spec := range file.Imports {
+		imp, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return err
+		}
+		if p, found := strings.CutPrefix(imp, module+"/"); found && ours != nil && !slices.Contains(ours, p) {
+			t.Errorf("%s: %s must not import %s", path, pkg, p)
+		}
+		for dep, owners := range onlyIn {
+			if (imp == dep || strings.HasPrefix(imp, dep+"/")) && !slices.Contains(owners, pkg) && pkg != "bench" {
+				t.Errorf("%s: only %v may import %s", path, owners, dep)
+			}
+		}
+	}
+	return nil
+}
