@@ -1,0 +1,78 @@
+package registry
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+)
+
+func freeURL(t *testing.T) url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // only its address is wanted
+	return url.URL{Scheme: "http", Host: l.Addr().String()}
+}
+
+// An etcd of others, with listeners, is found over the network.
+func TestDialFindsAnExternalEtcd(t *testing.T) {
+	t.Parallel()
+	cfg := embed.NewConfig()
+	cfg.Dir, cfg.LogLevel, cfg.TickMs, cfg.ElectionMs = t.TempDir(), "fatal", 10, 100
+	client := freeURL(t)
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
+	cfg.ListenPeerUrls = nil
+	etcd, err := embed.StartEtcd(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer etcd.Close()
+	<-etcd.Server.ReadyNotify()
+	c, err := Dial([]string{client.String()}, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // the test is over
+	r := open(t, Options{Client: c, ModuleDir: t.TempDir()})
+	first, err := r.Lead(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := r.Lead(t.Context(), "b"); err != nil || second <= first {
+		t.Errorf("second epoch %d is not above %d, %v", second, first, err)
+	}
+}
+
+func TestDialSaysWhichEtcdDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	nobody := freeURL(t)
+	_, err := Dial([]string{nobody.String()}, 300*time.Millisecond)
+	if err == nil || !strings.Contains(err.Error(), "etcd at "+nobody.String()+" does not answer") || !strings.Contains(err.Error(), "check --etcd") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEpochsGrowOverStarts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	last := uint64(0)
+	for range 3 {
+		epoch, err := open(t, b.options).Lead(t.Context(), "node-1")
+		if err != nil || epoch <= last {
+			t.Fatalf("epoch %d after %d, %v", epoch, last, err)
+		}
+		last = epoch
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Lead(ctx, "node-1"); err == nil || !strings.Contains(err.Error(), "announce leader node-1") {
+		t.Errorf("got %v", err)
+	}
+}
