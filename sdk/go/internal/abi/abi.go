@@ -89,4 +89,5 @@ const (
 	MaxRequest    = 1 << 20
 	MaxStateName  = 512
 	MaxStateValue = 256 << 10
+	MaxState      = 1000 // state entries that a delivery may look at or write
 )
