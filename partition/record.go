@@ -52,11 +52,11 @@ type body interface {
 func span(b body) uint32 { return uint32(max(1, len(b.events()))) }
 
 func encodeRecord(h header, b body) []byte {
-	room := headerSize + 256
+	room := headerSize + 32
 	for _, e := range b.events() {
-		room += len(e.event) + 64
+		room += len(e.namespace) + len(e.topic) + len(e.event) + 32
 	}
-	out := make([]byte, 4, room) // seldom grows
+	out := make([]byte, 4, max(room, 256)) // events of a record make it grow no more
 	out = append(out, recordVersion, byte(b.kind()))
 	out = wire.AppendU64(out, h.epoch)
 	out = wire.AppendU64(out, h.seq)

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// sources is the root of this repository, wherever below it the benchmark is started.
+func sources(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	mod := strings.TrimSpace(string(out))
+	if err != nil {
+		return "", fmt.Errorf("find the sources: go env: %w", err)
+	}
+	raw, err := os.ReadFile(mod)
+	if err != nil || !bytes.HasPrefix(raw, []byte("module github.com/evoke-run/evoke\n")) {
+		return "", errors.New("what is measured is built from its sources first: start the benchmark inside its repository")
+	}
+	return filepath.Dir(mod), nil
+}
+
+// buildRuntime builds the program as it is released.
+func buildRuntime(ctx context.Context, root, out string) error {
+	return build(ctx, root, nil, "-trimpath", "-ldflags=-s -w", "-o", out, "./cmd/runtime")
+}
+
+// buildGuest builds the echo function as fnctl does.
+func buildGuest(ctx context.Context, root, out string) error {
+	return build(ctx, filepath.Join(root, "bench", "testdata", "echo"), []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "GOFLAGS="},
+		"-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
+}
+
+func build(ctx context.Context, dir string, env []string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
+	cmd.Dir = dir
+	cmd.Env = append(cmd.Environ(), env...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build in %s: %w\n%s", dir, err, text)
+	}
+	return nil
+}

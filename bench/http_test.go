@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// needProc skips where the kernel does not tell what a process uses.
+func needProc(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("CPU time and memory of a process come from Linux's /proc")
+	}
+}
+
+// The programs are the real yardstick and a fake runtime; both are the test binary.
+func TestHTTPWithTinyNumbers(t *testing.T) {
+	t.Parallel()
+	needProc(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := quick(t)
+	rows, err := s.measureHTTP(t.Context(), built{runtime: self, guest: []byte("\x00asm")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRows(t, rows, "ready_ms", "idle_rss_mib", "binary_mib", "echo_1k", "echo_1k_cpu", "echo_1k_p99", "publish_202", "publish_202_cpu", "publish_202_p99")
+	if rows[1].Value < 1 || rows[2].Value < 1 || rows[3].Value == 0 {
+		t.Errorf("%+v", rows)
+	}
+}
+
+func TestRuntimeThatDoesNotStart(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = startRuntime(t.Context(), self, filepath.Join(t.TempDir(), brokenDir))
+	if err == nil || !strings.Contains(err.Error(), "start the runtime: it ended: exit status 1\nno disk") {
+		t.Error(err)
+	}
+	_, _, err = startRuntime(t.Context(), filepath.Join(t.TempDir(), "absent"), t.TempDir())
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func TestLoadRefusesAnotherStatus(t *testing.T) {
+	t.Parallel()
+	needProc(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no room", http.StatusInsufficientStorage) }))
+	defer server.Close()
+	_, err := loadOn(server).run(t.Context(), time.Minute)
+	if err == nil || !strings.Contains(err.Error(), "answered 507 Insufficient Storage, want 200: no room") {
+		t.Error(err)
+	}
+}
+
+func TestLoadEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	needProc(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // so that the server sees the connection close
+		cancel(why)
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	if _, err := loadOn(server).run(ctx, time.Minute); !errors.Is(err, why) {
+		t.Error(err)
+	}
+}
+
+// loadOn is load of two connections; the CPU time is that of the test itself.
+func loadOn(server *httptest.Server) *load {
+	return &load{addr: server.Listener.Addr().String(), connections: 2, status: http.StatusOK, request: poster("/echo"), process: &process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}}
+}
+
+func TestBareEcho(t *testing.T) {
+	t.Parallel()
+	rec := httptest.NewRecorder()
+	bareEcho().ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/echo", strings.NewReader("hello")))
+	if rec.Code != http.StatusOK || rec.Body.String() != "hello" {
+		t.Errorf("%d %q", rec.Code, rec.Body)
+	}
+}
+
+func TestPublishedEventsHaveIDsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	next := publisher()
+	seen := map[string]bool{}
+	for range 5 {
+		req := readRequest(t, next(nil))
+		id := req.Header.Get("ce-id")
+		if id == "" || seen[id] {
+			t.Errorf("id %q came before", id)
+		}
+		seen[id] = true
+		body, err := io.ReadAll(req.Body)
+		if err != nil || len(body) != payloadSize || req.URL.Path != "/topics/bench" || req.Header.Get("ce-specversion") != "1.0" {
+			t.Errorf("%d bytes to %s, %v", len(body), req.URL, err)
+		}
+	}
+}
+
+func TestSources(t *testing.T) {
+	t.Parallel()
+	root, err := sources(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "bench", "testdata", "echo", "main.go")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBuildShowsWhatTheToolchainSays(t *testing.T) {
+	t.Parallel()
+	err := buildRuntime(t.Context(), t.TempDir(), filepath.Join(t.TempDir(), "out"))
+	if err == nil || !strings.Contains(err.Error(), "go build in ") || !strings.Contains(err.Error(), "go.mod") {
+		t.Error(err)
+	}
+}
+
+func readRequest(t *testing.T, raw []byte) *http.Request {
+	t.Helper()
+	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain lets the test binary be the programs that are measured: started again with the yardstick's argument or as a runtime, it is one of them.
+func TestMain(m *testing.M) {
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == peerArg:
+		os.Exit(servePeer(os.Stdout, os.Stderr))
+	case len(os.Args) > 2 && os.Args[1] == "--data-dir":
+		os.Exit(fakeRuntime(os.Args[2]))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// brokenDir as the last part of the data directory makes the fake runtime fail to start.
+const brokenDir = "broken"
+
+// fakeRuntime answers like a runtime, from memory; it is ready when it was asked once.
+func fakeRuntime(dir string) int {
+	if filepath.Base(dir) == brokenDir {
+		fmt.Fprintln(os.Stderr, "no disk")
+		return 1
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	var asked atomic.Bool
+	mux := http.NewServeMux()
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !asked.Swap(true) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("PUT /api/v1/modules/{digest}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("PUT /api/v1/ns/default/apps/{app}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	mux.HandleFunc("POST /fn/echo", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "echo") })
+	mux.HandleFunc("POST /topics/bench", acceptOnce())
+	raw, _ := json.Marshal(map[string]string{"gateway": l.Addr().String(), "admin": l.Addr().String()}) // strings always marshal
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 1
+	}
+	if err := os.WriteFile(filepath.Join(dir, "addresses.json"), raw, 0o600); err != nil {
+		return 1
+	}
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGTERM)
+	go func() {
+		<-end
+		l.Close()
+	}()
+	http.Serve(l, mux)
+	return 0
+}
+
+// acceptOnce refuses an event whose id came before.
+func acceptOnce() http.HandlerFunc {
+	var seen sync.Map
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, again := seen.LoadOrStore(r.Header.Get("ce-id"), true); again {
+			http.Error(w, "published twice", http.StatusConflict)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+		fmt.Fprint(w, "{}")
+	}
+}
+
+// quick is a session with tiny numbers. What it says ends up in said.
+func quick(t *testing.T) (s *session, said *strings.Builder) {
+	t.Helper()
+	said = &strings.Builder{}
+	return &session{
+		dir: t.TempDir(), rounds: 2, slice: 20 * time.Millisecond, idle: time.Millisecond, limit: time.Minute,
+		say: func(format string, args ...any) { fmt.Fprintf(said, format+"\n", args...) },
+	}, said
+}
+
+// wantRows checks that the rows have these names, in this order, and numbers.
+func wantRows(t *testing.T, rows []row, names ...string) {
+	t.Helper()
+	if len(rows) != len(names) {
+		t.Errorf("%d rows, want %d", len(rows), len(names))
+	}
+	for i, r := range rows {
+		if i < len(names) && r.Case != names[i] {
+			t.Errorf("row %d is %q, want %q", i, r.Case, names[i])
+		}
+		if r.Unit == "" || r.Runs < 1 || r.Value < 0 || r.Against != "" && r.AgainstValue < 0 {
+			t.Errorf("row %+v", r)
+		}
+	}
+}
