@@ -3,6 +3,7 @@ package partition
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/eventlog"
@@ -49,9 +50,16 @@ type progress struct {
 // workList is what apply has to tell: changes for the dispatcher, events for other partitions, news for the senders of arrived events.
 type workList struct {
 	changes  []change
+	matched  []matchedEvent
 	sends    []send
 	arrivals []arrival
 	dropped  int // pending events of triggers taken out of force
+}
+
+// matchedEvent is an event that triggers wait for.
+type matchedEvent struct {
+	offset uint64
+	recentEvent
 }
 
 // change of one pending event, or with offset 0 of a whole trigger.
@@ -188,6 +196,9 @@ func (m *machine) storeAll(offset uint64, events []storedEvent) error {
 func (m *machine) storeEvent(offset uint64, e *storedEvent) {
 	value := wire.AppendU32(wire.AppendU64(nil, uint64(m.clock)), uint32(len(e.event)))
 	m.store.put(m.store.indexKey(e.namespace, e.topic, offset), value)
+	if len(e.triggers) > 0 {
+		m.work.matched = append(m.work.matched, matchedEvent{offset, recentEvent{time.UnixMilli(m.clock), e.topic, e.event}})
+	}
 	for _, id := range e.triggers {
 		t := m.triggers[id]
 		if t == nil || t.gone {

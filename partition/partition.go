@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,12 +38,13 @@ type partition struct {
 	mu      sync.Mutex
 	machine *machine
 	ready   *ready
+	recent  *recent
 
 	takeMu sync.Mutex // one take at a time, so that lanes are claimed in order
 }
 
 func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
-	p := &partition{index: index, table: t, log: t.log, waiting: map[uint64]chan<- result{}}
+	p := &partition{index: index, table: t, log: t.log, waiting: map[uint64]chan<- result{}, recent: newRecent()}
 	p.machine = newMachine(newStore(db, index), t.count, newDedup(t.opts.DedupWindow, t.opts.DedupLimit))
 	if err := p.machine.load(); err != nil {
 		return nil, fmt.Errorf("load partition %d: %w", index, err)
@@ -175,6 +177,9 @@ func (p *partition) applied(records []eventlog.Record) {
 	if err == nil && len(done) > 0 {
 		work, err = p.machine.flush(records[0].Offset)
 		p.ready.absorb(work.changes)
+		for _, e := range work.matched {
+			p.recent.add(e.offset, e.recentEvent)
+		}
 	}
 	n := notice{workList: work, early: p.machine.dedup.takeEarly(), timers: p.ready.takeEarlier()}
 	p.mu.Unlock()
@@ -289,6 +294,7 @@ func (p *partition) claim(trigger uint64, picked []candidate, out []Delivery) []
 type candidate struct {
 	Delivery
 	waiting bool
+	filled  bool // it has its event
 }
 
 func (p *partition) pick(trigger uint64, n int, now int64) []candidate {
@@ -318,15 +324,26 @@ func (p *partition) pick(trigger uint64, n int, now int64) []candidate {
 	return picked
 }
 
-// readPicked fills in the events from the log.
+// readPicked fills in the events: those at hand, then what reading ahead from the first missing one brings, then the rest one by one.
 func (p *partition) readPicked(picked []candidate) error {
-	at := make(map[uint64]*candidate, len(picked))
-	offsets := make([]uint64, len(picked))
-	for i := range picked {
-		offsets[i] = picked[i].ID.Offset
-		at[offsets[i]] = &picked[i]
+	missing, err := p.fillRecent(picked)
+	if err != nil || len(missing) == 0 {
+		return err
 	}
-	slices.Sort(offsets)
+	if err := p.readAhead(missing[0].ID.Offset); err != nil {
+		return fmt.Errorf("read events of partition %d: %w", p.index, err)
+	}
+	at := map[uint64]*candidate{}
+	var offsets []uint64
+	for i := range picked {
+		at[picked[i].ID.Offset] = &picked[i]
+	}
+	if missing, err = p.fillRecent(picked); err != nil {
+		return err
+	}
+	for _, c := range missing {
+		offsets = append(offsets, c.ID.Offset)
+	}
 	return p.readEvents(offsets, func(offset uint64, stored time.Time, e storedEvent) error {
 		c := at[offset]
 		var err error
@@ -334,6 +351,25 @@ func (p *partition) readPicked(picked []candidate) error {
 		c.Event, err = event.Decode(slices.Clone(e.event))
 		return err
 	})
+}
+
+// fillRecent returns the candidates that are not at hand, by offset.
+func (p *partition) fillRecent(picked []candidate) (missing []*candidate, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range picked {
+		if picked[i].filled {
+			continue
+		}
+		if picked[i].filled, err = p.recent.fill(&picked[i]); err != nil {
+			return nil, fmt.Errorf("read event of partition %d: %w", p.index, err)
+		}
+		if !picked[i].filled {
+			missing = append(missing, &picked[i])
+		}
+	}
+	slices.SortFunc(missing, func(a, b *candidate) int { return cmp.Compare(a.ID.Offset, b.ID.Offset) })
+	return missing, nil
 }
 
 // closeTo is how many offsets readEvents would rather read over than seek.
