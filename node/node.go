@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -67,6 +68,10 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.onClose(l.Close)
+	// A runtime that was killed has left its addresses. Who waits for the file must not find those.
+	if err := os.Remove(n.path("addresses.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the addresses of the last start: %w", err)
+	}
 	if err := n.listen(); err != nil {
 		return err
 	}

@@ -80,9 +80,10 @@ func (s *Scheduler) acquireTrigger(id uint64) *function {
 	return f
 }
 
-// CheckModule compiles a module and returns its kind. A *ModuleError says why it cannot run.
-func (s *Scheduler) CheckModule(ctx context.Context, wasm []byte) (kind string, err error) {
-	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{})
+// CheckModule compiles a module and returns its kind. memory is the limit that it will have, in bytes; 0 is the default one. A *ModuleError says why it
+// cannot run.
+func (s *Scheduler) CheckModule(ctx context.Context, wasm []byte, memory int64) (kind string, err error) {
+	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{Memory: memory})
 	var refused *sandbox.RefusedError
 	if errors.As(err, &refused) {
 		return "", &ModuleError{err}

@@ -253,11 +253,20 @@ func TestModuleThatCannotRunIsAModuleError(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	var refused *ModuleError
-	if _, err := b.scheduler.CheckModule(t.Context(), []byte("#!/bin/sh\n")); !errors.As(err, &refused) {
+	if _, err := b.scheduler.CheckModule(t.Context(), []byte("#!/bin/sh\n"), 0); !errors.As(err, &refused) {
 		t.Errorf("got %v", err)
 	}
-	if kind, err := b.scheduler.CheckModule(t.Context(), wasmtest.Echo()); kind != "native" || err != nil {
+	if kind, err := b.scheduler.CheckModule(t.Context(), wasmtest.Echo(), 0); kind != "native" || err != nil {
 		t.Errorf("got %s, %v", kind, err)
+	}
+	big := wasmtest.New()
+	big.Memory(2048)
+	big.Handle(wasmtest.I32Const(0))
+	if _, err := b.scheduler.CheckModule(t.Context(), big.Bytes(), 0); !errors.As(err, &refused) {
+		t.Errorf("128 MiB in the default limit: %v", err)
+	}
+	if kind, err := b.scheduler.CheckModule(t.Context(), big.Bytes(), 256<<20); kind != "native" || err != nil {
+		t.Errorf("128 MiB in a limit of 256 MiB: %s, %v", kind, err)
 	}
 }
 

@@ -62,25 +62,30 @@ func (s *Server) deploy(c echo.Context) error {
 	return c.JSON(http.StatusOK, deployed)
 }
 
-// checkModules finds the kind of each function's module, so that nothing becomes visible that cannot run. Each module is compiled once.
+// checkModules finds the kind of each function's module, so that nothing becomes visible that cannot run. Each module is compiled once, for each limit of
+// memory that its functions give it.
 func (s *Server) checkModules(ctx context.Context, app api.App) (kinds map[string]string, err error) {
+	type limited struct {
+		digest string
+		memory int64
+	}
 	kinds = make(map[string]string, len(app.Functions))
-	byDigest := map[string]string{}
+	checked := map[limited]string{}
 	for _, name := range slices.Sorted(maps.Keys(app.Functions)) {
-		d := app.Functions[name].Module
-		kind, known := byDigest[d]
+		m := limited{app.Functions[name].Module, app.Functions[name].Memory}
+		kind, known := checked[m]
 		if !known {
-			if kind, err = s.checkModule(ctx, name, d); err != nil {
+			if kind, err = s.checkModule(ctx, name, m.digest, m.memory); err != nil {
 				return nil, err
 			}
-			byDigest[d] = kind
+			checked[m] = kind
 		}
 		kinds[name] = kind
 	}
 	return kinds, nil
 }
 
-func (s *Server) checkModule(ctx context.Context, function, digest string) (kind string, err error) {
+func (s *Server) checkModule(ctx context.Context, function, digest string, memory int64) (kind string, err error) {
 	wasm, err := s.o.Registry.Module(digest)
 	if errors.Is(err, registry.ErrNotFound) {
 		return "", refuse(errNoModule, "", "function %q: module %s is not here", function, digest)
@@ -88,7 +93,7 @@ func (s *Server) checkModule(ctx context.Context, function, digest string) (kind
 	if err != nil {
 		return "", fmt.Errorf("function %q: %w", function, err)
 	}
-	kind, err = s.o.Scheduler.CheckModule(ctx, wasm)
+	kind, err = s.o.Scheduler.CheckModule(ctx, wasm, memory)
 	if refused, ok := errors.AsType[*scheduler.ModuleError](err); ok {
 		return "", refuse(errRefusedModule, "", "function %q: %s", function, refused.Error())
 	}

@@ -105,7 +105,9 @@ func TestDeployRefusals(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = rt.Close(context.Background()) })
 	real := scheduler.New(scheduler.Options{Sandbox: rt, Registerer: prometheus.NewRegistry()})
-	b.check = func(ctx context.Context, _ []byte) (string, error) { return real.CheckModule(ctx, []byte("#!/bin/sh")) }
+	b.check = func(ctx context.Context, _ []byte) (string, error) {
+		return real.CheckModule(ctx, []byte("#!/bin/sh"), 0)
+	}
 	for name, tt := range map[string]struct {
 		body   string
 		status int

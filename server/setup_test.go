@@ -221,7 +221,7 @@ func (s schedulerOf) Call(ctx context.Context, c scheduler.Call) (scheduler.Repl
 	return s.b.call(ctx, c)
 }
 
-func (s schedulerOf) CheckModule(ctx context.Context, wasm []byte) (string, error) {
+func (s schedulerOf) CheckModule(ctx context.Context, wasm []byte, _ int64) (string, error) {
 	return s.b.check(ctx, wasm)
 }
 
