@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,16 +11,19 @@ import (
 	"github.com/evoke-run/evoke/sandbox/wasmtest"
 )
 
+// guests has short deadlines only where they are meant to pass: on a busy machine anything may take half a second.
 const guests = `version: 1
 app: guests
-defaults: { timeout: 500ms, retry: { attempts: 2, initial: 1ms } }
+defaults: { retry: { attempts: 2, initial: 1ms } }
 functions:
   traps: { wasm: ./traps.wasm, on: [ { http: {} }, { topic: { name: trapped } } ] }
-  loops: { wasm: ./loops.wasm, on: [ { http: {} }, { topic: { name: looped } } ] }
+  loops: { wasm: ./loops.wasm, timeout: 500ms, on: [ { http: {} }, { topic: { name: looped } } ] }
+  hasty: { source: ./probe, timeout: 2s, on: [ { http: {} }, { topic: { name: hurried } } ] }
   probe: { source: ./probe, on: [ { http: {} }, { topic: { name: probed } } ] }
 topics:
   trapped: { ingress: true }
   looped: { ingress: true }
+  hurried: { ingress: true }
   probed: { ingress: true }
 `
 
@@ -45,7 +50,7 @@ func TestWhatACallerHearsOfABadFunction(t *testing.T) {
 	}{
 		{"/fn/traps", 502, "function-trapped", `function "traps" trapped`, "trap", "unreachable"},
 		{"/fn/loops", 504, "deadline-exceeded", `function "loops" did not end before its deadline`, "deadline", "did not finish within 500ms"},
-		{"/fn/probe/loop", 504, "deadline-exceeded", `function "probe" did not end before its deadline`, "deadline", "did not finish within 500ms"},
+		{"/fn/hasty/loop", 504, "deadline-exceeded", `function "hasty" did not end before its deadline`, "deadline", "did not finish within 2s"},
 		{"/fn/probe/panic", 502, "function-trapped", `function "probe" trapped`, "trap", "panic: told to panic"},
 		{"/fn/probe/fail", 500, "function-failed", `function "probe" failed`, "error", "told to fail"},
 		{"/fn/probe/reject", 422, "rejected", `function "probe" rejected the event: told to reject`, "rejected", "told to reject"},
@@ -68,9 +73,42 @@ func TestWhatACallerHearsOfABadFunction(t *testing.T) {
 		}
 		contains(t, closing.Attempt.Error, tc.reason)
 		// The runtime goes on: the next event of the same function works.
-		if r := a.send(t, "POST", "/fn/probe/echo", plain, []byte("still here")); r.status != 200 || r.body != "still here" {
-			t.Errorf("after %s: %d %s", tc.path, r.status, r.body)
+		for _, path := range []string{"/fn/probe/echo", "/fn/hasty/echo"} {
+			if r := a.send(t, "POST", path, plain, []byte("still here")); r.status != 200 || r.body != "still here" {
+				t.Errorf("%s after %s: %d %s", path, tc.path, r.status, r.body)
+			}
 		}
+	}
+}
+
+// While a guest loops, others run and the management API answers; and a caller that goes away takes its guest along.
+func TestLoopHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	a := deployGuests(t)
+	ctx, goAway := context.WithCancel(t.Context())
+	defer goAway()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.rt.gateway+"/@"+a.ns+"/fn/probe/loop", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan error, 1)
+	go func() {
+		_, err := http.DefaultClient.Do(req) //nolint:bodyclose // there is no answer
+		gone <- err
+	}()
+	log := a.logs(t, "probe")
+	busy := log.until(t, "start of the loop", func(e api.LogEntry) bool { return strings.HasPrefix(e.Message, "looping on") })
+	if r := a.send(t, "POST", "/fn/probe/echo", nil, []byte("meanwhile")); r.status != 200 || r.body != "meanwhile" {
+		t.Errorf("call: %d %s", r.status, r.body)
+	}
+	contains(t, a.must(t, "ls", "functions", "-o", "name"), "probe")
+	goAway()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the looping call ended: %v", err)
+	}
+	end := log.until(t, "end of the loop", func(e api.LogEntry) bool { return e.Invocation == busy.Invocation && e.Attempt != nil })
+	if end.Attempt.Class != "canceled" {
+		t.Errorf("it ended with %+v", end.Attempt)
 	}
 }
 
@@ -95,7 +133,8 @@ func TestTrapsAndLoopsBecomeDeadLetters(t *testing.T) {
 	a := deployGuests(t)
 	a.publish(t, "trapped", newEvent("t1", "x", "", nil))
 	a.publish(t, "looped", newEvent("l1", "x", "", nil))
-	a.publish(t, "probed", newEvent("e1", "loop", "", nil), newEvent("e2", "echo", "", "hi"), newEvent("e3", "fail", "", nil), newEvent("e4", "reject", "", nil))
+	a.publish(t, "hurried", newEvent("e1", "loop", "", nil))
+	a.publish(t, "probed", newEvent("e2", "echo", "", "hi"), newEvent("e3", "fail", "", nil), newEvent("e4", "reject", "", nil))
 	log := a.logs(t, "")
 	ends := map[string]api.LogEntry{}
 	log.until(t, "end of every event", func(e api.LogEntry) bool {

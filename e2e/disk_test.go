@@ -24,7 +24,7 @@ topics:
   work: { ingress: true }
 `)
 	// Still at work when the runtime stops: stored, not settled.
-	over := time.Now().Add(3 * time.Second).UnixMilli()
+	over := time.Now().Add(5 * time.Second).UnixMilli()
 	first.publish(t, "work", newEvent("1", "until", "", over), newEvent("2", "until", "", over), newEvent("3", "until", "", over), newEvent("4", "until", "", over),
 		newEvent("5", "count", "k", nil))
 	if err := first.rt.terminate(); err != nil {

@@ -12,7 +12,7 @@ import (
 // A stop under load ends in time with code 0. Every event has one attempt only: would a cut one count, it became a dead letter.
 func TestStopsUnderLoad(t *testing.T) {
 	t.Parallel()
-	const drain = 2 * time.Second
+	const drain = 5 * time.Second
 	dir := dataDir(t)
 	a := newApp(t, start(t, dir, "--drain", drain.String()))
 	a.deploy(t, fmt.Sprintf(counting, 0, 1, 1))
@@ -59,7 +59,7 @@ functions:
 topics:
   work: { ingress: true }
 `)
-	over := time.Now().Add(4 * time.Second)
+	over := time.Now().Add(10 * time.Second)
 	a.publish(t, "work", newEvent("slow", "until", "", over.UnixMilli()))
 	a.logs(t, "probe").until(t, "start of the attempt", func(e api.LogEntry) bool { return e.EventID == "slow" })
 	answer := make(chan response, 1)

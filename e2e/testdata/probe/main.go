@@ -42,6 +42,7 @@ func probe(_ context.Context, e *evoke.Event) (evoke.Reply, error) {
 	case "panic":
 		panic("told to panic")
 	case "loop":
+		evoke.Infof("looping on %s", e.ID)
 		for {
 		}
 	case "until":
@@ -122,14 +123,13 @@ func charge(e *evoke.Event) error {
 	return evoke.Emit("receipts", evoke.NewEvent("com.shop.receipt", map[string]any{"order": e.ID, "rate": rate}))
 }
 
-// until works until the time that the data says, in milliseconds since 1970.
+// until waits until the time that the data says, in milliseconds since 1970.
 func until(e *evoke.Event) error {
 	var ms int64
 	if err := json.Unmarshal(e.Data(), &ms); err != nil {
 		return err
 	}
 	evoke.Infof("busy until %d", ms)
-	for time.Now().UnixMilli() < ms {
-	}
+	time.Sleep(time.Until(time.UnixMilli(ms)))
 	return nil
 }
