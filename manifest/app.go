@@ -77,7 +77,7 @@ func (d *decoder) retry(v value, below *api.Retry) *api.Retry {
 		r = *below
 	}
 	d.object(v, keys{read: map[string]func(value){
-		"attempts": d.integer(&r.Attempts, 1, 1000),
+		"attempts": d.integer(&r.Attempts, 1, 100),
 		"initial":  d.duration(&r.Initial),
 		"factor":   d.factor(&r.Factor),
 		"max":      d.duration(&r.Max),

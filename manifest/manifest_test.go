@@ -194,7 +194,7 @@ func TestFaults(t *testing.T) {
 		{"allow http", fn("    allow: { http: [a] }"), "fn.yaml:5:14: functions.charge.allow.http is not supported yet"},
 		{"allow emit text", fn("    allow: { emit: orders }"), `fn.yaml:5:20: functions.charge.allow.emit must be a list of topics, like [orders.created], not the text "orders"`},
 
-		{"retry attempts", fn("    retry: { attempts: 0 }"), "fn.yaml:5:24: functions.charge.retry.attempts must be from 1 to 1000, not 0"},
+		{"retry attempts", fn("    retry: { attempts: 0 }"), "fn.yaml:5:24: functions.charge.retry.attempts must be from 1 to 100, not 0"},
 		{"retry factor", fn("    retry: { factor: 0.5 }"), "fn.yaml:5:22: functions.charge.retry.factor must be from 1 to 100, not 0.5"},
 		{"retry factor nan", fn("    retry: { factor: .nan }"), "fn.yaml:5:22: functions.charge.retry.factor must be a number, not .nan"},
 		{"retry jitter", fn("    retry: { jitter: some }"), `fn.yaml:5:22: functions.charge.retry.jitter must be full or none, not "some"`},

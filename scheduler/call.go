@@ -34,8 +34,8 @@ type Reply struct {
 	Duration   time.Duration
 }
 
-// maxConflicts is how often a synchronous call runs again before its caller gets ErrConflict.
-const maxConflicts = 10
+// maxConflicts is how often a synchronous call runs again before its caller gets ErrConflict. From freeConflicts on only those can clash with it that had begun before.
+const maxConflicts = 100
 
 // Call runs a function and returns when its effects are durable; a call without effects stores nothing. It returns an error only when the function did not get
 // to say a verdict: one of the package's, or ctx's.
@@ -73,10 +73,10 @@ func (s *Scheduler) Call(ctx context.Context, c Call) (Reply, error) {
 
 func (s *Scheduler) call(ctx context.Context, f *function, c *Call) (Reply, error) {
 	inv := invocation{id: newInvocationID(), trigger: c.Trigger, number: 1, event: &c.Event}
-	for conflicts := 0; conflicts < maxConflicts; conflicts++ {
-		if conflicts == freeConflicts {
-			defer s.keys.lock(stateKey{f.spec.Namespace, f.spec.Name, c.Event.Key()})()
-		}
+	turn := s.turn(f, c.Event.Key())
+	defer turn.end()
+	for conflicts := range maxConflicts {
+		turn.after(conflicts)
 		a := s.attempt(ctx, f, inv)
 		outcome, err := s.perform(ctx, f, c, a)
 		if err != nil {

@@ -17,12 +17,10 @@ const freeConflicts = 3
 
 // execute brings one delivery to its outcome: attempt, decide, settle; again when the state it saw had changed.
 func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Delivery) {
-	var unlock func()
+	turn := s.turn(f, d.Event.Key())
+	defer turn.end()
 	for conflicts := 0; ; conflicts++ {
-		if conflicts == freeConflicts {
-			unlock = s.keys.lock(stateKey{f.spec.Namespace, f.spec.Name, d.Event.Key()})
-			defer unlock()
-		}
+		turn.after(conflicts)
 		a := s.attempt(ctx, f, invocation{id: d.Invocation(), trigger: d.Trigger.Name, number: d.Attempt, event: &d.Event})
 		if ctx.Err() != nil && a.result.Verdict != abi.Done {
 			s.opts.Table.Release(d) // cut by a stop: not the event's fault
@@ -38,6 +36,32 @@ func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Deliv
 			return
 		}
 		s.metrics.conflicts.Inc()
+	}
+}
+
+// turn is an invocation's place among those of its function and key: free at first, in line once it, or others of its key, have clashed too often.
+type turn struct {
+	keys   *keyLocks
+	key    stateKey
+	unlock func()
+}
+
+func (s *Scheduler) turn(f *function, key string) *turn {
+	t := &turn{keys: &s.keys, key: stateKey{f.spec.Namespace, f.spec.Name, key}}
+	t.unlock = t.keys.lockIfBusy(t.key)
+	return t
+}
+
+// after says how many conflicts there were so far.
+func (t *turn) after(conflicts int) {
+	if conflicts == freeConflicts && t.unlock == nil {
+		t.unlock = t.keys.lock(t.key)
+	}
+}
+
+func (t *turn) end() {
+	if t.unlock != nil {
+		t.unlock()
 	}
 }
 
