@@ -1,0 +1,113 @@
+package rewrite
+
+// facts is what the first walk over all code finds out, by function index.
+type facts struct {
+	calls  [][]uint32 // callees; types are len(funcs)+canonical type
+	frame  []int      // bytes
+	fold   []bool     // its callers pay for it
+	folded []int32    // what they pay, 0 for functions that pay themselves
+	types  []uint32   // canonical type by type index
+	taken  [][]uint32 // functions whose reference is taken, by canonical type
+	why    string
+}
+
+// gather walks all code once.
+func (m *module) gather() (*facts, *Error) {
+	n := len(m.funcs)
+	f := &facts{calls: make([][]uint32, n), frame: make([]int, n), fold: make([]bool, n), folded: make([]int32, n)}
+	kinds := f.canonical(m)
+	f.taken = make([][]uint32, kinds)
+	taken := make([]bool, n)
+	mark(taken, m.constantRefs())
+	branches := 0
+	var b body
+	for i := int(m.importFuncs); i < n; i++ {
+		if err := m.decode(i, &b); err != nil {
+			return nil, err
+		}
+		for _, p := range b.points {
+			if p.op == opBrTable {
+				branches += int(p.imm)
+			}
+		}
+		if branches > m.limits.MaxBranches {
+			err := refused(-1, "split the module", "its br_table instructions have more than %d targets together", m.limits.MaxBranches)
+			err.Function, err.Name = i, m.names.of(i)
+			return nil, err
+		}
+		mark(taken, b.refs)
+		b.frame.locals = b.localSlots()
+		f.frame[i] = b.frame.size()
+		f.calls[i] = f.edges(&b, n)
+		if f.why == "" && b.why != "" {
+			f.why = b.why + " in " + describe(i, m.names.of(i))
+		}
+		f.folded[i], f.fold[i] = b.foldable()
+	}
+	f.settle(m, taken)
+	return f, nil
+}
+
+func mark(set []bool, refs []uint32) {
+	for _, i := range refs {
+		set[i] = true
+	}
+}
+
+// settle unfolds what can be called by others than callers by name, and files the references by type.
+func (f *facts) settle(m *module, taken []bool) {
+	fold := f.fold
+	for _, e := range m.exports {
+		if e.kind == kindFunc {
+			fold[e.index] = false
+		}
+	}
+	if m.start >= 0 {
+		fold[m.start] = false
+	}
+	for i := range fold {
+		if taken[i] {
+			fold[i] = false
+			kind := f.types[m.funcs[i]]
+			f.taken[kind] = append(f.taken[kind], uint32(i))
+		}
+		if !fold[i] {
+			f.folded[i] = 0
+		}
+	}
+}
+
+// edges are the callees of a function, each once or a few times.
+func (f *facts) edges(b *body, n int) []uint32 {
+	edges := make([]uint32, 0, len(b.calls)+len(b.through))
+	edges = append(edges, b.calls...)
+	for _, t := range b.through {
+		edges = append(edges, uint32(n)+f.types[t])
+	}
+	return edges
+}
+
+// canonical numbers the types so that equal ones have one number.
+func (f *facts) canonical(m *module) int {
+	seen := map[string]uint32{}
+	for _, t := range m.types {
+		key := t.key()
+		if _, ok := seen[key]; !ok {
+			seen[key] = uint32(len(seen))
+		}
+		f.types = append(f.types, seen[key])
+	}
+	return len(seen)
+}
+
+func (s signature) key() string {
+	b := make([]byte, 0, len(s.params)+len(s.results)+1)
+	for _, t := range s.params {
+		b = append(b, byte(t))
+	}
+	b = append(b, 0)
+	for _, t := range s.results {
+		b = append(b, byte(t))
+	}
+	return string(b)
+}
