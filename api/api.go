@@ -93,6 +93,8 @@ type DeployedFunction struct {
 	Triggers []string `json:"triggers,omitempty"`
 	// URLs are the gateway paths that reach it, "/fn/NAME".
 	URLs []string `json:"urls,omitempty"`
+	// Warnings are about its module: what works, and costs or surprises.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Function is a named module with its settings.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/url"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
+
+	"github.com/evoke-run/evoke/api"
 )
 
 func freeURL(t *testing.T) url.URL {
@@ -73,6 +76,34 @@ func TestEpochsGrowOverStarts(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := b.Lead(ctx, "node-1"); err == nil || !strings.Contains(err.Error(), "announce leader node-1") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSeedIsARevisionsOwnAndStays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run(t, b.Registry)
+	spec := api.FunctionSpec{Module: "sha256:" + strings.Repeat("0", 64)}
+	deploy := func(memory int64) {
+		t.Helper()
+		spec.Memory = memory
+		if _, _, err := b.Deploy(t.Context(), "default", "app", api.App{Functions: map[string]api.FunctionSpec{"f": spec}}, map[string]string{"f": "native"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deploy(0)
+	deploy(2 << 20)
+	first, err1 := b.Seed(t.Context(), "default", "f", 1)
+	again, err2 := b.Seed(t.Context(), "default", "f", 1)
+	second, err3 := b.Seed(t.Context(), "default", "f", 2)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	if len(first) != 32 || string(first) != string(again) || string(first) == string(second) {
+		t.Errorf("seeds %x, %x, %x", first, again, second)
+	}
+	if _, err := b.Seed(t.Context(), "default", "f", 3); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "revision 3 of f") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -20,6 +20,7 @@ const (
 	adviceGo     = "for Go build with GOOS=wasip1 GOARCH=wasm and -buildmode=c-shared, or let fnctl deploy build it"
 	adviceWASI   = "build a core module for WASI preview 1 (Rust: wasm32-wasip1, Go: GOOS=wasip1, C: wasm32-wasi)"
 	adviceCore   = "turn the proposal off in the compiler; offered are WebAssembly 2.0, tail calls and extended constant expressions"
+	adviceBroken = "build it again: the file may have been cut or changed on its way"
 	adviceMemory = "raise memory: in fn.yaml, or lower the initial memory when linking"
 )
 
@@ -42,7 +43,7 @@ func (r *Runtime) check(wasm []byte, memory int64) (kind string, err error) {
 	}
 	info, err := inspect(wasm)
 	if err != nil {
-		return "", refuse("build it again: the file may have been cut or changed on its way", "the module is not valid WebAssembly: %v", err)
+		return "", refuse(adviceBroken, "the module is not valid WebAssembly: %v", err)
 	}
 	if err := info.checkFeatures(); err != nil {
 		return "", err

@@ -18,6 +18,14 @@ func (e *RefusedError) Error() string {
 	return "module refused: " + e.Reason + ". Try: " + e.Advice
 }
 
+// InitError says how the initialisation of a module ended, in the words of a Result.
+type InitError struct {
+	Class  string // ClassInit, ClassDeadline, ClassMemory or ClassInternal
+	Reason string
+}
+
+func (e *InitError) Error() string { return e.Reason }
+
 func refuse(advice, format string, args ...any) *RefusedError {
 	return &RefusedError{Reason: fmt.Sprintf(format, args...), Advice: advice}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/evoke-run/evoke/sdk/abi"
 )
@@ -80,6 +81,12 @@ func (inv *invocation) operate(op string, request []byte) (status int32, answer 
 	case op == abi.OpStateSet || op == abi.OpStateDelete:
 		return inv.writeState(op, request)
 	}
+	return inv.callHost(op, request)
+}
+
+// callHost runs a capability. Its time is not the guest's.
+func (inv *invocation) callHost(op string, request []byte) (status int32, answer []byte) {
+	defer inv.leave(time.Now())
 	return inv.host.Call(inv.Context, op, request)
 }
 
@@ -93,7 +100,7 @@ func (inv *invocation) writeState(op string, request []byte) (status int32, answ
 	if !inv.effects.fits(size, name) {
 		return abi.StatusTooLarge, nil
 	}
-	status, answer = inv.host.Call(inv.Context, op, request)
+	status, answer = inv.callHost(op, request)
 	if status >= 200 && status < 300 {
 		inv.effects.write(name, size)
 	}

@@ -98,7 +98,7 @@ func (f hostFunc) goFunc(module string) api.GoModuleFunc {
 		inv := ctx.(*invocation)
 		inv.bill.HostCalls++
 		switch {
-		case inv.phase == ended:
+		case inv.phase == over:
 			closed := int64(abi.Closed)
 			if len(f.sig.results) == 1 {
 				stack[0] = result(f.sig.results[0], closed)

@@ -321,7 +321,7 @@ func TestCallsAfterReturn(t *testing.T) {
 	t.Parallel()
 	r := newRuntime(t)
 	h := &fakeHost{}
-	inv := &invocation{Context: t.Context(), host: h, phase: ended}
+	inv := &invocation{Context: t.Context(), host: h, phase: over}
 	for name, f := range r.imports[moduleEvoke] {
 		stack := make([]uint64, 8)
 		f.goFunc(moduleEvoke)(inv, nil, stack) // without a guest: what is served would panic

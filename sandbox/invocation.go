@@ -8,25 +8,33 @@ import (
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
+// duringStart names the start function, which has no export of its own in messages.
+const duringStart = "the start function"
+
 type phase uint8
 
 const (
-	initialising phase = iota // start section, _initialize, evoke_init
+	initialising phase = iota // start section, _initialize, evoke_init, evoke_restore
 	handling                  // evoke_handle or _start
-	ended
+	over
 )
 
 // invocation is the state of one delivery. It is the context that guests are called with, so that host functions find it without a look-up.
 type invocation struct {
 	context.Context
 
-	module  *Module
-	host    Host
-	memory  *linearMemory
-	started time.Time
-	phase   phase
-	during  string // the export that runs
-	bill    Bill
+	module   *Module
+	instance *instance
+	host     Host
+	started  time.Time
+	deadline time.Time
+	turn     time.Time     // when the guest last let other goroutines run
+	outside  time.Duration // time that was not the guest's: in host calls, asleep, waiting for its turn
+	world    *world        // of a snapshot that is being made, else nil: the real one
+	phase    phase
+	during   string // the export that runs
+	stack    [1]uint64
+	bill     Bill
 
 	event   *event.Event
 	parts   [lastPart + 1][]byte // built when first asked for
@@ -46,6 +54,9 @@ type invocation struct {
 	effects effects
 	calls   calls
 }
+
+// Value hides the caller's values from the engine, which looks for some of its own at each call. Hosts get the caller's context itself.
+func (inv *invocation) Value(any) any { return nil }
 
 // effects counts the bytes that a delivery wants to make real (docs/abi.md section 6).
 type effects struct {

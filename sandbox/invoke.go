@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
-
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/sdk/abi"
@@ -17,8 +15,8 @@ import (
 // defaultDeadline is for a context without one.
 const defaultDeadline = 30 * time.Second
 
-// Invoke runs the module on one event in a fresh instance, until ctx's deadline (30 s without one). It never returns an error: what goes wrong is a
-// Result. The event must not change meanwhile; nothing of the Result points into it or into the instance.
+// Invoke runs the module on one event, in an instance that knows nothing of any event before, until ctx's deadline (30 s without one). It never returns
+// an error: what goes wrong is a Result. The event must not change meanwhile; nothing of the Result points into it or into the instance.
 func (m *Module) Invoke(ctx context.Context, e *event.Event, h Host) (res Result) {
 	started := time.Now()
 	if _, ok := ctx.Deadline(); !ok {
@@ -26,92 +24,128 @@ func (m *Module) Invoke(ctx context.Context, e *event.Event, h Host) (res Result
 		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
 		defer cancel()
 	}
+	var i *instance
 	defer func() {
 		if p := recover(); p != nil {
 			m.runtime.logger.Error("sandbox panicked", slog.String("function", m.settings.Function), slog.Any("err", p), slog.String("stack", string(debug.Stack())))
 			res = failure{ClassInternal, "the sandbox failed; the runtime's log has the details"}.result()
+			if i != nil {
+				m.discard(i) // who knows what state it is in
+			}
 		}
 		res.Bill.Wall = time.Since(started)
 	}()
-	memory, err := newLinearMemory(m.memory)
-	if err != nil {
-		m.runtime.logger.Error("no memory for an instance", slog.String("function", m.settings.Function), slog.Any("err", err))
-		return failure{ClassInternal, "the runtime is out of memory"}.result()
+	if err := m.pool.enter(ctx); err != nil {
+		return waited(ctx, err, started)
 	}
-	defer func() {
-		if err := memory.release(); err != nil {
-			m.runtime.logger.Error("memory of an instance was not freed", slog.Any("err", err))
-		}
-	}()
-	inv := &invocation{
-		Context: experimental.WithMemoryAllocator(ctx, memory),
-		module:  m, host: h, memory: memory, started: started, event: e,
-		log: guestLog{host: h}, retryAfter: -1,
+	defer m.pool.leave()
+	var failed *Result
+	if i, failed = m.instance(ctx, h); failed != nil {
+		return *failed
 	}
-	err = inv.run()
-	inv.log.flush()
-	inv.bill.PeakMemory = int64(memory.size)
-	return inv.result(err)
+	m.replayLog(h)
+	res, ended, again := i.deliver(ctx, e, h, started)
+	if !again || !m.pool.put(i, ended) {
+		m.discard(i)
+	}
+	i = nil
+	return res
 }
 
-// run takes an instance through its life. The error is what ended it early.
-func (inv *invocation) run() error {
-	inv.during = "the start function"
-	instance, err := inv.module.runtime.engine.InstantiateModule(inv, inv.module.compiled, inv.module.config)
+// instance takes one that waits or makes one. The result is for the event when there is none.
+func (m *Module) instance(ctx context.Context, h Host) (*instance, *Result) {
+	if i := m.pool.take(); i != nil {
+		return i, nil
+	}
+	s := m.snapshot.Load()
+	if s == nil && m.resettable { // initialisation failed when the module was loaded, and may not fail again
+		var failed *Result
+		if s, failed = m.initialise(ctx, h); failed != nil {
+			return nil, failed
+		}
+		s = m.keepSnapshot(s)
+	}
+	i, err := m.newInstance(s)
 	if err != nil {
+		return nil, m.instanceFailure(err)
+	}
+	return i, nil
+}
+
+// begin makes the instance ready for an event. Its invocation is empty: reset has left it so.
+func (i *instance) begin(ctx context.Context, e *event.Event, h Host, started time.Time) {
+	inv := &i.inv
+	inv.Context, inv.module, inv.instance, inv.host, inv.event = ctx, i.module, i, h, e
+	inv.started, inv.turn = started, started
+	inv.deadline, _ = ctx.Deadline()
+	inv.log.host, inv.phase, inv.retryAfter = h, initialising, -1
+	i.fill()
+}
+
+// deliver runs one event and puts the instance back, if it can: again says that it may serve another one.
+func (i *instance) deliver(ctx context.Context, e *event.Event, h Host, started time.Time) (res Result, ended time.Time, again bool) {
+	i.begin(ctx, e, h, started)
+	inv := &i.inv
+	err := inv.run()
+	inv.phase = over
+	ended = time.Now()
+	inv.bill.Guest = ended.Sub(started) - inv.outside
+	inv.bill.Fuel = i.burnt()
+	inv.bill.PeakMemory = int64(i.memory.Size())
+	inv.log.flush()
+	res = inv.result(err)
+	if i.snapshot == nil || stackTooLarge(err) {
+		return res, ended, false
+	}
+	if err := i.reset(); err != nil {
+		i.module.runtime.logger.Debug("reset an instance", slog.String("function", i.module.settings.Function), slog.Any("err", err))
+		return res, ended, false
+	}
+	return res, ended, true
+}
+
+// stackTooLarge says that the engine's stack of an instance has become so large that making a new one is better than keeping it.
+func stackTooLarge(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "stack overflow")
+}
+
+// run takes an instance from its snapshot, or from nothing, through an event. The error is what ended it early.
+func (inv *invocation) run() error {
+	i := inv.instance
+	if i.snapshot == nil {
+		if err := i.boot(); err != nil {
+			return err
+		}
+	} else if err := i.refresh(); err != nil {
 		return err
 	}
-	defer func() {
-		inv.phase = ended
-		_ = instance.Close(inv) // frees nothing that could fail
-	}()
-	if inv.module.kind == KindCommand {
-		return inv.runCommand(instance)
-	}
-	if err := inv.initialise(instance); err != nil {
-		return err
+	if i.module.kind == KindCommand {
+		return inv.runCommand()
 	}
 	inv.phase = handling
-	v, err := inv.callExport(instance, abi.ExportHandle)
+	v, err := inv.callExport(abi.ExportHandle)
 	if err == nil && !inv.verdictSet {
 		inv.verdict = abi.Verdict(v)
 	}
 	return err
 }
 
-// initialise runs what a module has for it. Handles do not outlive it: with snapshots it will have run long before the event.
-func (inv *invocation) initialise(instance api.Module) error {
-	if inv.module.exports[abi.ExportInitialize] {
-		if _, err := inv.callExport(instance, abi.ExportInitialize); err != nil {
-			return err
-		}
-	}
-	if inv.module.exports[abi.ExportInit] {
-		code, err := inv.callExport(instance, abi.ExportInit)
-		if err != nil {
-			return err
-		}
-		if code != 0 {
-			return &initError{code}
-		}
-	}
-	inv.calls = calls{}
-	return nil
-}
-
 // callExport calls an export without parameters; the result is 0 when it has none.
-func (inv *invocation) callExport(instance api.Module, name string) (int32, error) {
+func (inv *invocation) callExport(name string) (int32, error) {
 	inv.during = name
-	var stack [1]uint64
-	err := instance.ExportedFunction(name).CallWithStack(inv, stack[:])
-	return int32(stack[0]), err
+	inv.stack[0] = 0
+	err := inv.instance.function(name).CallWithStack(inv, inv.stack[:])
+	return int32(inv.stack[0]), err
 }
 
 // runCommand gives the event to a program on stdin; its exit code is the verdict.
-func (inv *invocation) runCommand(instance api.Module) error {
+func (inv *invocation) runCommand() error {
+	if err := inv.instance.start(); err != nil {
+		return err
+	}
 	inv.stdin = commandInput(inv.event)
 	inv.phase = handling
-	_, err := inv.callExport(instance, abi.ExportStart)
+	_, err := inv.callExport(abi.ExportStart)
 	code, exited := exitCode(err)
 	if err != nil && !exited {
 		return err
@@ -123,7 +157,7 @@ func (inv *invocation) runCommand(instance api.Module) error {
 		inv.verdict, inv.reason = abi.Failed, fmt.Sprintf("the program wrote more than %d bytes to stdout", abi.MaxReply)
 	case code == abi.ExitDone:
 		inv.verdict = abi.Done
-	case inv.memory.refused && inv.log.crash != "":
+	case inv.instance.memory.Refused() && inv.log.crash != "":
 		return err
 	case code == abi.ExitRejected:
 		inv.verdict, inv.reason = abi.Rejected, inv.log.last

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,8 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/tetratelabs/wazero"
+
+	"github.com/evoke-run/evoke/sandbox/rewrite"
 )
 
 // Settings of a loaded module.
@@ -19,22 +23,16 @@ type Settings struct {
 	Revision int
 	Memory   int64             // bytes, rounded down to pages of 64 KiB; 0 = 64 MiB
 	Env      map[string]string // what the guest finds in its environment and by config.get; must not change any more
+
+	// Seed decides the random bytes that initialisation gets, so that every node with the same seed makes the same snapshot. Nobody outside should know
+	// it; empty = derived from the module's bytes.
+	Seed        []byte
+	InitTimeout time.Duration // for start function, _initialize and evoke_init together while loading; 0 = 30 s
+	Instances   int           // events that run at the same time, others wait; 0 = 1,000
 }
 
-// Module is a compiled module with its settings; safe for concurrent use.
-type Module struct {
-	runtime  *Runtime
-	compiled wazero.CompiledModule
-	config   wazero.ModuleConfig
-	settings Settings
-	kind     string
-	memory   int64 // limit in bytes, whole pages
-	exports  map[string]bool
-	args     []string
-	environ  []string
-}
-
-// Load checks and compiles a module. A *RefusedError says what was found and what to do. The bytes must not change any more.
+// Load checks, compiles and initialises a module. A *RefusedError says what was found and what to do. The bytes must not change any more. A module whose
+// initialisation fails is loaded all the same, see InitError.
 func (r *Runtime) Load(ctx context.Context, wasm []byte, s Settings) (*Module, error) {
 	m := &Module{runtime: r, settings: s, config: wazero.NewModuleConfig().WithName("").WithStartFunctions()}
 	if err := m.setLimits(); err != nil {
@@ -44,14 +42,92 @@ func (r *Runtime) Load(ctx context.Context, wasm []byte, s Settings) (*Module, e
 	if m.kind, err = r.check(wasm, m.memory); err != nil {
 		return nil, err
 	}
-	if m.compiled, err = r.compile(ctx, wasm); err != nil {
+	rewritten, err := rewriteModule(wasm)
+	if err != nil {
 		return nil, err
+	}
+	if m.compiled, err = r.compile(ctx, rewritten.Wasm); err != nil {
+		return nil, err
+	}
+	m.take(rewritten, wasm)
+	if err := m.prepare(ctx); err != nil {
+		return nil, errors.Join(err, m.compiled.Close(ctx))
+	}
+	r.add(m)
+	return m, nil
+}
+
+// rewriteModule puts the rewriter's refusals into ours.
+func rewriteModule(wasm []byte) (*rewrite.Result, error) {
+	rewritten, err := rewrite.Module(wasm, rewrite.Options{MaxModuleBytes: maxModule})
+	if err == nil {
+		return rewritten, nil
+	}
+	var refused *rewrite.Error
+	if !errors.As(err, &refused) {
+		return nil, fmt.Errorf("rewrite module: %w", err)
+	}
+	where := ""
+	if refused.Name != "" {
+		where = ", in function " + cutText(refused.Name, maxFunctionName)
+	} else if refused.Function >= 0 {
+		where = fmt.Sprintf(", in function %d", refused.Function)
+	}
+	return nil, refuse(orElse(refused.Advice, adviceBroken), "%s%s", refused.Reason, where)
+}
+
+const maxFunctionName = 200 // bytes of it in a message
+
+// take keeps what is needed of a rewritten module.
+func (m *Module) take(rewritten *rewrite.Result, wasm []byte) {
+	m.data, m.start, m.resettable = rewritten.Data, rewritten.Start, rewritten.Resettable
+	m.whyNot = rewritten.WhyNot
+	for _, g := range rewritten.Globals {
+		m.globals = append(m.globals, g.Name)
 	}
 	m.exports = map[string]bool{}
 	for name := range m.compiled.ExportedFunctions() {
 		m.exports[name] = true
 	}
-	return m, nil
+	m.seed = m.settings.Seed
+	if len(m.seed) == 0 {
+		digest := sha256.Sum256(wasm)
+		m.seed = digest[:]
+	}
+	if m.runtime.imageDir != "" {
+		m.imageFile = m.imageKey(wasm, rewritten)
+	}
+	m.pool = newPool(orElse(m.settings.Instances, maxInstances))
+}
+
+// prepare makes the snapshot that events begin with. A guest that fails is not an error here.
+func (m *Module) prepare(ctx context.Context) error {
+	if !m.resettable {
+		return nil
+	}
+	if s := m.savedImage(); s != nil {
+		m.data = nil
+		m.snapshot.Store(s)
+		return nil
+	}
+	timed, cancel := context.WithTimeout(ctx, orElse(m.settings.InitTimeout, defaultDeadline))
+	defer cancel()
+	log := &recorder{}
+	s, failed := m.initialise(timed, log)
+	if err := ctx.Err(); err != nil {
+		return errors.Join(fmt.Errorf("initialise module: %w", err), s.close())
+	}
+	if failed != nil {
+		m.initErr = &InitError{Class: failed.Class, Reason: failed.Reason}
+		return nil
+	}
+	m.saveImage(s)
+	m.data = nil
+	m.snapshot.Store(s)
+	if len(log.lines) > 0 {
+		m.initLog.Store(log)
+	}
+	return nil
 }
 
 // setLimits checks the settings and derives what guests see of them.
@@ -121,9 +197,3 @@ func (r *Runtime) tryCompile(ctx context.Context, wasm []byte) (compiled wazero.
 	}()
 	return r.engine.CompileModule(ctx, wasm)
 }
-
-// Kind is KindNative or KindCommand.
-func (m *Module) Kind() string { return m.kind }
-
-// Close frees the compiled code when no other module of the same bytes uses it. Running invocations end undisturbed.
-func (m *Module) Close(ctx context.Context) error { return m.compiled.Close(ctx) }

@@ -111,7 +111,11 @@ func TestLoadRefuses(t *testing.T) {
 		}), "is an imported function", ""},
 		{"too much memory", module(func(m *w.Module) { m.Memory(1025); m.Handle(w.I32Const(0)) }), "starts with 65600Ki of memory, its limit is 64Mi", "raise memory:"},
 		{"invalid code", module(func(m *w.Module) { m.Handle(w.I64Const(0)) }), "the compiler refuses the module: invalid function", ""},
-		{"atomics", module(func(m *w.Module) { m.Handle(w.I32Const(0), []byte{0xfe, 0x10, 2, 0}) }), "the compiler refuses the module", "turn the proposal off"},
+		{"atomics", module(func(m *w.Module) { m.Handle(w.I32Const(0), []byte{0xfe, 0x10, 2, 0}) }), "it uses threads, which the sandbox does not run (instruction 0xfe 16), in function evoke_handle", "build without it"},
+		{"nameless function", module(func(m *w.Module) {
+			m.Handle(w.Call(m.Unexported("", nil, nil, 0, []byte{0xfe, 0x10, 2, 0})), w.I32Const(0))
+		}), "in function 0", "build without it"},
+		{"data outside of memory", module(func(m *w.Module) { m.Data(1<<16-1, []byte("xx")); m.Handle(w.I32Const(0)) }), "data segment 0 ends at byte 65537 and the memory has 65536", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -237,7 +241,7 @@ func FuzzInvoke(f *testing.F) {
 		if len(wasm) > 4096 { // the compiler is not what is tested here
 			return
 		}
-		m, err := r.Load(t.Context(), wasm, Settings{Memory: 4 << 20})
+		m, err := r.Load(t.Context(), wasm, Settings{Memory: 4 << 20, InitTimeout: 1e8})
 		if err != nil {
 			return
 		}

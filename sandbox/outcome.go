@@ -8,10 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tetratelabs/wazero/sys"
-
+	"github.com/evoke-run/evoke/sandbox/linear"
+	"github.com/evoke-run/evoke/sandbox/rewrite"
 	"github.com/evoke-run/evoke/sdk/abi"
 )
+
+const tooLate = "the deadline had passed before it started"
 
 const maxTrapText = 2 << 10
 
@@ -49,11 +51,39 @@ func (inv *invocation) result(err error) Result {
 	return res
 }
 
-func orElse(s, other string) string {
-	if s == "" {
+// orElse is other for a zero v.
+func orElse[T comparable](v, other T) T {
+	var zero T
+	if v == zero {
 		return other
 	}
-	return s
+	return v
+}
+
+// waited is the result of an event whose time was over before it had an instance.
+func waited(ctx context.Context, err error, started time.Time) Result {
+	if errors.Is(err, context.Canceled) {
+		return failure{ClassCanceled, "canceled while it waited for an instance"}.result()
+	}
+	deadline, _ := ctx.Deadline()
+	timeout := deadline.Sub(started)
+	if timeout <= 0 {
+		return failure{ClassDeadline, tooLate}.result()
+	}
+	return failure{ClassDeadline, fmt.Sprintf("waited %s for an instance: so many events of the function were running", roundTimeout(timeout))}.result()
+}
+
+// instanceFailure is the result of an event for which no instance could be made.
+func (m *Module) instanceFailure(err error) *Result {
+	inv := &invocation{module: m, during: duringStart, instance: &instance{memory: &linear.Memory{}}}
+	var ours *hostError
+	if errors.As(err, &ours) {
+		m.runtime.logger.Error("cannot make an instance", slog.String("function", m.settings.Function), slog.Any("err", err))
+		res := failure{ClassInternal, "the runtime is out of memory"}.result()
+		return &res
+	}
+	res := inv.failure(err).result()
+	return &res
 }
 
 // failure finds out who is to blame for the end of a run.
@@ -79,7 +109,7 @@ func (inv *invocation) failure(err error) failure {
 			text = inv.during + ": " + text
 		}
 	}
-	if inv.memory.refused {
+	if inv.instance.memory.Refused() {
 		return failure{ClassMemory, fmt.Sprintf("wanted more memory than its limit of %s and then died: %s", formatBytes(inv.module.memory), text)}
 	}
 	return failure{class, text}
@@ -87,8 +117,7 @@ func (inv *invocation) failure(err error) failure {
 
 // stopped tells a guest that was stopped from one that failed while its time ran out.
 func (inv *invocation) stopped(err error) (failure, bool) {
-	var closed *sys.ExitError // how the engine says that the context ended
-	if !errors.Is(err, errStopped) && !errors.As(err, &closed) {
+	if !errors.Is(err, errStopped) {
 		return failure{}, false
 	}
 	during := ""
@@ -98,8 +127,11 @@ func (inv *invocation) stopped(err error) (failure, bool) {
 	if errors.Is(inv.Err(), context.Canceled) {
 		return failure{ClassCanceled, "canceled before it finished" + during}, true
 	}
-	deadline, _ := inv.Deadline()
-	return failure{ClassDeadline, fmt.Sprintf("did not finish within %s%s", roundTimeout(deadline.Sub(inv.started)), during)}, true
+	timeout := inv.deadline.Sub(inv.started)
+	if timeout <= 0 {
+		return failure{ClassDeadline, tooLate + during}, true
+	}
+	return failure{ClassDeadline, fmt.Sprintf("did not finish within %s%s", roundTimeout(timeout), during)}, true
 }
 
 // roundTimeout undoes the moment that passed between setting the deadline and starting: 29.9996s was meant to be 30s.
@@ -178,9 +210,10 @@ func withTrace(what, engineText string) string {
 	return cutText(what+" in "+strings.Join(names, " < "), maxTrapText)
 }
 
-// functionName cuts the types off a line of a trace: "main.work(i32,i64) i32". Functions without a name, "$17", tell nobody anything.
+// functionName cuts the types off a line of a trace: "main.work(i32,i64) i32". Functions without a name, "$17", tell nobody anything,
+// nor do ours that the rewriter calls.
 func functionName(line string) string {
-	if strings.HasPrefix(line, ".$") || strings.HasPrefix(line, "$") || strings.HasPrefix(line, "... ") {
+	if strings.HasPrefix(line, rewrite.HostModule+".") || strings.HasPrefix(line, ".$") || strings.HasPrefix(line, "$") || strings.HasPrefix(line, "... ") {
 		return ""
 	}
 	if i := strings.LastIndex(line, ") "); i >= 0 {

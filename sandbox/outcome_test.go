@@ -35,8 +35,6 @@ func TestTraps(t *testing.T) {
 	afterSayingDone, i := w.NewGuest()
 	afterSayingDone.Handle(w.I32Const(0), w.I32Const(0), w.I64Const(-1), w.I32Const(0), w.I32Const(0), w.Call(i.Verdict), w.Drop(), w.Unreachable())
 
-	badData := w.New()
-	badData.Data(1<<16-1, []byte("xx"))
 	for _, c := range []struct {
 		name, class, reason string
 		wasm                []byte
@@ -46,9 +44,8 @@ func TestTraps(t *testing.T) {
 		{"many of one name", ClassTrap, "unreachable in deep (30 times)", loop.Bytes()},
 		{"nameless function", ClassTrap, "unreachable in evoke_handle", nameless.Bytes()},
 		{"outside of memory", ClassTrap, "out of bounds memory access in evoke_handle", w.New().Handle(w.I32Const(1<<16), w.Load()).Bytes()},
-		{"recursion", ClassTrap, "stack overflow", recursion.Bytes()},
+		{"recursion", ClassTrap, "stack overflow in down (29 times)", recursion.Bytes()},
 		{"whatever it said before", ClassTrap, "unreachable in evoke_handle", afterSayingDone.Bytes()},
-		{"data outside of memory", ClassInit, "the start function: data[0]: out of bounds memory access", badData.Handle(w.I32Const(0)).Bytes()},
 		{"evoke_init says no", ClassInit, "evoke_init returned 3", withInit(w.I32Const(3))},
 		{"evoke_init traps", ClassInit, "evoke_init: unreachable in evoke_init", withInit(w.Unreachable())},
 	} {
@@ -93,22 +90,22 @@ func TestDeadline(t *testing.T) {
 		name, reason string
 		wasm         []byte
 	}{
-		{"loop", "did not finish within 30ms", w.Loops()},
-		{"loop of host calls", "did not finish within 30ms", busy.Bytes()},
-		{"loop in _initialize", "did not finish within 30ms (in _initialize)", inInit.Handle(w.I32Const(0)).Bytes()},
-		{"loop in start", "did not finish within 30ms (in the start function)", start.Handle(w.I32Const(0)).Bytes()},
-		{"sleep", "did not finish within 30ms", sleeper(time.Hour)},
-		{"blocked host", "did not finish within 30ms", w.Calls("slow", "")},
+		{"loop", "did not finish within 1s", w.Loops()},
+		{"loop of host calls", "did not finish within 1s", busy.Bytes()},
+		{"loop in _initialize", "did not finish within 1s (in _initialize)", inInit.Handle(w.I32Const(0)).Bytes()},
+		{"loop in start", "did not finish within 1s (in the start function)", start.Handle(w.I32Const(0)).Bytes()},
+		{"sleep", "did not finish within 1s", sleeper(time.Hour)},
+		{"blocked host", "did not finish within 1s", w.Calls("slow", "")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h := &fakeHost{call: func(ctx context.Context, _ string, _ []byte) (int32, []byte) { <-ctx.Done(); return 504, nil }}
-			m := load(t, c.wasm, Settings{})
-			res := m.Invoke(within(t, 30*time.Millisecond), testEvent(), h)
+			m := load(t, c.wasm, Settings{InitTimeout: time.Second})
+			res := m.Invoke(within(t, time.Second), testEvent(), h)
 			if res.Verdict != abi.Failed || res.Class != ClassDeadline || res.Reason != c.reason {
 				t.Errorf("%s %q", res.Class, res.Reason)
 			}
-			if res.Bill.Wall < 20*time.Millisecond {
+			if res.Bill.Wall < 900*time.Millisecond {
 				t.Errorf("ended after %s", res.Bill.Wall)
 			}
 		})

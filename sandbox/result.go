@@ -56,8 +56,10 @@ const (
 // Bill is what an attempt used.
 type Bill struct {
 	Wall       time.Duration
-	PeakMemory int64 // bytes of linear memory
-	BytesIn    int64 // of the event and of answers, copied into the guest
-	BytesOut   int64 // of replies, emitted events and requests, copied out of it
-	HostCalls  int64 // imported functions the guest called
+	Guest      time.Duration // until the guest ended, without capabilities, sleep, and what other goroutines took when it made room for them
+	Fuel       int64         // units of work: about one for each instruction
+	PeakMemory int64         // bytes of linear memory
+	BytesIn    int64         // of the event and of answers, copied into the guest
+	BytesOut   int64         // of replies, emitted events and requests, copied out of it
+	HostCalls  int64         // imported functions the guest called
 }

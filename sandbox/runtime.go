@@ -1,6 +1,9 @@
 // Package sandbox runs WebAssembly functions: a module goes in with one event, a verdict with its effects comes out. It implements docs/abi.md.
 //
-//	New ─► Runtime.Load: inspect, check, compile ─► Module.Invoke: instantiate, initialise, handle ─► Result
+//	New ─► Runtime.Load: check, rewrite, compile, initialise, take a snapshot ─► Module.Invoke: take an instance, handle, reset ─► Result
+//
+// Every event begins with the snapshot: an instance that served one is put back to it, byte for byte, before it serves another. A module that does what
+// cannot be undone gets a new instance for each event instead.
 //
 // Nothing a guest does ends the process: what goes wrong becomes a Result with a class. The package knows no log, no registry and no HTTP server;
 // what a guest may reach of them comes in through Host.
@@ -11,13 +14,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/evoke-run/evoke/sandbox/linear"
 )
 
 // features is what guests may use: WebAssembly 2.0, tail calls and extended constant expressions.
@@ -26,6 +34,7 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experi
 // Options of New.
 type Options struct {
 	CacheDir string       // compiled code is kept here, shared by all modules; "" = nowhere
+	ImageDir string       // snapshots are kept here, so that a restart initialises nothing again; only we may write to it; "" = nowhere
 	Logger   *slog.Logger // nil = silent
 }
 
@@ -34,29 +43,41 @@ type Runtime struct {
 	engine   wazero.Runtime
 	cache    wazero.CompilationCache // nil without a directory
 	cacheDir string
+	imageDir string
 	imports  map[string]map[string]hostFunc // by module, then name
 	logger   *slog.Logger
 	started  time.Time
 
+	system *linear.System
 	// compiling holds one token: compiling is memory-hungry, so modules compile one after another.
 	compiling chan struct{}
+
+	stop      chan struct{} // closed by Close
+	houseKept chan struct{} // closed by keepHouse at its end
+
+	mu      sync.Mutex
+	modules map[*Module]struct{}
 }
 
 // New makes a runtime. Close it.
 func New(ctx context.Context, o Options) (*Runtime, error) {
 	r := &Runtime{
 		cacheDir:  o.CacheDir,
+		imageDir:  o.ImageDir,
 		logger:    o.Logger,
 		started:   time.Now(),
 		compiling: make(chan struct{}, 1),
 		imports:   map[string]map[string]hostFunc{},
+		stop:      make(chan struct{}),
+		houseKept: make(chan struct{}),
+		modules:   map[*Module]struct{}{},
 	}
 	if r.logger == nil {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
-	// CloseOnContextDone makes every loop look at the context. It does not stop a recursion without loops, which only ends by itself or by a
-	// stack overflow. Line tables are left out: guests' names are enough for a trace, and nobody has to parse hostile DWARF.
-	config := wazero.NewRuntimeConfig().WithCoreFeatures(features).WithCloseOnContextDone(true).WithDebugInfoEnabled(false)
+	// Never with CloseOnContextDone: it makes guests 14 to 20 times slower and does not end a recursion, see RATIONALE.md. Line tables are left out:
+	// guests' names are enough for a trace, and nobody has to parse hostile DWARF.
+	config := wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(false)
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
 		if err != nil {
@@ -65,20 +86,61 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		r.cache = cache
 		config = config.WithCompilationCache(cache)
 	}
+	if o.ImageDir != "" {
+		if err := os.MkdirAll(o.ImageDir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the directory of snapshots: %w", err)
+		}
+	}
 	r.engine = wazero.NewRuntimeWithConfig(ctx, config)
 	for _, m := range []struct {
 		name  string
 		funcs []hostFunc
 	}{{moduleEvoke, evokeFuncs()}, {moduleWASI, wasiFuncs()}} {
 		if err := r.offer(ctx, m.name, m.funcs); err != nil {
-			return nil, errors.Join(err, r.Close(ctx))
+			return nil, errors.Join(err, r.closeEngine(ctx))
 		}
 	}
+	if err := r.offerGovernor(ctx); err != nil {
+		return nil, errors.Join(err, r.closeEngine(ctx))
+	}
+	r.system = linear.NewSystem()
+	go r.keepHouse()
 	return r, nil
 }
 
-// Close frees all compiled code. Invocations must have ended.
+// uptime is the monotonic clock that guests see.
+func (r *Runtime) uptime() time.Duration { return time.Since(r.started) }
+
+func (r *Runtime) add(m *Module) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.modules[m] = struct{}{}
+}
+
+func (r *Runtime) remove(m *Module) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.modules, m)
+}
+
+func (r *Runtime) loaded() []*Module {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.modules))
+}
+
+// Close frees all modules and their code. Invocations must have ended.
 func (r *Runtime) Close(ctx context.Context) error {
+	close(r.stop)
+	<-r.houseKept
+	var err error
+	for _, m := range r.loaded() {
+		err = errors.Join(err, m.Close(ctx))
+	}
+	return errors.Join(err, r.closeEngine(ctx), r.system.Close())
+}
+
+func (r *Runtime) closeEngine(ctx context.Context) error {
 	err := r.engine.Close(ctx)
 	if r.cache != nil {
 		err = errors.Join(err, r.cache.Close(ctx))

@@ -143,14 +143,25 @@ const (
 // now returns a clock's time in nanoseconds.
 func (c call) now(clock uint32) (ns int64, ok bool) {
 	switch {
+	case clock > clockThread:
+		return 0, false
+	case c.world != nil:
+		return c.world.now(clock), true
 	case clock == clockRealtime:
 		return time.Now().UnixNano(), true
 	case clock == clockMonotonic:
-		return int64(time.Since(c.module.runtime.started)), true
-	case clock <= clockThread:
-		return int64(time.Since(c.started)), true
+		return int64(c.instance.uptime()), true
 	}
-	return 0, false
+	return int64(time.Since(c.started)), true
+}
+
+// uptime is the guest's monotonic clock. Sleeping while the snapshot was made may have put it ahead; it never goes back.
+func (i *instance) uptime() time.Duration {
+	up := i.module.runtime.uptime()
+	if i.snapshot != nil {
+		up += i.snapshot.ahead
+	}
+	return up
 }
 
 func clockResGet(c call, in []uint64) uint32 {
@@ -178,7 +189,11 @@ func randomGet(c call, in []uint64) uint32 {
 			panic(errStopped)
 		}
 		n := min(len(b), randomPieces)
-		_, _ = rand.Read(b[:n]) // never fails: it ends the process when the system has no randomness
+		if c.world != nil {
+			c.world.read(b[:n])
+		} else {
+			_, _ = rand.Read(b[:n]) // never fails: it ends the process when the system has no randomness
+		}
 		b = b[n:]
 	}
 	return wasiOK

@@ -175,6 +175,11 @@ func (c call) sleep(d time.Duration) {
 	if d <= 0 {
 		return
 	}
+	if c.world != nil {
+		c.world.sleep(d)
+		return
+	}
+	defer c.leave(time.Now())
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

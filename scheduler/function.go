@@ -80,18 +80,25 @@ func (s *Scheduler) acquireTrigger(id uint64) *function {
 	return f
 }
 
-// CheckModule compiles a module and returns its kind. memory is the limit that it will have, in bytes; 0 is the default one. A *ModuleError says why it
+// CheckModule compiles a module and initialises it as the function would have it, and returns its kind and what its owner should know. A *ModuleError says why it
 // cannot run.
-func (s *Scheduler) CheckModule(ctx context.Context, wasm []byte, memory int64) (kind string, err error) {
-	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{Memory: memory})
+func (s *Scheduler) CheckModule(ctx context.Context, name string, wasm []byte, spec api.FunctionSpec) (kind string, warnings []string, err error) {
+	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{Function: name, Memory: spec.Memory, Env: spec.Env})
 	var refused *sandbox.RefusedError
 	if errors.As(err, &refused) {
-		return "", &ModuleError{err}
+		return "", nil, &ModuleError{err}
 	}
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return m.Kind(), m.Close(ctx)
+	kind, warnings, failed := m.Kind(), m.Warnings(), m.InitError()
+	if err := m.Close(ctx); err != nil {
+		return "", nil, err
+	}
+	if failed != nil {
+		return "", nil, &ModuleError{fmt.Errorf("it fails before it sees an event: %w; mend what runs at start (init functions, package variables), or deploy again if the machine was overloaded", failed)}
+	}
+	return kind, warnings, nil
 }
 
 // ModuleError says that a module cannot run, because of what is in it.
@@ -170,8 +177,12 @@ func (s *Scheduler) load(ctx context.Context, f *function) error {
 	if err != nil {
 		return err
 	}
+	seed, err := s.opts.Registry.Seed(ctx, f.spec.Namespace, f.spec.Name, f.spec.Revision)
+	if err != nil {
+		return err
+	}
 	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{
-		Function: f.spec.Name, Revision: f.spec.Revision, Memory: f.spec.Spec.Memory, Env: f.spec.Spec.Env,
+		Function: f.spec.Name, Revision: f.spec.Revision, Memory: f.spec.Spec.Memory, Env: f.spec.Spec.Env, Seed: seed,
 	})
 	if err != nil {
 		return err

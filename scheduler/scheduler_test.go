@@ -252,21 +252,37 @@ func TestConcurrencyOfAFunctionIsKept(t *testing.T) {
 func TestModuleThatCannotRunIsAModuleError(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
+	check := func(wasm []byte, memory int64) (string, error) {
+		kind, _, err := b.scheduler.CheckModule(t.Context(), "f", wasm, api.FunctionSpec{Memory: memory})
+		return kind, err
+	}
 	var refused *ModuleError
-	if _, err := b.scheduler.CheckModule(t.Context(), []byte("#!/bin/sh\n"), 0); !errors.As(err, &refused) {
+	if _, err := check([]byte("#!/bin/sh\n"), 0); !errors.As(err, &refused) {
 		t.Errorf("got %v", err)
 	}
-	if kind, err := b.scheduler.CheckModule(t.Context(), wasmtest.Echo(), 0); kind != "native" || err != nil {
+	if kind, err := check(wasmtest.Echo(), 0); kind != "native" || err != nil {
 		t.Errorf("got %s, %v", kind, err)
 	}
 	big := wasmtest.New()
 	big.Memory(2048)
 	big.Handle(wasmtest.I32Const(0))
-	if _, err := b.scheduler.CheckModule(t.Context(), big.Bytes(), 0); !errors.As(err, &refused) {
+	if _, err := check(big.Bytes(), 0); !errors.As(err, &refused) {
 		t.Errorf("128 MiB in the default limit: %v", err)
 	}
-	if kind, err := b.scheduler.CheckModule(t.Context(), big.Bytes(), 256<<20); kind != "native" || err != nil {
+	if kind, err := check(big.Bytes(), 256<<20); kind != "native" || err != nil {
 		t.Errorf("128 MiB in a limit of 256 MiB: %s, %v", kind, err)
+	}
+}
+
+func TestModuleThatFailsAtItsStartIsRefusedAtDeploy(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	m := wasmtest.New()
+	m.Func(abi.ExportInit, nil, []byte{wasmtest.I32}, 0, wasmtest.I32Const(7))
+	m.Handle(wasmtest.I32Const(0))
+	var refused *ModuleError
+	if _, _, err := b.scheduler.CheckModule(t.Context(), "f", m.Bytes(), api.FunctionSpec{}); !errors.As(err, &refused) || !strings.Contains(err.Error(), "it fails before it sees an event") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -48,7 +48,7 @@ func (s *Server) deploy(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	kinds, err := s.checkModules(ctx, app)
+	kinds, warnings, err := s.checkModules(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -56,49 +56,40 @@ func (s *Server) deploy(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	for i := range deployed.Functions {
+		deployed.Functions[i].Warnings = warnings[deployed.Functions[i].Name]
+	}
 	if err := s.o.Scheduler.WaitInForce(ctx, revision); err != nil {
 		return fmt.Errorf("app %q is deployed, but wait until it is in force: %w", param(c, "app"), err)
 	}
 	return c.JSON(http.StatusOK, deployed)
 }
 
-// checkModules finds the kind of each function's module, so that nothing becomes visible that cannot run. Each module is compiled once, for each limit of
-// memory that its functions give it.
-func (s *Server) checkModules(ctx context.Context, app api.App) (kinds map[string]string, err error) {
-	type limited struct {
-		digest string
-		memory int64
-	}
-	kinds = make(map[string]string, len(app.Functions))
-	checked := map[limited]string{}
+// checkModules finds the kind of each function's module and what its owner should know, so that nothing becomes visible that cannot run.
+func (s *Server) checkModules(ctx context.Context, app api.App) (kinds map[string]string, warnings map[string][]string, err error) {
+	kinds, warnings = make(map[string]string, len(app.Functions)), map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(app.Functions)) {
-		m := limited{app.Functions[name].Module, app.Functions[name].Memory}
-		kind, known := checked[m]
-		if !known {
-			if kind, err = s.checkModule(ctx, name, m.digest, m.memory); err != nil {
-				return nil, err
-			}
-			checked[m] = kind
+		if kinds[name], warnings[name], err = s.checkModule(ctx, name, app.Functions[name]); err != nil {
+			return nil, nil, err
 		}
-		kinds[name] = kind
 	}
-	return kinds, nil
+	return kinds, warnings, nil
 }
 
-func (s *Server) checkModule(ctx context.Context, function, digest string, memory int64) (kind string, err error) {
-	wasm, err := s.o.Registry.Module(digest)
+func (s *Server) checkModule(ctx context.Context, function string, spec api.FunctionSpec) (kind string, warnings []string, err error) {
+	wasm, err := s.o.Registry.Module(spec.Module)
 	if errors.Is(err, registry.ErrNotFound) {
-		return "", refuse(errNoModule, "", "function %q: module %s is not here", function, digest)
+		return "", nil, refuse(errNoModule, "", "function %q: module %s is not here", function, spec.Module)
 	}
 	if err != nil {
-		return "", fmt.Errorf("function %q: %w", function, err)
+		return "", nil, fmt.Errorf("function %q: %w", function, err)
 	}
-	kind, err = s.o.Scheduler.CheckModule(ctx, wasm, memory)
+	kind, warnings, err = s.o.Scheduler.CheckModule(ctx, function, wasm, spec)
 	if refused, ok := errors.AsType[*scheduler.ModuleError](err); ok {
-		return "", refuse(errRefusedModule, "", "function %q: %s", function, refused.Error())
+		return "", nil, refuse(errRefusedModule, "", "function %q: %s", function, refused.Error())
 	}
 	if err != nil {
-		return "", fmt.Errorf("function %q: check module: %w", function, err)
+		return "", nil, fmt.Errorf("function %q: check module: %w", function, err)
 	}
-	return kind, nil
+	return kind, warnings, nil
 }

@@ -44,7 +44,7 @@ const (
 // Scheduler runs functions; *scheduler.Scheduler is one.
 type Scheduler interface {
 	Call(ctx context.Context, c scheduler.Call) (scheduler.Reply, error)
-	CheckModule(ctx context.Context, wasm []byte, memory int64) (kind string, err error)
+	CheckModule(ctx context.Context, name string, wasm []byte, spec api.FunctionSpec) (kind string, warnings []string, err error)
 	WaitInForce(ctx context.Context, revision int64) error
 }
 

@@ -221,8 +221,9 @@ func (s schedulerOf) Call(ctx context.Context, c scheduler.Call) (scheduler.Repl
 	return s.b.call(ctx, c)
 }
 
-func (s schedulerOf) CheckModule(ctx context.Context, wasm []byte, _ int64) (string, error) {
-	return s.b.check(ctx, wasm)
+func (s schedulerOf) CheckModule(ctx context.Context, _ string, wasm []byte, _ api.FunctionSpec) (string, []string, error) {
+	kind, err := s.b.check(ctx, wasm)
+	return kind, []string{"a warning"}, err
 }
 
 func (s schedulerOf) WaitInForce(ctx context.Context, revision int64) error {

@@ -70,6 +70,7 @@ With FUNCTION only those are built and deployed; the others stay as they are.`,
 		if err != nil {
 			return err
 		}
+		c.sayWarnings(deployed)
 		c.sayOrphans(m, deployed)
 		return c.showDeployed(deployed)
 	}
@@ -263,6 +264,14 @@ func (c *cli) showDeployed(d api.Deployed) error {
 			{title: "URLS", text: func(f api.DeployedFunction) string { return strings.Join(f.URLs, ", ") }},
 		},
 	}.show(c, d.Functions)
+}
+
+func (c *cli) sayWarnings(d api.Deployed) {
+	for _, f := range d.Functions {
+		for _, text := range f.Warnings {
+			c.say("warning: function %s: %s", f.Name, text)
+		}
+	}
 }
 
 // sayOrphans names the app's functions that the manifest does not have any more. Those that were only not asked for are none.

@@ -52,6 +52,18 @@ func LocalGet(i uint32) []byte { return append([]byte{0x20}, U32(i)...) }
 // LocalSet pops into a local.
 func LocalSet(i uint32) []byte { return append([]byte{0x21}, U32(i)...) }
 
+// GlobalGet pushes a global.
+func GlobalGet(i uint32) []byte { return append([]byte{0x23}, U32(i)...) }
+
+// GlobalSet pops into a global.
+func GlobalSet(i uint32) []byte { return append([]byte{0x24}, U32(i)...) }
+
+// MemoryFill pops an address, a byte and a length.
+func MemoryFill() []byte { return []byte{0xfc, 11, 0} }
+
+// Equal pops two numbers and pushes 1 when they are the same.
+func Equal() []byte { return []byte{0x46} }
+
 // Store pops a value and an address and stores 32 bits.
 func Store() []byte { return []byte{0x36, 2, 0} }
 

@@ -37,6 +37,8 @@ type Module struct {
 	bodies  [][]byte
 	funcs   []uint32 // type of each local function
 	data    [][]byte
+	globals [][]byte
+	tables  [][]byte
 	names   []string // of all functions, imported ones first
 	memory  []byte
 	start   []byte
@@ -87,6 +89,18 @@ func (m *Module) Data(address uint32, b []byte) {
 	m.data = append(m.data, slices.Concat([]byte{0}, I32Const(int32(address)), []byte{opEnd}, U32(uint32(len(b))), b))
 }
 
+// Global adds a mutable global with its value at the start, an expression, and returns its index.
+func (m *Module) Global(valueType byte, value []byte) uint32 {
+	m.globals = append(m.globals, slices.Concat([]byte{valueType, 1}, value, []byte{opEnd}))
+	return uint32(len(m.globals) - 1)
+}
+
+// Table adds a table of function references and returns its index.
+func (m *Module) Table(size uint32) uint32 {
+	m.tables = append(m.tables, append([]byte{0x70, 0}, U32(size)...))
+	return uint32(len(m.tables) - 1)
+}
+
 // Func adds a function and returns its index. A name makes it an export and names it in stack traces. Locals are all i32; code has no final end.
 func (m *Module) Func(name string, params, results []byte, locals uint32, code ...[]byte) uint32 {
 	index := m.Unexported(name, params, results, locals, code...)
@@ -132,8 +146,14 @@ func (m *Module) Bytes() []byte {
 	out = append(out, Section(1, vector(m.types))...)
 	out = append(out, Section(2, vector(m.imports))...)
 	out = append(out, Section(3, vector(funcs))...)
+	if m.tables != nil {
+		out = append(out, Section(4, vector(m.tables))...)
+	}
 	if m.memory != nil {
 		out = append(out, Section(5, vector([][]byte{m.memory}))...)
+	}
+	if m.globals != nil {
+		out = append(out, Section(6, vector(m.globals))...)
 	}
 	out = append(out, Section(7, vector(m.exports))...)
 	if m.start != nil {

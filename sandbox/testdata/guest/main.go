@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -64,6 +65,16 @@ func handle() int32 {
 		reply(string(done[:]))
 	case "random":
 		reply(strconv.FormatUint(rand.Uint64(), 36))
+	case "hide": // many copies, on the heap and on the stack
+		secret := part(partData)
+		for range 1000 {
+			kept = append(kept, strings.Repeat(secret, 100))
+		}
+		reply(strconv.Itoa(len(kept)))
+	case "search": // data is the size of memory and a text backwards: how often is it there?
+		size, backwards, _ := strings.Cut(part(partData), " ")
+		to, _ := strconv.Atoi(size)
+		reply(strconv.Itoa(search(uintptr(to), backwards)))
 	case "file":
 		_, err := os.ReadFile("/etc/passwd")
 		reply(err.Error())
@@ -72,6 +83,23 @@ func handle() int32 {
 		return 2
 	}
 	return 0
+}
+
+var kept []string
+
+// search looks for a text given backwards, so that it does not find its own copy.
+func search(to uintptr, backwards string) (found int) {
+	const from = 4096 // what lies before is the runtime's
+	for at := uintptr(from); at < to-uintptr(len(backwards)); at++ {
+		n := 0
+		for n < len(backwards) && *(*byte)(unsafe.Pointer(at + uintptr(n))) == backwards[len(backwards)-1-n] {
+			n++
+		}
+		if n == len(backwards) {
+			found++
+		}
+	}
+	return found
 }
 
 func recurse(n int) int {

@@ -1,0 +1,79 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/evoke-run/evoke/sandbox/rewrite"
+)
+
+const (
+	// quantum is the fuel a guest gets at a time: 20 to 50 µs of work. Between two of them nothing can stop the guest, the garbage collector least.
+	quantum = 30_000
+
+	// turn is how long a guest may keep its processor from other goroutines.
+	turn = time.Millisecond
+)
+
+// offerGovernor makes the host module that rewritten modules call when their fuel or their stack is used up. It is not among the imports that guests may
+// name themselves.
+func (r *Runtime) offerGovernor(ctx context.Context) error {
+	builder := r.engine.NewHostModuleBuilder(rewrite.HostModule)
+	for name, f := range map[string]api.GoModuleFunc{rewrite.Yield: yield, rewrite.Overflow: overflow} {
+		builder.NewFunctionBuilder().WithGoModuleFunction(f, nil, nil).Export(name)
+	}
+	if _, err := builder.Instantiate(ctx); err != nil {
+		return fmt.Errorf("make host module %s: %w", rewrite.HostModule, err)
+	}
+	return nil
+}
+
+// yield comes back to the guest with new fuel, unless its time is over. Being Go code it is also where the garbage collector can stop the guest.
+func yield(ctx context.Context, _ api.Module, _ []uint64) {
+	inv := ctx.(*invocation)
+	inv.breathe()
+	inv.instance.refuel()
+}
+
+func overflow(context.Context, api.Module, []uint64) {
+	panic(&trapError{"stack overflow"})
+}
+
+// breathe ends a guest whose time is over and lets other goroutines run now and then. It looks at the clock itself: the context's timer may be late when
+// guests keep all processors busy.
+func (inv *invocation) breathe() {
+	now := time.Now()
+	if !now.Before(inv.deadline) || inv.Err() != nil {
+		panic(errStopped)
+	}
+	if now.Sub(inv.turn) < turn {
+		return
+	}
+	runtime.Gosched()
+	inv.leave(now)
+}
+
+// leave counts the time since a moment as not the guest's. Other goroutines had it.
+func (inv *invocation) leave(since time.Time) {
+	inv.turn = time.Now()
+	inv.outside += inv.turn.Sub(since)
+}
+
+// refuel adds to what the guest owes, so that nothing it used is forgotten.
+func (i *instance) refuel() {
+	i.fuel.Set(uint64(int64(i.fuel.Get()) + quantum))
+	i.granted += quantum
+}
+
+// burnt is the fuel used since fill.
+func (i *instance) burnt() int64 { return i.granted - int64(i.fuel.Get()) }
+
+// fill gives fuel for a new event.
+func (i *instance) fill() {
+	i.fuel.Set(quantum)
+	i.granted = quantum
+}

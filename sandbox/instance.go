@@ -1,0 +1,167 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/evoke-run/evoke/sandbox/linear"
+	"github.com/evoke-run/evoke/sandbox/rewrite"
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+// instance is one instantiation of a module with its memory. It serves one event at a time; between two it is put back to its snapshot.
+type instance struct {
+	module   *Module
+	snapshot *snapshot // nil when it began with nothing: it serves one event
+	guest    api.Module
+	memory   *linear.Memory
+
+	fuel      api.MutableGlobal
+	granted   int64
+	depth     api.MutableGlobal // nil when nothing in the module can recurse
+	fullDepth uint64
+	globals   []api.MutableGlobal // the guest's own, as in Module.globals
+
+	functions map[string]api.Function // resolving one takes microseconds and 10 KiB of stack
+	random    *mathrand.ChaCha8       // for what is refreshed before each event; made when first needed
+	inv       invocation              // of the event it serves; part of it so that an event need not allocate one
+
+	idleSince time.Time
+	trimmed   bool
+}
+
+// newInstance makes an instance in the state of a snapshot, or with nil before everything: without even its data.
+func (m *Module) newInstance(s *snapshot) (*instance, error) {
+	memory, err := m.newMemory(s)
+	if err != nil {
+		return nil, err
+	}
+	// Nothing of the guest runs here, so no context can end it.
+	ctx := experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return memory }))
+	guest, err := m.runtime.engine.InstantiateModule(ctx, m.compiled, m.config)
+	if err != nil {
+		return nil, errors.Join(err, memory.Close())
+	}
+	i := &instance{module: m, snapshot: s, guest: guest, memory: memory, functions: map[string]api.Function{}}
+	if err := i.findGlobals(); err != nil {
+		return nil, errors.Join(err, i.close())
+	}
+	if s != nil {
+		i.setGlobals()
+	}
+	return i, nil
+}
+
+func (m *Module) newMemory(s *snapshot) (*linear.Memory, error) {
+	var memory *linear.Memory
+	var err error
+	if s != nil {
+		memory, err = s.image.NewMemory(int(m.memory))
+	} else {
+		memory, err = m.runtime.system.NewMemory(int(m.memory))
+	}
+	if err != nil {
+		return nil, &hostError{fmt.Errorf("make memory for an instance: %w", err)}
+	}
+	return memory, nil
+}
+
+// findGlobals looks up the globals that the rewriter has exported.
+func (i *instance) findGlobals() error {
+	find := func(name string) (api.MutableGlobal, error) {
+		g, ok := i.guest.ExportedGlobal(name).(api.MutableGlobal)
+		if !ok {
+			return nil, &hostError{fmt.Errorf("the rewritten module has no mutable global %s", name)}
+		}
+		return g, nil
+	}
+	var err error
+	if i.fuel, err = find(rewrite.FuelGlobal); err != nil {
+		return err
+	}
+	if i.depth, err = find(rewrite.DepthGlobal); err == nil {
+		i.fullDepth = i.depth.Get()
+	}
+	for _, name := range i.module.globals {
+		g, err := find(name)
+		if err != nil {
+			return err
+		}
+		i.globals = append(i.globals, g)
+	}
+	return nil
+}
+
+func (i *instance) setGlobals() {
+	for n, g := range i.globals {
+		g.Set(i.snapshot.globals[n])
+	}
+	if i.depth != nil {
+		i.depth.Set(i.fullDepth)
+	}
+}
+
+// function returns an export. It is not for concurrent use, as the instance.
+func (i *instance) function(name string) api.Function {
+	f := i.functions[name]
+	if f == nil {
+		f = i.guest.ExportedFunction(name)
+		i.functions[name] = f
+	}
+	return f
+}
+
+// refresh makes the generators fresh that the snapshot has caught, and lets the guest do the same with those it knows of.
+func (i *instance) refresh() error {
+	if len(i.snapshot.generators) > 0 {
+		if i.random == nil {
+			var seed [32]byte
+			_, _ = rand.Read(seed[:]) // never fails: it ends the process when the system has no randomness
+			i.random = mathrand.NewChaCha8(seed)
+		}
+		memory := i.memory.Bytes()
+		for _, at := range i.snapshot.generators {
+			_, _ = i.random.Read(memory[at : at+generatorSize]) // never fails
+		}
+	}
+	if !i.module.exports[abi.ExportRestore] {
+		return nil
+	}
+	_, err := i.inv.callExport(abi.ExportRestore)
+	return err
+}
+
+// reset puts the instance back to its snapshot. After an error it is good for nothing but close.
+func (i *instance) reset() error {
+	i.inv = invocation{phase: over} // nothing of the event is kept
+	if err := i.memory.Reset(i.guest.Memory()); err != nil {
+		return err
+	}
+	i.setGlobals()
+	return nil
+}
+
+// trim gives back what makes the next event fast and costs memory meanwhile.
+func (i *instance) trim() error {
+	clear(i.functions)
+	i.trimmed = true
+	return i.memory.Trim()
+}
+
+// close frees the instance. No guest code may run any more.
+func (i *instance) close() error {
+	return errors.Join(i.guest.Close(context.Background()), i.memory.Close())
+}
+
+// hostError is our own fault or the system's, never the guest's.
+type hostError struct{ err error }
+
+func (e *hostError) Error() string { return e.err.Error() }
+func (e *hostError) Unwrap() error { return e.err }

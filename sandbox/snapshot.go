@@ -1,0 +1,140 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/evoke-run/evoke/sandbox/linear"
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+// snapshot is the state of an initialised instance: what every event begins with. A command's is its state before it starts.
+type snapshot struct {
+	image      *linear.Image
+	globals    []uint64      // values of Module.globals
+	generators []int         // addresses of random generators to be refreshed before each event
+	mono       time.Duration // the guest's monotonic clock when it was made
+	ahead      time.Duration // what the guest's monotonic clock was ahead of ours when it was made
+	drew       bool          // initialisation asked for random bytes
+}
+
+// close frees the image when no instance uses it any more. There may be no snapshot.
+func (s *snapshot) close() error {
+	if s == nil {
+		return nil
+	}
+	return s.image.Close()
+}
+
+// initialise makes a snapshot. It returns the result to give to an event instead when the guest fails.
+func (m *Module) initialise(ctx context.Context, h Host) (*snapshot, *Result) {
+	wall, mono := time.Now().UnixNano(), m.runtime.uptime()
+	w := newWorld(m.seed, 0, wall, mono)
+	s, res := m.snapshotIn(ctx, w, h)
+	if s == nil || !w.drew {
+		return s, res
+	}
+	// A second time with other random bytes: what differs came from them.
+	if other, _ := m.snapshotIn(ctx, newWorld(m.seed, 1, wall, mono), discardHost{}); other != nil {
+		s.generators = findGenerators(s.image.Bytes(), other.image.Bytes())
+		if err := other.image.Close(); err != nil {
+			m.runtime.logger.Error("free an image", slog.Any("err", err))
+		}
+	}
+	return s, nil
+}
+
+func (m *Module) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, *Result) {
+	started := time.Now()
+	i, err := m.newInstance(nil)
+	if err != nil {
+		return nil, m.instanceFailure(err)
+	}
+	defer m.discard(i)
+	i.begin(ctx, nil, h, started)
+	i.inv.world = w
+	if err := i.boot(); err != nil {
+		res := i.inv.result(err)
+		i.inv.log.flush()
+		return nil, &res
+	}
+	i.inv.log.flush()
+	s := &snapshot{mono: w.mono + w.passed, drew: w.drew}
+	s.ahead = max(0, s.mono-m.runtime.uptime())
+	if s.image, err = m.runtime.system.NewImage(i.memory.Bytes()); err != nil {
+		return nil, m.instanceFailure(&hostError{err})
+	}
+	for _, g := range i.globals {
+		s.globals = append(s.globals, g.Get())
+	}
+	return s, nil
+}
+
+// boot brings a new instance to where an event can begin. A command's start function belongs to its run.
+func (i *instance) boot() error {
+	i.inv.during = duringStart
+	memory := i.memory.Bytes()
+	for n, d := range i.module.data {
+		if uint64(d.Offset)+uint64(len(d.Bytes)) > uint64(len(memory)) {
+			return &trapError{fmt.Sprintf("data[%d]: out of bounds memory access", n)}
+		}
+		copy(memory[d.Offset:], d.Bytes)
+	}
+	if i.module.kind == KindCommand {
+		return nil
+	}
+	if err := i.start(); err != nil {
+		return err
+	}
+	if i.module.exports[abi.ExportInitialize] {
+		if _, err := i.inv.callExport(abi.ExportInitialize); err != nil {
+			return err
+		}
+	}
+	if i.module.exports[abi.ExportInit] {
+		code, err := i.inv.callExport(abi.ExportInit)
+		if err != nil {
+			return err
+		}
+		if code != 0 {
+			return &initError{code}
+		}
+	}
+	i.inv.calls = calls{} // handles do not outlive it
+	return nil
+}
+
+// start runs what was the start function before the module was rewritten.
+func (i *instance) start() error {
+	if i.module.start == "" {
+		return nil
+	}
+	i.inv.during = duringStart
+	return i.function(i.module.start).CallWithStack(&i.inv, nil)
+}
+
+// discardHost is the host of a run that nobody watches.
+type discardHost struct{}
+
+func (discardHost) AllowEmit(string) bool { return false }
+func (discardHost) Call(context.Context, string, []byte) (int32, []byte) {
+	return abi.StatusDenied, nil
+}
+func (discardHost) Log(slog.Level, string) {}
+
+// recorder keeps what a guest logs while it is loaded, for the first event: there is no attempt yet whose log it could be.
+type recorder struct {
+	discardHost
+	lines []recordedLine
+}
+
+type recordedLine struct {
+	level   slog.Level
+	message string
+}
+
+func (r *recorder) Log(level slog.Level, message string) {
+	r.lines = append(r.lines, recordedLine{level, message})
+}
