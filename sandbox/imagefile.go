@@ -78,14 +78,13 @@ func (m *Module) saveImage(s *snapshot) {
 		return
 	}
 	path := filepath.Join(m.runtime.imageDir, m.imageFile)
-	if err := writeImage(path, s); err != nil {
+	if err := writeWhole(path, encodeImage(s)); err != nil {
 		m.runtime.logger.Warn("cannot save a snapshot; it is made again at the next start", slog.String("function", m.settings.Function), slog.String("file", path), slog.Any("err", err))
 	}
 }
 
-// writeImage leaves the whole file or none. It is not synced: a file that a crash has torn does not match its checksum.
-func writeImage(path string, s *snapshot) error {
-	content := encodeImage(s)
+// writeWhole leaves the whole file or none. It is not synced: a file that a crash has torn does not match its checksum.
+func writeWhole(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "new-*")
 	if err != nil {
 		return err

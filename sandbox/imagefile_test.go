@@ -51,7 +51,7 @@ func TestSavedSnapshots(t *testing.T) {
 	if !start(Settings{}) || start(Settings{}) {
 		t.Error("the second start initialised again, or the first did not")
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "[0-9a-f]*"))
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}

@@ -42,7 +42,7 @@ func (r *Runtime) Load(ctx context.Context, wasm []byte, s Settings) (*Module, e
 	if m.kind, err = r.check(wasm, m.memory); err != nil {
 		return nil, err
 	}
-	rewritten, err := rewriteModule(wasm)
+	rewritten, err := r.rewritten(wasm)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,7 @@ const maxFunctionName = 200 // bytes of it in a message
 func (m *Module) take(rewritten *rewrite.Result, wasm []byte) {
 	m.data, m.start, m.resettable = rewritten.Data, rewritten.Start, rewritten.Resettable
 	m.whyNot = rewritten.WhyNot
+	m.memory = min(m.memory, int64(rewritten.MaxPages)*pageSize)
 	for _, g := range rewritten.Globals {
 		m.globals = append(m.globals, g.Name)
 	}

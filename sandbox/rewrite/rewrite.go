@@ -9,6 +9,9 @@
 // is refused by name with the function it was found in, as is everything beyond the limits of Options.
 package rewrite
 
+// Version is that of what Module makes. A change of its output for any input is a new one, because rewritten modules are kept in files.
+const Version = 1
+
 // Names the rewritten module uses. A guest that imports or exports a name with one of the reserved prefixes "evoke_" and "evoke." is refused, but
 // for the names of the guest ABI.
 const (
