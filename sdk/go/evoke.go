@@ -3,7 +3,6 @@ package evoke
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/evoke-run/evoke/sdk/go/internal/abi"
 	"github.com/evoke-run/evoke/sdk/go/internal/host"
@@ -29,8 +28,8 @@ func Handle(h Handler) {
 // Deliver runs a handler on the events at hand and returns the verdict for the runtime. The entry point of the module calls it, and package
 // evoketest; functions do not.
 func Deliver(h Handler) int32 {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(host.DeadlineMs())*time.Millisecond)
-	defer cancel()
+	ctx := &delivery{}
+	defer ctx.end()
 	count := host.EventCount()
 	for ev := range count {
 		v, after, reason := handle(ctx, h, ev)

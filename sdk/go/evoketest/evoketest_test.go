@@ -311,6 +311,29 @@ func TestSlog(t *testing.T) {
 	}
 }
 
+func TestContextEndsWithItsEvent(t *testing.T) {
+	t.Parallel()
+	var unused, used context.Context
+	rt := evoketest.Runtime{Timeout: time.Hour}
+	rt.Deliver(func(ctx context.Context, _ *evoke.Event) (evoke.Reply, error) {
+		unused = ctx
+		return evoke.NoReply(), nil
+	}, keyed(""))
+	rt.Deliver(func(ctx context.Context, _ *evoke.Event) (evoke.Reply, error) {
+		used = ctx
+		if at, ok := ctx.Deadline(); !ok || time.Until(at) > time.Hour || ctx.Err() != nil || ctx.Value("key") != nil {
+			t.Errorf("deadline %v %t, error %v", at, ok, ctx.Err())
+		}
+		return evoke.NoReply(), nil
+	}, keyed(""))
+	for name, ctx := range map[string]context.Context{"unused": unused, "used": used} {
+		<-ctx.Done()
+		if ctx.Err() != context.Canceled {
+			t.Errorf("%s: %v", name, ctx.Err())
+		}
+	}
+}
+
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	rt := evoketest.Runtime{Timeout: time.Nanosecond}
