@@ -86,7 +86,7 @@ func (s *Scheduler) CheckModule(ctx context.Context, name string, wasm []byte, s
 	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{Function: name, Memory: spec.Memory, Env: spec.Env})
 	var refused *sandbox.RefusedError
 	if errors.As(err, &refused) {
-		return "", nil, &ModuleError{err}
+		return "", nil, &ModuleError{Reason: "module refused: " + refused.Reason, Advice: refused.Advice}
 	}
 	if err != nil {
 		return "", nil, err
@@ -96,16 +96,18 @@ func (s *Scheduler) CheckModule(ctx context.Context, name string, wasm []byte, s
 		return "", nil, err
 	}
 	if failed != nil {
-		return "", nil, &ModuleError{fmt.Errorf("it fails before it sees an event: %w; mend what runs at start (init functions, package variables), or deploy again if the machine was overloaded", failed)}
+		return "", nil, &ModuleError{
+			Reason: "it fails before it sees an event: " + failed.Error(),
+			Advice: "mend what runs at start (init functions, package variables), or deploy again if the machine was overloaded",
+		}
 	}
 	return kind, warnings, nil
 }
 
-// ModuleError says that a module cannot run, because of what is in it.
-type ModuleError struct{ err error }
+// ModuleError says that a module cannot run, because of what is in it, and what to do.
+type ModuleError struct{ Reason, Advice string }
 
-func (e *ModuleError) Error() string { return e.err.Error() }
-func (e *ModuleError) Unwrap() error { return e.err }
+func (e *ModuleError) Error() string { return e.Reason + ". Try: " + e.Advice }
 
 // Apply makes a snapshot of the registry in force: modules first, then the triggers in every partition. The caller applies snapshots in order.
 func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {

@@ -86,7 +86,7 @@ func (s *Server) checkModule(ctx context.Context, function string, spec api.Func
 	}
 	kind, warnings, err = s.o.Scheduler.CheckModule(ctx, function, wasm, spec)
 	if refused, ok := errors.AsType[*scheduler.ModuleError](err); ok {
-		return "", nil, refuse(errRefusedModule, "", "function %q: %s", function, refused.Error())
+		return "", nil, refuse(errRefusedModule, refused.Advice, "function %q: %s", function, refused.Reason)
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("function %q: check module: %w", function, err)

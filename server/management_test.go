@@ -124,7 +124,7 @@ func TestDeployRefusals(t *testing.T) {
 		"more":           {`{} {}`, 400, "invalid-request", "the body goes on after its JSON object", ""},
 		"absent module":  {`{"functions":{"f":{"module":"` + absent + `"}}}`, 400, "module-missing", `function "f": module ` + absent + ` is not here`, "PUT /api/v1/modules/{digest}"},
 		"bad digest":     {`{"functions":{"f":{"module":"latest"}}}`, 400, "wrong-digest", `function "f": load module latest`, ""},
-		"refused module": {`{"functions":{"f":{"module":"` + digest + `"}}}`, 422, "module-refused", `function "f": module refused: `, ""},
+		"refused module": {`{"functions":{"f":{"module":"` + digest + `"}}}`, 422, "module-refused", `function "f": module refused: `, "build a core module"},
 		"broken rule":    {`{"functions":{},"topics":{"a..b":{}}}`, 400, "invalid-request", `topics["a..b"]: `, "fn.yaml"},
 	} {
 		p := b.do("PUT", b.admin+"/api/v1/ns/default/apps/shop", tt.body).problem(t)

@@ -1,0 +1,182 @@
+package partition
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/eventlog"
+)
+
+// take returns up to n events of a trigger that have their turn. Less than n means that it has no more.
+func (p *partition) take(trigger uint64, n int) ([]Delivery, error) {
+	p.takeMu.Lock()
+	defer p.takeMu.Unlock()
+	var out []Delivery
+	for len(out) < n {
+		picked := p.pick(trigger, n-len(out), time.Now().UnixMilli())
+		if len(picked) == 0 {
+			break
+		}
+		if err := p.readPicked(picked); err != nil {
+			return out, err
+		}
+		out = p.claim(trigger, picked, out)
+	}
+	return out, nil
+}
+
+// claim adds to out those of the picked events whose keys are free; the others queue behind their key.
+func (p *partition) claim(trigger uint64, picked []candidate, out []Delivery) []Delivery {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.ready.feeds[trigger]
+	if f == nil {
+		return out // taken out of force meanwhile
+	}
+	for _, c := range picked {
+		switch mine := f.claim(c.ID.Offset, c.Event.Key()); {
+		case !mine && !c.waiting:
+			delete(f.running, c.ID.Offset)
+		case mine && !c.waiting:
+			out = append(out, c.Delivery)
+		}
+	}
+	p.ready.note(f)
+	return out
+}
+
+// candidate is a picked event on its way to become a delivery.
+type candidate struct {
+	Delivery
+	waiting bool
+	filled  bool // it has its event
+}
+
+func (p *partition) pick(trigger uint64, n int, now int64) []candidate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.ready.feeds[trigger]
+	if f == nil {
+		return nil
+	}
+	var picked []candidate
+	for len(picked) < n {
+		offset, waiting, ok := f.pick(now)
+		if !ok {
+			break
+		}
+		at := f.trigger.progress[offset]
+		c := candidate{waiting: waiting, Delivery: Delivery{
+			ID:         ID{Partition: p.index, Offset: offset, Trigger: trigger},
+			Generation: at.generation, Attempt: at.attempts + 1, Trigger: f.trigger.Trigger,
+		}}
+		if at.first > 0 {
+			c.First = time.UnixMilli(at.first)
+		}
+		picked = append(picked, c)
+	}
+	p.ready.note(f)
+	return picked
+}
+
+// readPicked fills in the events: those at hand, then what reading ahead from the first missing one brings, then the rest one by one.
+func (p *partition) readPicked(picked []candidate) error {
+	missing, err := p.fillRecent(picked)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	if err := p.readAhead(missing[0].ID.Offset); err != nil {
+		return fmt.Errorf("read events of partition %d: %w", p.index, err)
+	}
+	at := map[uint64]*candidate{}
+	var offsets []uint64
+	for i := range picked {
+		at[picked[i].ID.Offset] = &picked[i]
+	}
+	if missing, err = p.fillRecent(picked); err != nil {
+		return err
+	}
+	for _, c := range missing {
+		offsets = append(offsets, c.ID.Offset)
+	}
+	return p.readEvents(offsets, func(offset uint64, stored time.Time, e storedEvent) error {
+		c := at[offset]
+		var err error
+		c.Topic, c.Stored = e.topic, stored
+		c.Event, err = event.Decode(slices.Clone(e.event))
+		return err
+	})
+}
+
+// fillRecent returns the candidates that are not at hand, by offset.
+func (p *partition) fillRecent(picked []candidate) (missing []*candidate, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range picked {
+		if picked[i].filled {
+			continue
+		}
+		if picked[i].filled, err = p.recent.fill(&picked[i]); err != nil {
+			return nil, fmt.Errorf("read event of partition %d: %w", p.index, err)
+		}
+		if !picked[i].filled {
+			missing = append(missing, &picked[i])
+		}
+	}
+	slices.SortFunc(missing, func(a, b *candidate) int { return cmp.Compare(a.ID.Offset, b.ID.Offset) })
+	return missing, nil
+}
+
+// closeTo is how many offsets readEvents would rather read over than seek.
+const closeTo = 64
+
+// readEvents yields the events at sorted offsets. e shares the log's memory.
+func (p *partition) readEvents(offsets []uint64, yield func(offset uint64, stored time.Time, e storedEvent) error) error {
+	for len(offsets) > 0 {
+		before := len(offsets)
+		var inner error
+		err := p.log.Read(p.index, offsets[0], func(rec eventlog.Record) bool {
+			end := rec.Offset + uint64(rec.Span)
+			if end <= offsets[0] {
+				return offsets[0]-end < closeTo
+			}
+			var h header
+			var b body
+			if h, b, inner = decodeRecord(rec.Data); inner != nil {
+				return false
+			}
+			for len(offsets) > 0 && offsets[0] < end {
+				events, i := b.events(), offsets[0]-rec.Offset
+				if offsets[0] < rec.Offset || i >= uint64(len(events)) {
+					inner = fmt.Errorf("%w: no event at offset %d", errDamaged, offsets[0])
+					return false
+				}
+				if inner = yield(offsets[0], time.UnixMilli(h.time), events[i]); inner != nil {
+					return false
+				}
+				offsets = offsets[1:]
+			}
+			return len(offsets) > 0 && offsets[0]-end < closeTo
+		})
+		if err == nil {
+			err = inner
+		}
+		if err == nil && len(offsets) == before {
+			err = fmt.Errorf("%w: the log ends before offset %d", errDamaged, offsets[0])
+		}
+		if err != nil {
+			return fmt.Errorf("read event of partition %d: %w", p.index, err)
+		}
+	}
+	return nil
+}
+
+// release gives a delivery back that did not run to a verdict.
+func (p *partition) release(id ID) {
+	p.mu.Lock()
+	p.ready.unpick(id.Trigger, id.Offset)
+	p.mu.Unlock()
+}
