@@ -43,7 +43,7 @@ func TestKilledAtTheDeadline(t *testing.T) {
 				if res.Class != ClassDeadline {
 					t.Errorf("%s %q", res.Class, res.Reason)
 				}
-				if asleep := name == "sleep"; res.Bill.Guest > res.Bill.Wall || asleep != (res.Bill.Fuel < quantum) || asleep && res.Bill.Guest > res.Bill.Wall/2 {
+				if asleep := name == "sleep"; res.Bill.Guest > res.Bill.Wall || asleep != (res.Bill.Fuel < quantum) || asleep && res.Bill.Guest == res.Bill.Wall {
 					t.Errorf("bill %+v", res.Bill)
 				}
 				if err := waiting(t, m).clean(); err != nil {
