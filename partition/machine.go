@@ -182,14 +182,14 @@ func (m *machine) applyArrival(offset uint64, p *publishRecord) error {
 		return nil
 	}
 	m.received[p.from] = p.seq
-	return m.storeAll(offset, p.stored)
+	m.storeAll(offset, p.stored)
+	return nil
 }
 
-func (m *machine) storeAll(offset uint64, events []storedEvent) error {
+func (m *machine) storeAll(offset uint64, events []storedEvent) {
 	for i := range events {
 		m.storeEvent(offset+uint64(i), &events[i])
 	}
-	return nil
 }
 
 // storeEvent enters an event, whose bytes are in the log at offset, into the index and makes it pending for the triggers it matched.
@@ -327,7 +327,8 @@ func (m *machine) takeEffects(offset uint64, e *effects) error {
 		m.store.set(m.store.key(keyOutbox, f.to, m.sent[f.to]), wire.AppendUvarint(wire.AppendU64(nil, offset), uint64(i)))
 		m.work.sends = append(m.work.sends, send{seq: m.sent[f.to], event: f})
 	}
-	return m.storeAll(offset, e.own)
+	m.storeAll(offset, e.own)
+	return nil
 }
 
 func (m *machine) applyDelivered(d *deliveredRecord) {
