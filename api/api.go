@@ -21,11 +21,14 @@ type FunctionSpec struct {
 	// Memory is the limit of one instance in bytes. Default 64 MiB.
 	Memory int64 `json:"memory,omitempty"`
 	// Concurrency is how many events one node runs at once for this function. 0 = as many as the node has room for.
-	Concurrency int               `json:"concurrency,omitempty"`
-	Env         map[string]string `json:"env,omitempty"`
-	Allow       Allow             `json:"allow"`
-	Retry       *Retry            `json:"retry,omitempty"`
-	Triggers    []TriggerSpec     `json:"on,omitempty"`
+	Concurrency int `json:"concurrency,omitempty"`
+	// Reuse gives an instance to the next event as the last one left it, instead of a fresh one for each: what an event leaves in memory can be read by
+	// the next.
+	Reuse    bool              `json:"reuse,omitempty"`
+	Env      map[string]string `json:"env,omitempty"`
+	Allow    Allow             `json:"allow"`
+	Retry    *Retry            `json:"retry,omitempty"`
+	Triggers []TriggerSpec     `json:"on,omitempty"`
 }
 
 // Allow lists what a function may do; what is not listed is denied.

@@ -31,8 +31,9 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"retry":       func(v value) { f.Spec.Retry = d.retry(v, defs.retry) },
 			"timeout":     d.duration(&f.Spec.Timeout),
 			"memory":      d.memory(&f.Spec.Memory),
+			"reuse":       d.boolean(&f.Spec.Reuse),
 		},
-		later: []string{"scale", "secrets", "deadLetter", "delivery", "reuse"},
+		later: []string{"scale", "secrets", "deadLetter", "delivery"},
 	}) {
 		return f
 	}

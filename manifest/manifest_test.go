@@ -24,6 +24,7 @@ functions:
       - topic: { name: orders.*, filter: "type = 'com.shop.order'", order: key }
       - http: { key: header.X-Customer }
     concurrency: 8
+    reuse: true
     env: { CURRENCY: EUR, PORT: 8080, DEBUG: true, RATE: 1.50, EMPTY: "" }
     allow: { emit: [orders.charged, audit.>], state: true }
     retry: { attempts: 5, factor: 1.5 }
@@ -52,7 +53,7 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 		App: "shop",
 		Functions: []manifest.Function{
 			{Name: "charge", Source: "./charge", Spec: api.FunctionSpec{
-				Timeout: duration(200 * time.Millisecond), Memory: 1 << 30, Concurrency: 8,
+				Timeout: duration(200 * time.Millisecond), Memory: 1 << 30, Concurrency: 8, Reuse: true,
 				Env:   map[string]string{"CURRENCY": "EUR", "PORT": "8080", "DEBUG": "true", "RATE": "1.50", "EMPTY": ""},
 				Allow: api.Allow{Emit: []string{"orders.charged", "audit.>"}, State: true},
 				Retry: &own,

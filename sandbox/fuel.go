@@ -53,6 +53,7 @@ func (inv *invocation) breathe() {
 	if now.Sub(inv.turn) < turn {
 		return
 	}
+	inv.instance.memory.Unwatch()
 	runtime.Gosched()
 	inv.leave(now)
 }

@@ -87,6 +87,7 @@ func (inv *invocation) operate(op string, request []byte) (status int32, answer 
 // callHost runs a capability. Its time is not the guest's.
 func (inv *invocation) callHost(op string, request []byte) (status int32, answer []byte) {
 	defer inv.leave(time.Now())
+	inv.instance.memory.Unwatch()
 	return inv.host.Call(inv.Context, op, request)
 }
 

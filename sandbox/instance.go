@@ -35,6 +35,7 @@ type instance struct {
 
 	idleSince time.Time
 	trimmed   bool
+	used      bool // it is as an event left it, see Settings.Reuse
 }
 
 // newInstance makes an instance in the state of a snapshot, or with nil before everything: without even its data.
@@ -141,11 +142,19 @@ func (i *instance) refresh() error {
 // reset puts the instance back to its snapshot. After an error it is good for nothing but close.
 func (i *instance) reset() error {
 	i.inv = invocation{phase: over} // nothing of the event is kept
+	i.used = false
 	if err := i.memory.Reset(i.guest.Memory()); err != nil {
 		return err
 	}
 	i.setGlobals()
 	return nil
+}
+
+// keepState is what reset is for a module whose instances are reused.
+func (i *instance) keepState() {
+	i.inv = invocation{phase: over}
+	i.used = true
+	i.memory.Unwatch()
 }
 
 // trim gives back what makes the next event fast and costs memory meanwhile.

@@ -74,6 +74,7 @@ func (m *Module) instance(ctx context.Context, h Host) (*instance, *Result) {
 
 // begin makes the instance ready for an event. Its invocation is empty: reset has left it so.
 func (i *instance) begin(ctx context.Context, e *event.Event, h Host, started time.Time) {
+	i.memory.Watch()
 	inv := &i.inv
 	inv.Context, inv.module, inv.instance, inv.host, inv.event = ctx, i.module, i, h, e
 	inv.started, inv.turn = started, started
@@ -97,6 +98,10 @@ func (i *instance) deliver(ctx context.Context, e *event.Event, h Host, started 
 	if i.snapshot == nil || stackTooLarge(err) {
 		return res, ended, false
 	}
+	if err == nil && i.module.settings.Reuse && i.module.kind != KindCommand {
+		i.keepState()
+		return res, ended, true
+	}
 	if err := i.reset(); err != nil {
 		i.module.runtime.logger.Debug("reset an instance", slog.String("function", i.module.settings.Function), slog.Any("err", err))
 		return res, ended, false
@@ -116,8 +121,10 @@ func (inv *invocation) run() error {
 		if err := i.boot(); err != nil {
 			return err
 		}
-	} else if err := i.refresh(); err != nil {
-		return err
+	} else if !i.used {
+		if err := i.refresh(); err != nil {
+			return err
+		}
 	}
 	if i.module.kind == KindCommand {
 		return inv.runCommand()

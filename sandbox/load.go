@@ -26,7 +26,10 @@ type Settings struct {
 
 	// Seed decides the random bytes that initialisation gets, so that every node with the same seed makes the same snapshot. Nobody outside should know
 	// it; empty = derived from the module's bytes.
-	Seed        []byte
+	Seed []byte
+	// Reuse leaves an instance as an event left it, for the next one to find: faster, and without isolation between events. A command ignores it, and an
+	// instance that trapped or was stopped is put back all the same.
+	Reuse       bool
 	InitTimeout time.Duration // for start function, _initialize and evoke_init together while loading; 0 = 30 s
 	Instances   int           // events that run at the same time, others wait; 0 = 1,000
 }

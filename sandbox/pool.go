@@ -103,7 +103,7 @@ func (p *pool) takeUntrimmed(before time.Time) []*instance {
 	defer p.mu.Unlock()
 	var taken []*instance
 	p.idle = slices.DeleteFunc(p.idle, func(i *instance) bool {
-		if i.trimmed || !i.idleSince.Before(before) {
+		if i.trimmed || i.used || !i.idleSince.Before(before) {
 			return false
 		}
 		taken = append(taken, i)

@@ -180,6 +180,7 @@ func (c call) sleep(d time.Duration) {
 		return
 	}
 	defer c.leave(time.Now())
+	c.instance.memory.Unwatch()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -184,7 +184,7 @@ func (s *Scheduler) load(ctx context.Context, f *function) error {
 		return err
 	}
 	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{
-		Function: f.spec.Name, Revision: f.spec.Revision, Memory: f.spec.Spec.Memory, Env: f.spec.Spec.Env, Seed: seed,
+		Function: f.spec.Name, Revision: f.spec.Revision, Memory: f.spec.Spec.Memory, Env: f.spec.Spec.Env, Seed: seed, Reuse: f.spec.Spec.Reuse,
 	})
 	if err != nil {
 		return err

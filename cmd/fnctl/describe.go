@@ -76,6 +76,7 @@ func (c *cli) describeFunction(f api.Function) error {
 		"Timeout", durationText(f.Spec.Timeout),
 		"Memory", sizeText(f.Spec.Memory),
 		"Concurrency", concurrencyText(f.Spec.Concurrency),
+		"Instances", instancesText(f.Spec.Reuse),
 		"Retry", retryText(f.Spec.Retry),
 		"May emit to", strings.Join(f.Spec.Allow.Emit, ", "),
 		"May keep state", yesNo(f.Spec.Allow.State),
@@ -90,6 +91,13 @@ func (c *cli) describeFunction(f api.Function) error {
 		return err
 	}
 	return c.triggerList().table(c, f.Triggers)
+}
+
+func instancesText(reuse bool) string {
+	if reuse {
+		return "reused: an event can read what another left in memory"
+	}
+	return "fresh for every event"
 }
 
 func concurrencyText(n int) string {

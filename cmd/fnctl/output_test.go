@@ -130,6 +130,7 @@ func TestDescribeFunctionAndPeek(t *testing.T) {
 	got := f.fnctl("describe", "charge")
 	for _, want := range []string{
 		"Revision:        4\n", "Retry:           attempts 5, factor 1.5\n", "Env:             A, B\n", "May emit to:     orders.charged\n",
+		"Instances:       fresh for every event\n",
 		"Concurrency:     as many as the node has room for\n", "\n\nTRIGGER ",
 	} {
 		if got.code != 0 || !strings.Contains(got.out, want) {

@@ -25,6 +25,7 @@ type Memory struct {
 	touched   int    // bytes from the start that may differ from image and zeros since they were last discarded
 	refused   bool
 	shrinking bool
+	writes    writes
 }
 
 // NewMemory reserves limit bytes of zeros, whole pages. A memory without an image grows, but cannot be reset.
@@ -41,6 +42,9 @@ func (s *System) newMemory(image *Image, limit int) (*Memory, error) {
 			return nil, errors.Join(fmt.Errorf("map an image of %d bytes: %w", image.size, err), unreserve(space))
 		}
 		m.size, m.touched = image.size, image.size
+	}
+	if err := keepSmall(space); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep the pages of a memory small: %w", err), unreserve(space))
 	}
 	return m, nil
 }
@@ -70,7 +74,7 @@ func (m *Memory) Bytes() []byte { return m.space[:m.size:m.size] }
 // Size is what the guest has now, in bytes.
 func (m *Memory) Size() int { return m.size }
 
-// Refused says that the guest asked for more than the limit since the last reset.
+// Refused says that the guest asked for more than the limit since the last reset or the beginning of the event.
 func (m *Memory) Refused() bool { return m.refused }
 
 // Engine is the engine's view of a memory. Grow by one page makes it ask Reallocate.
@@ -103,9 +107,10 @@ func (m *Memory) Reset(engine Engine) error {
 
 // restore puts the bytes back, in the cheapest way for what was written.
 func (m *Memory) restore() error {
-	switch how := m.system.method(m); how {
+	switch m.system.method(m) {
 	case copyDirty:
-		if m.system.copyBack(m) {
+		if (m.writes.complete() || m.system.list(m)) && !m.writes.stale() {
+			m.copyBack()
 			return nil
 		}
 		return m.Trim()
@@ -114,6 +119,18 @@ func (m *Memory) restore() error {
 	default:
 		m.copyAll()
 		return nil
+	}
+}
+
+// copyBack copies the written pages back from the image and clears those beyond it.
+func (m *Memory) copyBack() {
+	for _, w := range m.writes.spans {
+		from, inside := w.from, min(w.to, m.image.size)
+		if from < inside {
+			copy(m.space[from:inside], m.image.bytes[from:inside])
+			from = inside
+		}
+		clear(m.space[from:w.to])
 	}
 }
 
@@ -129,6 +146,7 @@ func (m *Memory) Trim() error {
 		m.copyAll()
 		return nil
 	}
+	m.writes.forget()
 	if err := discard(m.space[:m.touched]); err != nil {
 		return fmt.Errorf("give back %d bytes of memory: %w", m.touched, err)
 	}
@@ -141,6 +159,7 @@ func (m *Memory) Close() error {
 	if m.space == nil {
 		return nil
 	}
+	m.Unwatch()
 	space, image := m.space, m.image
 	m.space, m.image, m.size, m.touched = nil, nil, 0, 0
 	err := unreserve(space)

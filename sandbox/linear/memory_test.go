@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 )
 
@@ -39,7 +40,7 @@ func systems(t testing.TB) map[string]*System {
 			t.Error(err)
 		}
 	})
-	return map[string]*System{"real": real, "without scans": {}}
+	return map[string]*System{"real": real, "without counts": {scanner: real.scanner}, "without scans": {}}
 }
 
 func newImage(t testing.TB, s *System, content []byte) *Image {
@@ -106,7 +107,14 @@ func TestResetIsExact(t *testing.T) {
 				b := newEngine(newMemory(t, image, 100*PageSize), 0)
 				for round := range 60 {
 					for _, e := range []*engine{a, b} {
+						if r.IntN(4) > 0 {
+							e.Watch()
+						}
 						abuse(r, e)
+						if r.IntN(4) == 0 {
+							e.Unwatch()
+							runtime.Gosched()
+						}
 						if !bytes.Equal(b.buffer, want) && e == a {
 							t.Fatalf("round %d: one memory shows in another", round)
 						}
@@ -142,9 +150,13 @@ func abuse(r *rand.Rand, e *engine) {
 	if len(e.buffer) == 0 {
 		return
 	}
-	writes := []int{0, 3, 30, 600}[r.IntN(4)] // the last is more than a scan lists
+	writes := []int{0, 1, 3, 30, 600}[r.IntN(5)] // the last is more than a scan lists
+	within := len(e.buffer)
+	if r.IntN(2) == 0 {
+		within = min(within, 8*4096) // where others have written before
+	}
 	for range writes {
-		from := r.IntN(len(e.buffer))
+		from := r.IntN(within)
 		scribble(r, e.buffer[from:min(len(e.buffer), from+1+r.IntN(9000))])
 	}
 }
@@ -255,6 +267,7 @@ func BenchmarkReset(b *testing.B) {
 			b.Run(name+"/"+c.name, func(b *testing.B) {
 				e := newEngine(newMemory(b, newImage(b, s, noise(rand.New(rand.NewPCG(1, 2)), c.image)), 65*PageSize), 0)
 				for b.Loop() {
+					e.Watch()
 					for at := range c.dirty {
 						e.buffer[at*4096]++
 					}

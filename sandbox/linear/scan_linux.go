@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Beyond these, giving pages back is cheaper than copying them, and a reset must not take long.
+// Beyond these the pages are given back: a reset must not take long, and the list not much space.
 const (
-	maxRanges = 256
-	maxCopied = 1 << 20 // bytes
+	maxRanges = 512
+	maxCopied = 4 << 20 // bytes
 )
 
 // scanner lists the pages of a private mapping that were written, with the kernel's PAGEMAP_SCAN: a page that belongs to the file is clean, any other

@@ -48,6 +48,50 @@ func TestScanFailsLater(t *testing.T) {
 	}
 }
 
+// A list is good for the next event as long as that one writes where others have, and no longer.
+func TestListIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	s := NewSystem()
+	t.Cleanup(func() { _ = s.Close() })
+	if !s.faults {
+		t.Skip("this kernel does not list pages or does not count faults")
+	}
+	e := newEngine(newMemory(t, newImage(t, s, make([]byte, 9*PageSize)), 16*PageSize), 0)
+	event := func(at int) (complete bool) {
+		e.Watch()
+		e.buffer[at]++
+		complete = e.writes.watched && threadFaults() == e.writes.faults
+		if err := e.Reset(e); err != nil || e.buffer[at] != 0 {
+			t.Fatalf("byte %d is %d, %v", at, e.buffer[at], err)
+		}
+		if e.writes.watched {
+			t.Fatal("still bound to its thread")
+		}
+		return complete
+	}
+	event(5000)
+	again := 0
+	for range 100 {
+		if event(5001) {
+			again++
+		}
+	}
+	if again == 0 { // now and then a fault of somebody else on this thread makes a scan
+		t.Error("every reset lists the pages again")
+	}
+	for at := range 50 {
+		if event(3*PageSize + 4096*at) {
+			t.Error("the first write to a page went unnoticed")
+		}
+	}
+	if err := e.Trim(); err != nil {
+		t.Fatal(err)
+	}
+	if event(5000) {
+		t.Error("the list of before a trim is believed")
+	}
+}
+
 // What nobody may write stays what it is.
 func TestImageIsSealed(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package linear
 // System is what the operating system offers for resetting memories, found out by trying. One serves a whole process. It is safe for concurrent use.
 type System struct {
 	scanner *scanner // nil where written pages cannot be listed
+	faults  bool     // a thread can count its page faults
 }
 
 // method is a way to put a memory back.
@@ -18,7 +19,11 @@ const (
 const small = PageSize
 
 // NewSystem looks at what there is. Close it after all memories.
-func NewSystem() *System { return &System{scanner: newScanner()} }
+func NewSystem() *System {
+	s := &System{scanner: newScanner()}
+	s.faults = s.scanner != nil && countsFaults()
+	return s
+}
 
 // Scans says whether written pages can be listed, which makes resets about four times faster. It needs Linux 6.7.
 func (s *System) Scans() bool { return s.scanner != nil }
@@ -41,21 +46,18 @@ func (s *System) method(m *Memory) method {
 	return discardAll
 }
 
-// copyBack copies the written pages back from the image and clears those beyond it. It answers false, having done nothing, when there are too many or
-// they cannot be listed.
-func (s *System) copyBack(m *Memory) bool {
+// list finds out which pages of a memory were written. It answers false when there are too many to copy or they cannot be listed.
+func (s *System) list(m *Memory) bool {
+	m.writes.forget()
 	list, ok := s.scanner.written(m.space[:m.touched])
 	if !ok {
 		return false
 	}
 	for _, r := range list.ranges() {
 		from, to := list.offsets(r)
-		if inside := min(to, m.image.size); from < inside {
-			copy(m.space[from:inside], m.image.bytes[from:inside])
-			from = inside
-		}
-		clear(m.space[from:to])
+		m.writes.add(span{from, to})
 	}
+	m.writes.known = s.faults
 	s.scanner.done(list)
 	return true
 }
