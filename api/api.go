@@ -183,7 +183,11 @@ type InvokeReply struct {
 	Data       []byte          `json:"data,omitempty"`
 	Attributes json.RawMessage `json:"attributes,omitempty"`
 	Revision   int             `json:"revision,omitempty"`
-	Duration   Duration        `json:"duration,omitempty"`
+	// Attempt is which try of the invocation this was; a synchronous call has one.
+	Attempt  int      `json:"attempt,omitempty"`
+	Duration Duration `json:"duration,omitempty"`
+	// Bill is what the attempt used; absent for an async invoke.
+	Bill Bill `json:"bill,omitzero"`
 }
 
 // DeadLetter is an event given up on.
@@ -215,6 +219,26 @@ type Attempt struct {
 	// Class is "error" (the guest said so), "rejected", "trap", "deadline", "memory", "exit", "init", "canceled" or "internal"; empty when done.
 	Class string `json:"class,omitempty"`
 	Error string `json:"error,omitempty"`
+	// Bill is what the attempt used. It is absent in dead letters, which the log keeps without it, and in what older versions wrote.
+	Bill Bill `json:"bill,omitzero"`
+}
+
+// Bill is what one attempt used. Times are whole nanoseconds in JSON, so that bills can be added up.
+type Bill struct {
+	// Wall is the time from the start of the attempt to its end, with making or awaiting an instance and with its reset.
+	Wall time.Duration `json:"wallNs"`
+	// Guest is the part of it in which the guest ran: without capabilities, sleep, and what others took while it made room for them.
+	Guest time.Duration `json:"guestNs"`
+	// Fuel counts units of work, about one for each instruction, whatever the machine and its load.
+	Fuel int64 `json:"fuel"`
+	// PeakMemory is the most linear memory that the guest had, in bytes.
+	PeakMemory int64 `json:"peakMemoryBytes"`
+	// BytesIn are those of the event and of answers that were copied into the guest.
+	BytesIn int64 `json:"bytesIn"`
+	// BytesOut are those of replies, emitted events and requests that were copied out of it.
+	BytesOut int64 `json:"bytesOut"`
+	// HostCalls counts the imported functions that the guest called.
+	HostCalls int64 `json:"hostCalls"`
 }
 
 // DeadLetterSelection names dead letters to redrive or discard: by ids, or all of a trigger.

@@ -78,7 +78,8 @@ func TestCalls(t *testing.T) {
 				return c.Invoke(ctx, "n", "f", api.InvokeRequest{Event: []byte(`{"type":"t"}`), Async: true})
 			},
 			`POST /api/v1/ns/n/functions/f/invoke application/json {"event":{"type":"t"},"async":true}`,
-			`{"invocation":"i","data":"aGk=","duration":"2ms"}`, api.InvokeReply{Invocation: "i", Data: []byte("hi"), Duration: api.Duration(2 * time.Millisecond)},
+			`{"invocation":"i","data":"aGk=","attempt":1,"duration":"2ms","bill":{"wallNs":1,"guestNs":2,"fuel":3,"peakMemoryBytes":4,"bytesIn":5,"bytesOut":6,"hostCalls":7}}`,
+			api.InvokeReply{Invocation: "i", Data: []byte("hi"), Attempt: 1, Duration: api.Duration(2 * time.Millisecond), Bill: api.Bill{Wall: 1, Guest: 2, Fuel: 3, PeakMemory: 4, BytesIn: 5, BytesOut: 6, HostCalls: 7}},
 		},
 		{
 			"triggers", func(c *api.Client) (any, error) { return c.Triggers(ctx, "n") },

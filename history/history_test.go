@@ -88,7 +88,8 @@ func TestEntriesComeBackWhole(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Options{Dir: dir})
 	want := entry("a \"line\"\nand <more>")
-	want.Attempt = &api.Attempt{Attempt: 2, Revision: 3, Start: want.Time, Duration: api.Duration(time.Second), Verdict: "failed", Class: "trap", Error: "unreachable"}
+	want.Attempt = &api.Attempt{Attempt: 2, Revision: 3, Start: want.Time, Duration: api.Duration(time.Second), Verdict: "failed", Class: "trap", Error: "unreachable",
+		Bill: api.Bill{Wall: time.Second, Guest: 400 * time.Microsecond, Fuel: 97_041, PeakMemory: 2 << 20, BytesIn: 1024, BytesOut: 512, HostCalls: 7}}
 	want.Next, want.RetryAt = "retry", want.Time.Add(time.Minute)
 	s.Append(want)
 	if err := s.Close(); err != nil {
@@ -107,6 +108,29 @@ func TestEntriesComeBackWhole(t *testing.T) {
 	got[0].Attempt, want.Attempt = nil, nil
 	if got[0] != want {
 		t.Errorf("got  %+v\nwant %+v", got[0], want)
+	}
+}
+
+// A segment written before attempts had bills reads as ever, and so does one of a later version that says more.
+func TestSegmentsOfOtherVersionsAreRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const lines = `{"time":"2026-01-02T03:04:05Z","namespace":"default","function":"charge","revision":3,"invocation":"1-2-3","eventId":"e","level":"info",` +
+		`"attempt":{"attempt":1,"revision":3,"start":"2026-01-02T03:04:05Z","duration":"1ms","verdict":"done"}}` + "\n" +
+		`{"time":"2026-01-02T03:04:06Z","namespace":"default","function":"charge","revision":3,"invocation":"1-2-4","eventId":"f","level":"info","later":[1],` +
+		`"attempt":{"attempt":2,"revision":3,"start":"2026-01-02T03:04:06Z","duration":"2ms","verdict":"done","bill":{"wallNs":5,"fuel":7,"joules":1}}}` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, segmentName(time.Now().UnixNano())), []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got []api.Attempt
+	if err := open(t, Options{Dir: dir}).Query(Filter{Function: "charge"}, 0, func(e api.LogEntry) error {
+		got = append(got, *e.Attempt)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got[0].Attempt != 1 || got[0].Duration != api.Duration(time.Millisecond) || got[0].Bill != (api.Bill{}) || got[1].Bill != (api.Bill{Wall: 5, Fuel: 7}) {
+		t.Errorf("got %+v", got)
 	}
 }
 
