@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/sdk/abi"
@@ -25,6 +26,7 @@ type Call struct {
 type Reply struct {
 	Invocation string
 	Revision   int
+	Attempt    int // 1: a call is tried once
 	Verdict    abi.Verdict
 	Class      string // see api.Attempt; "" when done
 	Error      string
@@ -32,6 +34,7 @@ type Reply struct {
 	Data       []byte
 	Attributes []byte // JSON set by the guest (docs/abi.md section 5), nil when not set
 	Duration   time.Duration
+	Bill       api.Bill // of the run whose effects are kept; the metrics also count those before it that met a conflict
 }
 
 // maxConflicts is how often a synchronous call runs again before its caller gets ErrConflict. From freeConflicts on only those can clash with it that had begun before.
@@ -106,8 +109,8 @@ func (s *Scheduler) perform(ctx context.Context, f *function, c *Call, a attempt
 func (a *attempt) reply() Reply {
 	r := a.result
 	return Reply{
-		Invocation: a.id, Revision: a.revision, Verdict: r.Verdict, Class: r.Class, Error: r.Reason, RetryAfter: r.RetryAfter,
-		Data: r.Data, Attributes: r.Attributes, Duration: a.duration,
+		Invocation: a.id, Revision: a.revision, Attempt: a.number, Verdict: r.Verdict, Class: r.Class, Error: r.Reason, RetryAfter: r.RetryAfter,
+		Data: r.Data, Attributes: r.Attributes, Duration: a.duration, Bill: a.bill(),
 	}
 }
 

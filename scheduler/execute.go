@@ -120,9 +120,12 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	if a.result.Verdict == abi.Done {
 		a.effects, a.result = h.finish(a.result)
 	}
-	s.metrics.attempt(f, a)
+	f.series.attempt(&a)
 	return a
 }
+
+// bill is what the attempt used, in the API's form. The two structs have the same fields, and this stops to compile when one changes alone.
+func (a *attempt) bill() api.Bill { return api.Bill(a.result.Bill) }
 
 const defaultTimeout = 30 * time.Second
 
@@ -154,7 +157,7 @@ func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
 	entry.Level = "info"
 	entry.Attempt = &api.Attempt{
 		Attempt: a.number, Revision: a.revision, Start: a.start, Duration: api.Duration(a.duration),
-		Verdict: verdictName(a.result.Verdict), Class: a.result.Class, Error: a.result.Reason,
+		Verdict: verdictName(a.result.Verdict), Class: a.result.Class, Error: a.result.Reason, Bill: a.bill(),
 	}
 	if a.result.Verdict != abi.Done {
 		entry.Level = "error"

@@ -23,6 +23,7 @@ type function struct {
 	broken error           // why
 
 	places *places
+	series *series      // shared by all revisions
 	holds  atomic.Int64 // one for being in force, one for each user
 	close  func()
 }
@@ -153,7 +154,7 @@ func (s *Scheduler) keepOrLoad(ctx context.Context, name functionName, spec *api
 	if old != nil && old.module != nil && old.spec.Revision == spec.Revision && old.spec.Created.Equal(spec.Created) {
 		return old
 	}
-	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), places: &places{}, close: func() {}}
+	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), places: &places{}, series: s.metrics.function(name), close: func() {}}
 	if old != nil {
 		f.places = old.places
 	}

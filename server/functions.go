@@ -116,7 +116,7 @@ func (s *Server) invokeEvent(text json.RawMessage) (event.Event, error) {
 func invokeReply(r scheduler.Reply) api.InvokeReply {
 	out := api.InvokeReply{
 		Invocation: r.Invocation, Verdict: verdictName(r.Verdict), Class: r.Class, Error: r.Error,
-		Data: r.Data, Revision: r.Revision, Duration: api.Duration(r.Duration),
+		Data: r.Data, Revision: r.Revision, Attempt: r.Attempt, Duration: api.Duration(r.Duration), Bill: r.Bill,
 	}
 	if json.Valid(r.Attributes) { // what a guest writes may be anything
 		out.Attributes = r.Attributes
