@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,7 @@ The data of the reply goes to stdout, everything else to stderr. The exit code i
 	flags := cmd.Flags()
 	ev.addFlags(cmd)
 	flags.BoolVar(&async, "async", false, "hand the event to the function's inbox and do not wait; prints the invocation id")
-	flags.BoolVarP(&verbose, "verbose", "v", false, "show also the reply's attributes and what the function logged")
+	flags.BoolVarP(&verbose, "verbose", "v", false, "show also the reply's attributes, what the function logged, and what the attempt used: time, fuel, memory, bytes, host calls")
 	c.formatFlag(cmd, table, jsonForm, yamlForm)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ev.hasData = cmd.Flags().Changed("data")
@@ -110,6 +111,9 @@ func (c *cli) showReply(ctx context.Context, client *api.Client, name string, r 
 	}
 	c.say("%s · %s revision %d · %s · invocation %s", c.paint(c.err, colour, r.Verdict), name, r.Revision,
 		time.Duration(r.Duration).Round(time.Microsecond), printable(r.Invocation))
+	if verbose {
+		c.showBill(r)
+	}
 	if r.Verdict != "done" {
 		return &functionError{name: name, verdict: r.Verdict, class: r.Class, text: r.Error}
 	}
@@ -125,6 +129,15 @@ func (c *cli) showData(data []byte) error {
 		return c.print("\n")
 	}
 	return nil
+}
+
+// showBill says below the outcome what the attempt used.
+func (c *cli) showBill(r api.InvokeReply) {
+	fields := billFields(r.Bill)
+	if r.Attempt > 0 {
+		fields = append([]string{"Attempt", strconv.Itoa(r.Attempt)}, fields...)
+	}
+	_ = writeFields(c.err, fields...) // there is nowhere left to report to
 }
 
 // showInvocation tells what else is known. It is an extra: when the logs cannot be had, it says so and goes on.

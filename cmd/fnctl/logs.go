@@ -20,6 +20,7 @@ func (c *cli) logsCommand() *cobra.Command {
 		Short: "Show what functions logged and how their attempts ended",
 		Example: `  fnctl logs -f                              # everything, from now on
   fnctl logs charge --since 10m --level warn
+  fnctl logs charge -o wide                  # with what each attempt used
   fnctl logs --invocation 01JA… -o jsonl`,
 		Args: argCount(0, 1, "one FUNCTION at most"),
 	}
@@ -154,6 +155,9 @@ func (c *cli) attemptText(w io.Writer, e api.LogEntry) string {
 		s += ", given up: see fnctl dlq ls"
 	default:
 		s += ", " + e.Next
+	}
+	if bill := billText(a.Bill); bill != "" && c.format == wide {
+		s += " · " + bill
 	}
 	return s
 }

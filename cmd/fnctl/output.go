@@ -138,9 +138,12 @@ func (c *cli) say(format string, args ...any) {
 	fmt.Fprintf(c.err, format+"\n", args...) // there is nowhere left to report to
 }
 
-// fields writes "Name:   value" lines; a name without a value is left out.
-func (c *cli) fields(pairs ...string) error {
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+// fields writes "Name:   value" lines to stdout.
+func (c *cli) fields(pairs ...string) error { return writeFields(c.out, pairs...) }
+
+// writeFields leaves out a name without a value.
+func writeFields(out io.Writer, pairs ...string) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
 			fmt.Fprintf(w, "%s:\t%s\n", pairs[i], printable(pairs[i+1])) // errors stay in w until Flush

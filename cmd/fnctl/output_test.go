@@ -33,6 +33,9 @@ var (
 		Attempts: []api.Attempt{{Attempt: 1, Revision: 4, Duration: api.Duration(1500 * time.Microsecond), Verdict: "failed", Class: "error", Error: "card refused"}},
 		Event:    json.RawMessage(`{"id":"o-1"}`),
 	}
+	bill = api.Bill{
+		Wall: 1234 * time.Microsecond, Guest: 412_300, Fuel: 97_041, PeakMemory: 2_490_368, BytesIn: 1024, BytesOut: 1126, HostCalls: 7,
+	}
 )
 
 func answers() map[string]any {
@@ -51,11 +54,15 @@ func answers() map[string]any {
 		"GET /ns/default/deadletters/3-17":                    letter,
 		"POST /ns/default/deadletters/redrive":                api.DeadLetterResult{Changed: 1},
 		"POST /ns/default/deadletters/discard":                api.DeadLetterResult{Changed: 2},
-		"POST /ns/default/functions/charge/invoke":            api.InvokeReply{Invocation: "i-1", Verdict: "done", Data: []byte(`{"ok":true}`), Revision: 4, Duration: api.Duration(1500 * time.Microsecond), Attributes: json.RawMessage(`{"status":201}`)},
+		"POST /ns/default/functions/charge/invoke":            api.InvokeReply{Invocation: "i-1", Verdict: "done", Data: []byte(`{"ok":true}`), Revision: 4, Attempt: 1, Duration: api.Duration(1500 * time.Microsecond), Attributes: json.RawMessage(`{"status":201}`), Bill: bill},
 		"POST /ns/default/topics/orders.created/events":       api.Published{Events: []api.PublishedEvent{{ID: "o-1", Partition: 3, Offset: 9}, {ID: "o-2", Duplicate: true}}},
 		"GET /ns/default/logs?function=charge&invocation=i-1": stub{200, `{"level":"warn","function":"charge","invocation":"i-1","message":"slow"}` + "\n"},
 		"GET /ns/default/logs?function=charge&level=warn&limit=5&since=2026-01-31T11%3A50%3A00Z": stub{200,
 			`{"level":"error","function":"charge","revision":4,"invocation":"i-1","trigger":"t","attempt":{"attempt":2,"verdict":"failed","class":"trap","error":"unreachable","duration":"2ms"},"next":"dead-letter"}` + "\n"},
+		"GET /ns/default/logs?invocation=i-2": api.LogEntry{
+			Level: "info", Function: "charge", Revision: 4, Invocation: "i-2", Trigger: "t",
+			Attempt: &api.Attempt{Attempt: 1, Verdict: "done", Duration: api.Duration(2 * time.Millisecond), Bill: bill},
+		},
 		"GET /ns/default/topics/orders.created/events?limit=2": stub{200,
 			`{"topic":"orders.created","partition":3,"offset":9,"event":{"id":"o-1","type":"com.shop.order","subject":"s","partitionkey":"42","data":{"a": 1}}}` + "\n" +
 				`{"topic":"orders.created","partition":3,"offset":10,"event":{"id":"o-2","type":"com.shop.order","data_base64":"AAECAwQF"}}` + "\n"},
@@ -110,7 +117,17 @@ Ingress:    yes, POST /topics/orders.created of the gateway
 		{"logs charge --since 10m --level warn --limit 5 -o wide", " error charge r4 t [i-1] attempt 2 failed in 2ms (trap): unreachable, given up: see fnctl dlq ls\n", ""},
 		{"topic tail orders.created --limit 2", " 3/9 com.shop.order id=o-1 subject=s key=42 {\"a\": 1}\n 3/10 com.shop.order id=o-2 (6 B of bytes)\n", ""},
 		{"invoke charge", `{"ok":true}`, "done · charge revision 4 · 1.5ms · invocation i-1\n"},
-		{"invoke charge -v", `{"ok":true}`, "attributes: {\"status\":201}\n warn  charge [i-1] slow\ndone · charge revision 4 · 1.5ms · invocation i-1\n"},
+		{"invoke charge -v", `{"ok":true}`, "attributes: {\"status\":201}\n warn  charge [i-1] slow\ndone · charge revision 4 · 1.5ms · invocation i-1\n" + `Attempt:      1
+Wall:         1.2 ms
+Guest:        412.3 µs
+Fuel:         97k
+Peak memory:  2.4 MiB
+Bytes in:     1 KiB
+Bytes out:    1.1 KiB
+Host calls:   7
+`},
+		{"logs --invocation i-2 -o wide", " info  charge r4 t [i-2] attempt 1 done in 2ms · guest 412.3 µs, fuel 97k, peak memory 2.4 MiB, bytes in 1 KiB, bytes out 1.1 KiB, host calls 7\n", ""},
+		{"logs --invocation i-2", " info  charge [i-2] attempt 1 done in 2ms\n", ""},
 		{"invoke charge --async", "i-1\n", "accepted for charge; follow it with: fnctl logs charge --invocation i-1\n"},
 		{"emit orders.created --type t", `ID    TOPIC            PARTITION   OFFSET   STORED
 o-1   orders.created   3           9        now
@@ -167,7 +184,17 @@ func TestMachineFormsReadBack(t *testing.T) {
     "status": 201
   },
   "revision": 4,
-  "duration": "1.5ms"
+  "attempt": 1,
+  "duration": "1.5ms",
+  "bill": {
+    "wallNs": 1234000,
+    "guestNs": 412300,
+    "fuel": 97041,
+    "peakMemoryBytes": 2490368,
+    "bytesIn": 1024,
+    "bytesOut": 1126,
+    "hostCalls": 7
+  }
 }
 `, "done · charge revision 4 · 1.5ms · invocation i-1\n")
 	f.fnctl("dlq", "ls", "--trigger", "t", "--limit", "1", "-o", "json").want(t, 0, "[]\n", "")
