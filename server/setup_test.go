@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,7 @@ import (
 	"github.com/evoke-run/evoke/scheduler"
 )
 
-// etcd is shared by the tests; each has its own prefix. TestMain sets it before they run.
+// etcd is shared by the tests; each run of each has its own prefix. TestMain sets it before they run.
 var etcd *embedded.Etcd
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -145,8 +146,8 @@ func (b *bundle) start() {
 }
 
 func (b *bundle) openRegistry() {
-	prefix := "/" + strings.ReplaceAll(b.t.Name(), "/", "_") + "/"
-	r, err := registry.New(registry.Options{Client: etcd.Client(), Prefix: prefix, ModuleDir: b.t.TempDir()})
+	dir := b.t.TempDir() // its name is like no other, also when a test runs again in this process: what etcd keeps has it as a prefix
+	r, err := registry.New(registry.Options{Client: etcd.Client(), Prefix: filepath.ToSlash(dir) + "/", ModuleDir: dir})
 	if err != nil {
 		b.t.Fatal(err)
 	}
