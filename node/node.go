@@ -98,7 +98,7 @@ func (n *Node) start(ctx context.Context) error {
 	return err
 }
 
-// listen comes early: an address in use is found before anything is written. Connections wait until Run serves them.
+// listen comes early: an address that is in use, or that must not be served, is found before anything is written. Connections wait until Run serves them.
 func (n *Node) listen() (err error) {
 	if n.gateway, err = net.Listen("tcp", n.config.Listen); err != nil {
 		return fmt.Errorf("listen for the gateway: %w; choose another --listen", err)
@@ -108,7 +108,7 @@ func (n *Node) listen() (err error) {
 		return fmt.Errorf("listen for the management API: %w; choose another --admin", err)
 	}
 	n.onClose(closeListener(n.admin))
-	return nil
+	return server.CheckAdmin(n.admin.Addr(), n.config.AdminToken)
 }
 
 // closeListener: the server has closed it already when it ran.

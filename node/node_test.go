@@ -267,6 +267,31 @@ func TestStartThatFailsReleasesEverything(t *testing.T) {
 	}
 }
 
+// An address that cannot or must not be served is found while the directory has nothing but the lock.
+func TestStartRefusedForItsAddressesWritesNothing(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	for name, spoil := range map[string]func(*Config){
+		"gateway address in use": func(c *Config) { c.Listen = taken.Addr().String() },
+		"admin address in use":   func(c *Config) { c.Admin = taken.Addr().String() },
+		"admin without a token":  func(c *Config) { c.Admin = "0.0.0.0:0" },
+	} {
+		c := freeConfig(t.TempDir())
+		spoil(&c)
+		if n, err := New(t.Context(), c, NewLogger(c, io.Discard)); err == nil {
+			t.Fatalf("%s: it started: %v", name, n.close())
+		}
+		there, err := filepath.Glob(filepath.Join(c.DataDir, "*"))
+		if err != nil || len(there) != 1 || filepath.Base(there[0]) != "LOCK" {
+			t.Errorf("%s: the directory has %q, %v", name, there, err)
+		}
+	}
+}
+
 // otherPartitions makes the data directory with the default number of partitions and asks for another.
 func otherPartitions(number int) func(t *testing.T, c *Config) {
 	return func(t *testing.T, c *Config) {

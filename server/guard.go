@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -78,6 +79,15 @@ func hostName(host string) string {
 func sameOrigin(origin, host string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && strings.EqualFold(u.Host, host)
+}
+
+// CheckAdmin refuses an address of the management API that others can reach and that no token guards. New asks it too; who opens more than a listener before
+// New asks it first.
+func CheckAdmin(admin net.Addr, token string) error {
+	if token == "" && !isLoopback(admin) {
+		return fmt.Errorf("admin address %s can be reached from outside and no token guards it: set EVOKE_ADMIN_TOKEN, or listen on 127.0.0.1", admin)
+	}
+	return nil
 }
 
 // isLoopback says whether only this machine can reach an address.

@@ -95,8 +95,8 @@ type Server struct {
 
 // New prepares a server; Run serves. It refuses an admin address that others can reach and that no token guards.
 func New(o Options) (*Server, error) {
-	if o.AdminToken == "" && !isLoopback(o.Admin.Addr()) {
-		return nil, fmt.Errorf("admin address %s can be reached from outside and no token guards it: set EVOKE_ADMIN_TOKEN, or listen on 127.0.0.1", o.Admin.Addr())
+	if err := CheckAdmin(o.Admin.Addr(), o.AdminToken); err != nil {
+		return nil, err
 	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
