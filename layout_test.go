@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"server":                     {"api", "event", "filter", "history", "partition", "registry", "scheduler", "sdk/abi"},
 	"embedded":                   {},
 	"node":                       {"api", "embedded", "eventlog/local", "history", "partition", "registry", "sandbox", "scheduler", "sdk/abi", "server"},
-	"cmd/runtime":                {"node"},
+	"cmd/runtime":                {"node", "sandbox"},
 	"cmd/fnctl":                  {"api", "manifest", "cmd/fnctl/internal/gobuild", "cmd/fnctl/internal/sdkzip"},
 	"cmd/fnctl/internal/gobuild": {},
 	"cmd/fnctl/internal/sdkzip":  {},

@@ -34,6 +34,10 @@ type Config struct {
 	Drain      time.Duration
 	LogLevel   string
 	LogFormat  string
+
+	// Compiler is the command of the process that compiles modules, see sandbox.Options. It is the program's to know, not the user's; none = this process
+	// compiles, which a module made to hurt the compiler can use up.
+	Compiler []string
 }
 
 // NewConfig is the configuration that nobody has touched.

@@ -181,7 +181,9 @@ func (n *Node) startPartitions(ctx context.Context, ready chan<- struct{}) error
 }
 
 func (n *Node) startScheduler(ctx context.Context, ready <-chan struct{}) error {
-	box, err := sandbox.New(ctx, sandbox.Options{CacheDir: n.path("cache"), ImageDir: n.path("images"), Logger: n.log})
+	box, err := sandbox.New(ctx, sandbox.Options{
+		CacheDir: n.path("cache"), ImageDir: n.path("images"), Compiler: n.config.Compiler, Logger: n.log,
+	})
 	if err != nil {
 		return err
 	}

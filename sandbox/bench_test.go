@@ -67,11 +67,11 @@ func BenchmarkInvoke(b *testing.B) {
 			}
 		})
 		b.Run(name+"/never-reset", func(b *testing.B) {
-			i, err := m.newInstance(m.snapshot.Load())
+			i, err := m.current().newInstance(m.current().snapshot.Load())
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer m.discard(i)
+			defer m.current().discard(i)
 			b.ReportAllocs()
 			for b.Loop() {
 				i.inv = invocation{}
@@ -83,11 +83,11 @@ func BenchmarkInvoke(b *testing.B) {
 		})
 		b.Run(name+"/new-instance", func(b *testing.B) {
 			for b.Loop() {
-				i, err := m.newInstance(m.snapshot.Load())
+				i, err := m.current().newInstance(m.current().snapshot.Load())
 				if err != nil {
 					b.Fatal(err)
 				}
-				m.discard(i)
+				m.current().discard(i)
 			}
 		})
 		b.Run(name+"/parallel", func(b *testing.B) {
@@ -110,10 +110,10 @@ func benchNaive(b *testing.B, wasm []byte, e *event.Event, check func(*testing.B
 	if err != nil {
 		b.Fatal(err)
 	}
-	m := &Module{runtime: r, compiled: compiled, args: []string{"f"}, exports: map[string]bool{}}
+	m := &program{runtime: r, compiled: compiled, args: []string{"f"}, exports: map[string]bool{}}
 	for b.Loop() {
-		i := &instance{module: m}
-		i.inv = invocation{Context: b.Context(), module: m, instance: i, host: discard{}, event: e, log: guestLog{host: discard{}}}
+		i := &instance{program: m}
+		i.inv = invocation{Context: b.Context(), program: m, instance: i, host: discard{}, event: e, log: guestLog{host: discard{}}}
 		guest, err := r.engine.InstantiateModule(&i.inv, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 		if err != nil {
 			b.Fatal(err)
@@ -165,7 +165,7 @@ func BenchmarkIdle(b *testing.B) {
 				rss, heap := ownMemory(b)
 				var instances []*instance
 				for range count {
-					i, err := m.newInstance(m.snapshot.Load())
+					i, err := m.current().newInstance(m.current().snapshot.Load())
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -185,7 +185,7 @@ func BenchmarkIdle(b *testing.B) {
 				b.ReportMetric(float64(idleRSS-rss)/count/1024, "idle-KiB")
 				b.ReportMetric(float64(idleHeap-heap)/count/1024, "heap-KiB")
 				for _, i := range instances {
-					m.discard(i)
+					m.current().discard(i)
 				}
 			}
 		})

@@ -177,9 +177,13 @@ func (m *moduleInfo) checkMemory(limit int64) error {
 		return refuse("let the module define its memory", "the module has no memory of its own")
 	}
 	if m.memory.pages > uint64(limit/pageSize) {
-		return refuse(adviceMemory, "the module starts with %s of memory, its limit is %s", formatPages(m.memory.pages), formatBytes(limit))
+		return refuseMemory(m.memory.pages, limit)
 	}
 	return nil
+}
+
+func refuseMemory(pages uint64, limit int64) error {
+	return refuse(adviceMemory, "the module starts with %s of memory, its limit is %s", formatPages(pages), formatBytes(limit))
 }
 
 func formatPages(pages uint64) string {

@@ -73,7 +73,7 @@ func (inv *invocation) operate(op string, request []byte) (status int32, answer 
 	case len(op) > maxOperation:
 		return abi.StatusNotFound, nil
 	case op == abi.OpConfigGet:
-		v, ok := inv.module.settings.Env[string(request)]
+		v, ok := inv.program.settings.Env[string(request)]
 		if !ok {
 			return abi.StatusNotFound, nil
 		}

@@ -2,7 +2,7 @@ package sandbox
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,7 +51,7 @@ func TestSavedSnapshots(t *testing.T) {
 	if !start(Settings{}) || start(Settings{}) {
 		t.Error("the second start initialised again, or the first did not")
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "[0-9a-f]*"))
+	files, err := filepath.Glob(filepath.Join(dir, "image-*"))
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}
@@ -110,12 +110,13 @@ func TestSnapshotsCannotBeSaved(t *testing.T) {
 
 func FuzzDecodeImage(f *testing.F) {
 	m := load(f, logsInit(), Settings{})
-	f.Add(encodeImage(m.snapshot.Load())[sha256.Size:])
-	f.Add([]byte("\x02\x00\x00\x00{}"))
-	f.Add([]byte("\x36\x00\x00\x00" + `{"size":65536,"runs":[[65535,2]],"generators":[65535]}` + "xx"))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		sum := sha256.Sum256(content)
-		saved, memory, err := decodeImage(append(sum[:], content...), 1<<20)
+	f.Add("{}", encodeImage(m.current().snapshot.Load()))
+	f.Add(`{"size":65536,"runs":[[65535,2]],"generators":[65535]}`, []byte("xx"))
+	f.Fuzz(func(t *testing.T, head string, body []byte) {
+		if !json.Valid([]byte(head)) {
+			return
+		}
+		saved, memory, err := decodeImage(seal(json.RawMessage(head), body), 1<<20)
 		if err == nil && (len(memory) != saved.Size || saved.Size > 1<<20) {
 			t.Errorf("%d bytes", len(memory))
 		}

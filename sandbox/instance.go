@@ -18,7 +18,7 @@ import (
 
 // instance is one instantiation of a module with its memory. It serves one event at a time; between two it is put back to its snapshot.
 type instance struct {
-	module   *Module
+	program  *program
 	snapshot *snapshot // nil when it began with nothing: it serves one event
 	guest    api.Module
 	memory   *linear.Memory
@@ -39,18 +39,18 @@ type instance struct {
 }
 
 // newInstance makes an instance in the state of a snapshot, or with nil before everything: without even its data.
-func (m *Module) newInstance(s *snapshot) (*instance, error) {
-	memory, err := m.newMemory(s)
+func (p *program) newInstance(s *snapshot) (*instance, error) {
+	memory, err := p.newMemory(s)
 	if err != nil {
 		return nil, err
 	}
 	// Nothing of the guest runs here, so no context can end it.
 	ctx := experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return memory }))
-	guest, err := m.runtime.engine.InstantiateModule(ctx, m.compiled, m.config)
+	guest, err := p.runtime.engine.InstantiateModule(ctx, p.compiled, p.config)
 	if err != nil {
 		return nil, errors.Join(err, memory.Close())
 	}
-	i := &instance{module: m, snapshot: s, guest: guest, memory: memory, functions: map[string]api.Function{}}
+	i := &instance{program: p, snapshot: s, guest: guest, memory: memory, functions: map[string]api.Function{}}
 	if err := i.findGlobals(); err != nil {
 		return nil, errors.Join(err, i.close())
 	}
@@ -60,13 +60,13 @@ func (m *Module) newInstance(s *snapshot) (*instance, error) {
 	return i, nil
 }
 
-func (m *Module) newMemory(s *snapshot) (*linear.Memory, error) {
+func (p *program) newMemory(s *snapshot) (*linear.Memory, error) {
 	var memory *linear.Memory
 	var err error
 	if s != nil {
-		memory, err = s.image.NewMemory(int(m.memory))
+		memory, err = s.image.NewMemory(int(p.memory))
 	} else {
-		memory, err = m.runtime.system.NewMemory(int(m.memory))
+		memory, err = p.runtime.system.NewMemory(int(p.memory))
 	}
 	if err != nil {
 		return nil, &hostError{fmt.Errorf("make memory for an instance: %w", err)}
@@ -90,7 +90,7 @@ func (i *instance) findGlobals() error {
 	if i.depth, err = find(rewrite.DepthGlobal); err == nil {
 		i.fullDepth = i.depth.Get()
 	}
-	for _, name := range i.module.globals {
+	for _, name := range i.program.globals {
 		g, err := find(name)
 		if err != nil {
 			return err
@@ -132,7 +132,7 @@ func (i *instance) refresh() error {
 			_, _ = i.random.Read(memory[at : at+generatorSize]) // never fails
 		}
 	}
-	if !i.module.exports[abi.ExportRestore] {
+	if !i.program.exports[abi.ExportRestore] {
 		return nil
 	}
 	_, err := i.inv.callExport(abi.ExportRestore)

@@ -23,7 +23,7 @@ const (
 type invocation struct {
 	context.Context
 
-	module   *Module
+	program  *program
 	instance *instance
 	host     Host
 	started  time.Time

@@ -15,59 +15,51 @@ import (
 // defaultDeadline is for a context without one.
 const defaultDeadline = 30 * time.Second
 
-// Invoke runs the module on one event, in an instance that knows nothing of any event before, until ctx's deadline (30 s without one). It never returns
-// an error: what goes wrong is a Result. The event must not change meanwhile; nothing of the Result points into it or into the instance.
-func (m *Module) Invoke(ctx context.Context, e *event.Event, h Host) (res Result) {
-	started := time.Now()
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
-		defer cancel()
-	}
+// invoke runs one event in an instance that is as the snapshot.
+func (p *program) invoke(ctx context.Context, e *event.Event, h Host, started time.Time) (res Result) {
 	var i *instance
 	defer func() {
-		if p := recover(); p != nil {
-			m.runtime.logger.Error("sandbox panicked", slog.String("function", m.settings.Function), slog.Any("err", p), slog.String("stack", string(debug.Stack())))
+		if cause := recover(); cause != nil {
+			p.runtime.logger.Error("sandbox panicked", slog.String("function", p.settings.Function), slog.Any("err", cause), slog.String("stack", string(debug.Stack())))
 			res = failure{ClassInternal, "the sandbox failed; the runtime's log has the details"}.result()
 			if i != nil {
-				m.discard(i) // who knows what state it is in
+				p.discard(i) // who knows what state it is in
 			}
 		}
-		res.Bill.Wall = time.Since(started)
 	}()
-	if err := m.pool.enter(ctx); err != nil {
+	if err := p.pool.enter(ctx); err != nil {
 		return waited(ctx, err, started)
 	}
-	defer m.pool.leave()
+	defer p.pool.leave()
 	var failed *Result
-	if i, failed = m.instance(ctx, h); failed != nil {
+	if i, failed = p.instance(ctx, h); failed != nil {
 		return *failed
 	}
-	m.replayLog(h)
+	p.replayLog(h)
 	res, ended, again := i.deliver(ctx, e, h, started)
-	if !again || !m.pool.put(i, ended) {
-		m.discard(i)
+	if !again || !p.pool.put(i, ended) {
+		p.discard(i)
 	}
 	i = nil
 	return res
 }
 
 // instance takes one that waits or makes one. The result is for the event when there is none.
-func (m *Module) instance(ctx context.Context, h Host) (*instance, *Result) {
-	if i := m.pool.take(); i != nil {
+func (p *program) instance(ctx context.Context, h Host) (*instance, *Result) {
+	if i := p.pool.take(); i != nil {
 		return i, nil
 	}
-	s := m.snapshot.Load()
-	if s == nil && m.resettable { // initialisation failed when the module was loaded, and may not fail again
+	s := p.snapshot.Load()
+	if s == nil && p.resettable { // initialisation failed when the module was loaded, and may not fail again
 		var failed *Result
-		if s, failed = m.initialise(ctx, h); failed != nil {
+		if s, failed = p.initialise(ctx, h); failed != nil {
 			return nil, failed
 		}
-		s = m.keepSnapshot(s)
+		s = p.keepSnapshot(s)
 	}
-	i, err := m.newInstance(s)
+	i, err := p.newInstance(s)
 	if err != nil {
-		return nil, m.instanceFailure(err)
+		return nil, p.instanceFailure(err)
 	}
 	return i, nil
 }
@@ -76,7 +68,7 @@ func (m *Module) instance(ctx context.Context, h Host) (*instance, *Result) {
 func (i *instance) begin(ctx context.Context, e *event.Event, h Host, started time.Time) {
 	i.memory.Watch()
 	inv := &i.inv
-	inv.Context, inv.module, inv.instance, inv.host, inv.event = ctx, i.module, i, h, e
+	inv.Context, inv.program, inv.instance, inv.host, inv.event = ctx, i.program, i, h, e
 	inv.started, inv.turn = started, started
 	inv.deadline, _ = ctx.Deadline()
 	inv.log.host, inv.phase, inv.retryAfter = h, initialising, -1
@@ -98,12 +90,12 @@ func (i *instance) deliver(ctx context.Context, e *event.Event, h Host, started 
 	if i.snapshot == nil || stackTooLarge(err) {
 		return res, ended, false
 	}
-	if err == nil && i.module.settings.Reuse && i.module.kind != KindCommand {
+	if err == nil && i.program.settings.Reuse && i.program.kind != KindCommand {
 		i.keepState()
 		return res, ended, true
 	}
 	if err := i.reset(); err != nil {
-		i.module.runtime.logger.Debug("reset an instance", slog.String("function", i.module.settings.Function), slog.Any("err", err))
+		i.program.runtime.logger.Debug("reset an instance", slog.String("function", i.program.settings.Function), slog.Any("err", err))
 		return res, ended, false
 	}
 	return res, ended, true
@@ -126,7 +118,7 @@ func (inv *invocation) run() error {
 			return err
 		}
 	}
-	if i.module.kind == KindCommand {
+	if i.program.kind == KindCommand {
 		return inv.runCommand()
 	}
 	inv.phase = handling

@@ -2,50 +2,97 @@ package sandbox
 
 import (
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
-// keepHouse goes through all pools now and then, until stop is closed. New starts it and Close waits for it.
-func (r *Runtime) keepHouse() {
+const (
+	trimAfter  = 5 * time.Second  // an instance that waited this long gives its memory back
+	closeAfter = 30 * time.Second // and one that waited this long ends
+	dropAfter  = 45 * time.Second // a module that no event needed for this long goes out of memory
+
+	sweepEvery = 10 * time.Minute // files that nobody needs are looked for
+)
+
+// patience is how long what is idle may stay.
+type patience struct{ trim, close, drop time.Duration }
+
+// patient is for when there is memory enough; without it whatever is idle when the janitor comes goes at once.
+func patient(short bool) patience {
+	if short {
+		return patience{}
+	}
+	return patience{trimAfter, closeAfter, dropAfter}
+}
+
+// keepHouse goes through all modules now and then, until stop is closed. New starts it and Close waits for it.
+func (r *Runtime) keepHouse(memoryIsShort func() bool) {
 	defer close(r.houseKept)
 	ticker := time.NewTicker(trimAfter)
 	defer ticker.Stop()
+	swept, wasShort := time.Now(), false
 	for {
 		select {
 		case <-r.stop:
 			return
 		case now := <-ticker.C:
-			for _, m := range r.loaded() {
-				m.tidy(now)
+			short := memoryIsShort()
+			if short && !wasShort {
+				r.logger.Warn("memory is short: idle instances and modules are closed at once")
+			}
+			wasShort = short
+			r.tidy(now, patient(short))
+			if now.Sub(swept) >= sweepEvery {
+				r.sweep(now)
+				swept = now
 			}
 		}
 	}
 }
 
+// tidy puts what is idle into a cheaper state.
+func (r *Runtime) tidy(now time.Time, p patience) {
+	dropped := 0
+	for _, m := range r.opened() {
+		if m.dropIfIdle(now.Add(-p.drop)) {
+			dropped++
+			continue
+		}
+		if program := m.current(); program != nil {
+			program.tidy(now, p)
+		}
+	}
+	if dropped > 0 {
+		// Machine code lies outside of the Go heap and goes with the object that knows of it, so the collector, which sees only that, is not in a hurry.
+		debug.FreeOSMemory()
+		r.logger.Debug("modules went out of memory", slog.Int("count", dropped))
+	}
+}
+
 // tidy closes instances that waited long and takes memory from those that waited a while. The pool is not locked meanwhile: an event that comes finds
 // another instance or makes one.
-func (m *Module) tidy(now time.Time) {
-	for _, i := range m.pool.takeIdle(now.Add(-closeAfter)) {
-		m.discard(i)
+func (p *program) tidy(now time.Time, idle patience) {
+	for _, i := range p.pool.takeIdle(now.Add(-idle.close)) {
+		p.discard(i)
 	}
-	cold := m.pool.takeUntrimmed(now.Add(-trimAfter))
+	cold := p.pool.takeUntrimmed(now.Add(-idle.trim))
 	kept := cold[:0]
 	for _, i := range cold {
 		if err := i.trim(); err != nil {
-			m.runtime.logger.Warn("trim an idle instance", slog.String("function", m.settings.Function), slog.Any("err", err))
-			m.discard(i)
+			p.runtime.logger.Warn("trim an idle instance", slog.String("function", p.settings.Function), slog.Any("err", err))
+			p.discard(i)
 			continue
 		}
 		kept = append(kept, i)
 	}
-	for _, i := range m.pool.putCold(kept) {
-		m.discard(i)
+	for _, i := range p.pool.putCold(kept) {
+		p.discard(i)
 	}
 }
 
 // discard closes an instance for good.
-func (m *Module) discard(i *instance) {
+func (p *program) discard(i *instance) {
 	if err := i.close(); err != nil {
-		m.runtime.logger.Error("close an instance", slog.String("function", m.settings.Function), slog.Any("err", err))
+		p.runtime.logger.Error("close an instance", slog.String("function", p.settings.Function), slog.Any("err", err))
 	}
 }

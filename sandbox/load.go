@@ -2,17 +2,9 @@ package sandbox
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
-	"slices"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
-
-	"github.com/tetratelabs/wazero"
 
 	"github.com/evoke-run/evoke/sandbox/rewrite"
 )
@@ -34,30 +26,117 @@ type Settings struct {
 	Instances   int           // events that run at the same time, others wait; 0 = 1,000
 }
 
-// Load checks, compiles and initialises a module. A *RefusedError says what was found and what to do. The bytes must not change any more. A module whose
-// initialisation fails is loaded all the same, see InitError.
+// Load makes a module ready for its first event: checked, compiled, initialised. A *RefusedError says what was found and what to do. The bytes must not
+// change any more. A module whose initialisation fails is loaded all the same, see InitError.
 func (r *Runtime) Load(ctx context.Context, wasm []byte, s Settings) (*Module, error) {
-	m := &Module{runtime: r, settings: s, config: wazero.NewModuleConfig().WithName("").WithStartFunctions()}
-	if err := m.setLimits(); err != nil {
-		return nil, err
-	}
-	var err error
-	if m.kind, err = r.check(wasm, m.memory); err != nil {
-		return nil, err
-	}
-	rewritten, err := r.rewritten(wasm)
+	m, err := r.newModule(Source{Digest: "sha256:" + digestOf(wasm), Read: func() ([]byte, error) { return wasm, nil }}, s)
 	if err != nil {
 		return nil, err
 	}
-	if m.compiled, err = r.compile(ctx, rewritten.Wasm); err != nil {
+	return m, m.add(ctx)
+}
+
+// Open is Load for a module that may have been loaded before, by this process or an earlier one: it then comes into memory with its first event.
+func (r *Runtime) Open(ctx context.Context, src Source, s Settings) (*Module, error) {
+	m, err := r.newModule(src, s)
+	if err != nil {
 		return nil, err
 	}
-	m.take(rewritten, wasm)
-	if err := m.prepare(ctx); err != nil {
-		return nil, errors.Join(err, m.compiled.Close(ctx))
+	if m.knownOnDisk() {
+		r.add(m)
+		return m, nil
 	}
-	r.add(m)
+	return m, m.add(ctx)
+}
+
+func (r *Runtime) newModule(src Source, s Settings) (*Module, error) {
+	m := &Module{runtime: r, source: src, settings: s, key: moduleKey(src.Digest)}
+	if _, err := m.newProgram(); err != nil {
+		return nil, err
+	}
+	m.life, m.end = context.WithCancel(context.Background())
 	return m, nil
+}
+
+// add loads a new module under the caller's context.
+func (m *Module) add(ctx context.Context) error {
+	p, err := m.load(ctx)
+	if err != nil {
+		m.end()
+		return err
+	}
+	m.loaded, m.idleSince = p, time.Now()
+	m.runtime.add(m)
+	return nil
+}
+
+// knownOnDisk says whether loading is only a matter of reading files, and notes their names.
+func (m *Module) knownOnDisk() bool {
+	r := m.runtime
+	if r.imageDir == "" {
+		return false
+	}
+	var head artifactHead
+	if err := readHead(r.modulePath(m.key), &head); err != nil {
+		return false // load says why, if it is worth it
+	}
+	p, err := m.newProgram()
+	if err != nil || head.checkMemory(p.memory) != nil {
+		return false
+	}
+	p.adopt(&head)
+	files := p.fileNames(&head)
+	m.setFiles(files)
+	return r.onDisk(&files)
+}
+
+// load brings the module into memory: from files what is there, the rest made anew.
+func (m *Module) load(ctx context.Context) (*program, error) {
+	p, err := m.newProgram()
+	if err != nil {
+		return nil, err
+	}
+	err = p.load(ctx)
+	if errors.Is(err, errCodeDamaged) { // the cache is empty now
+		if p, err = m.newProgram(); err == nil {
+			err = p.load(ctx)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *program) load(ctx context.Context) error {
+	r := p.runtime
+	a, err := r.artifact(ctx, p.module, p.memory)
+	if err != nil {
+		return err
+	}
+	p.adopt(&a.head)
+	p.module.setFiles(p.fileNames(&a.head))
+	read := make(chan *snapshot, 1) // while the engine reads the code
+	go func() { read <- p.savedImage() }()
+	p.compiled, err = r.compile(ctx, a.wasm)
+	saved := <-read
+	if err != nil {
+		return errors.Join(err, saved.close())
+	}
+	p.findExports()
+	if saved != nil {
+		p.snapshot.Store(saved)
+		return nil
+	}
+	if p.data = a.data; !a.fresh {
+		if p.data, err = r.savedData(p.module.key); err != nil {
+			return errors.Join(err, p.compiled.Close(ctx))
+		}
+	}
+	if err := p.prepare(ctx); err != nil {
+		return errors.Join(err, p.compiled.Close(ctx))
+	}
+	return nil
 }
 
 // rewriteModule puts the rewriter's refusals into ours.
@@ -81,123 +160,27 @@ func rewriteModule(wasm []byte) (*rewrite.Result, error) {
 
 const maxFunctionName = 200 // bytes of it in a message
 
-// take keeps what is needed of a rewritten module.
-func (m *Module) take(rewritten *rewrite.Result, wasm []byte) {
-	m.data, m.start, m.resettable = rewritten.Data, rewritten.Start, rewritten.Resettable
-	m.whyNot = rewritten.WhyNot
-	m.memory = min(m.memory, int64(rewritten.MaxPages)*pageSize)
-	for _, g := range rewritten.Globals {
-		m.globals = append(m.globals, g.Name)
-	}
-	m.exports = map[string]bool{}
-	for name := range m.compiled.ExportedFunctions() {
-		m.exports[name] = true
-	}
-	m.seed = m.settings.Seed
-	if len(m.seed) == 0 {
-		digest := sha256.Sum256(wasm)
-		m.seed = digest[:]
-	}
-	if m.runtime.imageDir != "" {
-		m.imageFile = m.imageKey(wasm, rewritten)
-	}
-	m.pool = newPool(orElse(m.settings.Instances, maxInstances))
-}
-
 // prepare makes the snapshot that events begin with. A guest that fails is not an error here.
-func (m *Module) prepare(ctx context.Context) error {
-	if !m.resettable {
+func (p *program) prepare(ctx context.Context) error {
+	if !p.resettable {
 		return nil
 	}
-	if s := m.savedImage(); s != nil {
-		m.data = nil
-		m.snapshot.Store(s)
-		return nil
-	}
-	timed, cancel := context.WithTimeout(ctx, orElse(m.settings.InitTimeout, defaultDeadline))
+	timed, cancel := context.WithTimeout(ctx, orElse(p.settings.InitTimeout, defaultDeadline))
 	defer cancel()
 	log := &recorder{}
-	s, failed := m.initialise(timed, log)
+	s, failed := p.initialise(timed, log)
 	if err := ctx.Err(); err != nil {
 		return errors.Join(fmt.Errorf("initialise module: %w", err), s.close())
 	}
 	if failed != nil {
-		m.initErr = &InitError{Class: failed.Class, Reason: failed.Reason}
+		p.initErr = &InitError{Class: failed.Class, Reason: failed.Reason}
 		return nil
 	}
-	m.saveImage(s)
-	m.data = nil
-	m.snapshot.Store(s)
+	p.saveImage(s)
+	p.data = nil
+	p.snapshot.Store(s)
 	if len(log.lines) > 0 {
-		m.initLog.Store(log)
+		p.initLog.Store(log)
 	}
 	return nil
-}
-
-// setLimits checks the settings and derives what guests see of them.
-func (m *Module) setLimits() error {
-	s := &m.settings
-	if s.Memory == 0 {
-		s.Memory = defaultMemory
-	}
-	if s.Memory < pageSize || s.Memory > maxMemory {
-		return fmt.Errorf("memory limit of %s is not between 64Ki and 4Gi", formatBytes(s.Memory))
-	}
-	m.memory = s.Memory / pageSize * pageSize
-	m.args = []string{s.Function}
-	for name, value := range s.Env {
-		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
-			return fmt.Errorf("env %q: a name must not be empty or have =, and neither name nor value may have a zero byte", name)
-		}
-		if name != "EVOKE_FUNCTION" && name != "EVOKE_REVISION" {
-			m.environ = append(m.environ, name+"="+value)
-		}
-	}
-	m.environ = append(m.environ, "EVOKE_FUNCTION="+s.Function, "EVOKE_REVISION="+strconv.Itoa(s.Revision))
-	slices.Sort(m.environ)
-	return nil
-}
-
-// compile waits for its turn. A damaged cache is emptied, once: what it holds can be made again.
-func (r *Runtime) compile(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
-	select {
-	case r.compiling <- struct{}{}:
-		defer func() { <-r.compiling }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait to compile the module: %w", ctx.Err())
-	}
-	compiled, err := r.tryCompile(ctx, wasm)
-	if err != nil && strings.HasPrefix(err.Error(), "compilationcache:") {
-		r.logger.Warn("compilation cache is damaged, emptying it", "dir", r.cacheDir, "err", err)
-		if err := r.clearCache(); err != nil {
-			return nil, fmt.Errorf("empty compilation cache %s: %w", r.cacheDir, err)
-		}
-		compiled, err = r.tryCompile(ctx, wasm)
-	}
-	switch {
-	case err == nil:
-		return compiled, nil
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("compile module: %w", ctx.Err())
-	case errors.Is(err, errCompilerPanic):
-		r.logger.Error("compiler panicked on a module", slog.Int("bytes", len(wasm)), slog.Any("err", err))
-		return nil, refuse("report it with the module; another compiler or other options may avoid it", "the compiler could not cope with the module")
-	case isSystemError(err):
-		return nil, fmt.Errorf("compile module: %w", err)
-	}
-	return nil, refuse(adviceCore, "the compiler refuses the module: %v", err)
-}
-
-// isSystemError tells a full disk from a bad module.
-func isSystemError(err error) bool { return errors.As(err, new(syscall.Errno)) }
-
-var errCompilerPanic = errors.New("panic")
-
-func (r *Runtime) tryCompile(ctx context.Context, wasm []byte) (compiled wazero.CompiledModule, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errCompilerPanic, p)
-		}
-	}()
-	return r.engine.CompileModule(ctx, wasm)
 }

@@ -74,11 +74,11 @@ func waited(ctx context.Context, err error, started time.Time) Result {
 }
 
 // instanceFailure is the result of an event for which no instance could be made.
-func (m *Module) instanceFailure(err error) *Result {
-	inv := &invocation{module: m, during: duringStart, instance: &instance{memory: &linear.Memory{}}}
+func (p *program) instanceFailure(err error) *Result {
+	inv := &invocation{program: p, during: duringStart, instance: &instance{memory: &linear.Memory{}}}
 	var ours *hostError
 	if errors.As(err, &ours) {
-		m.runtime.logger.Error("cannot make an instance", slog.String("function", m.settings.Function), slog.Any("err", err))
+		p.runtime.logger.Error("cannot make an instance", slog.String("function", p.settings.Function), slog.Any("err", err))
 		res := failure{ClassInternal, "the runtime is out of memory"}.result()
 		return &res
 	}
@@ -93,7 +93,7 @@ func (inv *invocation) failure(err error) failure {
 	}
 	text, guest := guestError(err)
 	if !guest {
-		inv.module.runtime.logger.Error("sandbox failed", slog.String("function", inv.module.settings.Function), slog.Any("err", err))
+		inv.program.runtime.logger.Error("sandbox failed", slog.String("function", inv.program.settings.Function), slog.Any("err", err))
 		return failure{ClassInternal, "the sandbox failed; the runtime's log has the details"}
 	}
 	if inv.log.crash != "" {
@@ -110,7 +110,7 @@ func (inv *invocation) failure(err error) failure {
 		}
 	}
 	if inv.instance.memory.Refused() {
-		return failure{ClassMemory, fmt.Sprintf("wanted more memory than its limit of %s and then died: %s", formatBytes(inv.module.memory), text)}
+		return failure{ClassMemory, fmt.Sprintf("wanted more memory than its limit of %s and then died: %s", formatBytes(inv.program.memory), text)}
 	}
 	return failure{class, text}
 }

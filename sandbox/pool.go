@@ -7,13 +7,8 @@ import (
 	"time"
 )
 
-const (
-	// maxInstances is how many events of a module run at once by default. Each instance is two mappings, of which Linux gives a process 65,530.
-	maxInstances = 1000
-
-	trimAfter  = 5 * time.Second // an instance that waited this long gives its memory back
-	closeAfter = time.Minute     // and one that waited this long ends
-)
+// maxInstances is how many events of a module run at once by default. Each instance is two mappings, of which Linux gives a process 65,530.
+const maxInstances = 1000
 
 // pool keeps a module's instances that wait for an event. The last one in is the first one out, so that few are warm and the others grow cold:
 //

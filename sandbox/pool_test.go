@@ -69,16 +69,16 @@ func TestPoolIsBounded(t *testing.T) {
 
 // trimmed says it of all waiting instances.
 func trimmed(m *Module) bool {
-	m.pool.mu.Lock()
-	defer m.pool.mu.Unlock()
-	return !slices.ContainsFunc(m.pool.idle, func(i *instance) bool { return !i.trimmed })
+	m.current().pool.mu.Lock()
+	defer m.current().pool.mu.Unlock()
+	return !slices.ContainsFunc(m.current().pool.idle, func(i *instance) bool { return !i.trimmed })
 }
 
 // Instances wait, give their memory back, and end, with nobody asking.
 func TestIdleInstancesEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r, err := New(t.Context(), Options{})
+		r, err := New(t.Context(), Options{short: func() bool { return false }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,6 +148,7 @@ func TestEventsWaitForAnInstance(t *testing.T) {
 func TestCloseWhileAnEventRuns(t *testing.T) {
 	t.Parallel()
 	m := load(t, w.Calls("op", "x"), Settings{})
+	p := m.current()
 	h := &fakeHost{}
 	h.call = func(context.Context, string, []byte) (int32, []byte) {
 		if err := m.Close(context.Background()); err != nil {
@@ -158,7 +159,10 @@ func TestCloseWhileAnEventRuns(t *testing.T) {
 	if res := m.Invoke(t.Context(), testEvent(), h); string(res.Data) != "\xc8\x00\x00\x00answer" {
 		t.Errorf("%+v", res)
 	}
-	if waitingCount(m) != 0 || m.snapshot.Load().image.Bytes() != nil {
+	if len(p.pool.idle) != 0 || p.snapshot.Load().image.Bytes() != nil || m.current() != nil {
 		t.Error("something is left")
+	}
+	if res := m.Invoke(t.Context(), testEvent(), h); res.Class != ClassInternal || res.Reason != "the runtime cannot load the module; its log has the details" {
+		t.Errorf("after Close: %+v", res)
 	}
 }

@@ -17,19 +17,19 @@ import (
 // waiting returns the module's only instance, which no event has.
 func waiting(t testing.TB, m *Module) *instance {
 	t.Helper()
-	m.pool.mu.Lock()
-	defer m.pool.mu.Unlock()
-	if len(m.pool.idle) != 1 {
-		t.Fatalf("%d instances wait", len(m.pool.idle))
+	m.current().pool.mu.Lock()
+	defer m.current().pool.mu.Unlock()
+	if len(m.current().pool.idle) != 1 {
+		t.Fatalf("%d instances wait", len(m.current().pool.idle))
 	}
-	return m.pool.idle[0]
+	return m.current().pool.idle[0]
 }
 
 // waitingCount is how many there are.
 func waitingCount(m *Module) int {
-	m.pool.mu.Lock()
-	defer m.pool.mu.Unlock()
-	return len(m.pool.idle)
+	m.current().pool.mu.Lock()
+	defer m.current().pool.mu.Unlock()
+	return len(m.current().pool.idle)
 }
 
 // clean says how an instance differs from its snapshot.
@@ -106,7 +106,7 @@ func TestResetProof(t *testing.T) {
 			if err := m.InitError(); err != nil {
 				t.Fatal(err)
 			}
-			image := bytes.Clone(m.snapshot.Load().image.Bytes())
+			image := bytes.Clone(m.current().snapshot.Load().image.Bytes())
 			for n := range 5 {
 				res := m.Invoke(t.Context(), testEvent(), &fakeHost{})
 				if res.Class != "" && res.Class != ClassTrap {
@@ -120,13 +120,13 @@ func TestResetProof(t *testing.T) {
 					t.Fatalf("after event %d: %v", n, err)
 				}
 				if n == 2 {
-					m.tidy(time.Now().Add(trimAfter + time.Second))
+					m.current().tidy(time.Now().Add(trimAfter+time.Second), patient(false))
 					if err := i.clean(); err != nil || !i.trimmed {
 						t.Fatalf("trimmed %v, %v", i.trimmed, err)
 					}
 				}
 			}
-			if !bytes.Equal(image, m.snapshot.Load().image.Bytes()) {
+			if !bytes.Equal(image, m.current().snapshot.Load().image.Bytes()) {
 				t.Error("the image has changed")
 			}
 		})
@@ -247,14 +247,14 @@ func TestHammer(t *testing.T) {
 					t.Errorf("%+v", res)
 				}
 				if k%7 == n%7 {
-					m.tidy(time.Now().Add(time.Duration(k%3) * closeAfter / 2))
+					m.current().tidy(time.Now().Add(time.Duration(k%3)*closeAfter/2), patient(false))
 				}
 			}
 		})
 	}
 	group.Wait()
 	for _, m := range modules {
-		idle := m.pool.close()
+		idle := m.current().pool.close()
 		if len(idle) > 3 {
 			t.Errorf("%d instances", len(idle))
 		}
@@ -262,7 +262,7 @@ func TestHammer(t *testing.T) {
 			if err := i.clean(); err != nil {
 				t.Error(err)
 			}
-			m.discard(i)
+			m.current().discard(i)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestReuse(t *testing.T) {
 			t.Errorf("event %d of a reused instance counts %d", n, got)
 		}
 	}
-	reused.tidy(time.Now().Add(trimAfter + time.Second)) // would take memory from those that may lose it
+	reused.current().tidy(time.Now().Add(trimAfter+time.Second), patient(false)) // would take memory from those that may lose it
 	if got := run(reused, "x"); got != [2]uint32{4, 4} {
 		t.Errorf("an idle instance forgot: %d", got)
 	}

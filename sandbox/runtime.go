@@ -16,7 +16,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -34,8 +34,16 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experi
 // Options of New.
 type Options struct {
 	CacheDir string       // compiled code is kept here, shared by all modules; "" = nowhere
-	ImageDir string       // snapshots are kept here, so that a restart initialises nothing again; only we may write to it; "" = nowhere
+	ImageDir string       // rewritten modules and snapshots are kept here, so that a restart makes none again; only we may write to it; "" = nowhere
 	Logger   *slog.Logger // nil = silent
+
+	// Compiler is a command whose process calls RunCompiler with the arguments that follow the command's own. Modules are compiled there, so that one made to
+	// hurt the compiler hurts nothing else. It needs both directories. nil = compile in this process, for modules that are trusted.
+	Compiler      []string
+	CompileMemory int64         // bytes that compiling one module may take there; 0 = 1 GiB
+	CompileTime   time.Duration // processor time that compiling one module may take there; 0 = 60 s
+
+	short func() bool // says whether memory is short; nil asks the system
 }
 
 // Runtime compiles modules. It is safe for concurrent use.
@@ -48,9 +56,9 @@ type Runtime struct {
 	logger   *slog.Logger
 	started  time.Time
 
-	system *linear.System
-	// compiling holds one token: compiling is memory-hungry, so modules compile one after another.
-	compiling chan struct{}
+	system    *linear.System
+	compiler  *compiler     // nil: in this process
+	compiling chan struct{} // holds a token for each module that the engine reads or compiles: both need memory
 
 	stop      chan struct{} // closed by Close
 	houseKept chan struct{} // closed by keepHouse at its end
@@ -66,7 +74,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		imageDir:  o.ImageDir,
 		logger:    o.Logger,
 		started:   time.Now(),
-		compiling: make(chan struct{}, 1),
+		compiling: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		imports:   map[string]map[string]hostFunc{},
 		stop:      make(chan struct{}),
 		houseKept: make(chan struct{}),
@@ -75,9 +83,10 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if r.logger == nil {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
-	// Never with CloseOnContextDone: it makes guests 14 to 20 times slower and does not end a recursion, see RATIONALE.md. Line tables are left out:
-	// guests' names are enough for a trace, and nobody has to parse hostile DWARF.
-	config := wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(false)
+	if len(o.Compiler) > 0 && (o.CacheDir == "" || o.ImageDir == "") {
+		return nil, errors.New("a compiler of its own process needs a directory for code and one for images")
+	}
+	config := engineConfig()
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
 		if err != nil {
@@ -90,6 +99,9 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		if err := os.MkdirAll(o.ImageDir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the directory of snapshots: %w", err)
 		}
+	}
+	if len(o.Compiler) > 0 {
+		r.compiler = newCompiler(o, r.logger)
 	}
 	r.engine = wazero.NewRuntimeWithConfig(ctx, config)
 	for _, m := range []struct {
@@ -104,8 +116,18 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		return nil, errors.Join(err, r.closeEngine(ctx))
 	}
 	r.system = linear.NewSystem()
-	go r.keepHouse()
+	short := o.short
+	if short == nil {
+		short = memoryIsShort
+	}
+	go r.keepHouse(short)
 	return r, nil
+}
+
+// engineConfig is the same for whoever compiles and whoever runs. Never with CloseOnContextDone: it makes guests 14 to 20 times slower and does not end a
+// recursion, see RATIONALE.md. Line tables are left out: guests' names are enough for a trace, and nobody has to parse hostile DWARF.
+func engineConfig() wazero.RuntimeConfig {
+	return wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(false)
 }
 
 // uptime is the monotonic clock that guests see.
@@ -123,7 +145,7 @@ func (r *Runtime) remove(m *Module) {
 	delete(r.modules, m)
 }
 
-func (r *Runtime) loaded() []*Module {
+func (r *Runtime) opened() []*Module {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Collect(maps.Keys(r.modules))
@@ -134,7 +156,7 @@ func (r *Runtime) Close(ctx context.Context) error {
 	close(r.stop)
 	<-r.houseKept
 	var err error
-	for _, m := range r.loaded() {
+	for _, m := range r.opened() {
 		err = errors.Join(err, m.Close(ctx))
 	}
 	return errors.Join(err, r.closeEngine(ctx), r.system.Close())
@@ -150,8 +172,8 @@ func (r *Runtime) closeEngine(ctx context.Context) error {
 
 // clearCache removes what the compilation cache holds, which is only ever a copy of what compiling gives.
 func (r *Runtime) clearCache() error {
-	files, err := filepath.Glob(filepath.Join(r.cacheDir, "wazero-*", "*"))
-	for _, f := range files {
+	var err error
+	for _, f := range matches(r.cacheDir, "wazero-*", "*") {
 		err = errors.Join(err, os.Remove(f))
 	}
 	return err

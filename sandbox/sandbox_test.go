@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -17,7 +18,15 @@ import (
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// compileCommand makes this test's binary the compiler of runtimes that want a process for it.
+const compileCommand = "compile-module"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == compileCommand {
+		os.Exit(RunCompiler(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fakeHost allows what its fields say and remembers what it was told.
 type fakeHost struct {

@@ -29,30 +29,30 @@ func (s *snapshot) close() error {
 }
 
 // initialise makes a snapshot. It returns the result to give to an event instead when the guest fails.
-func (m *Module) initialise(ctx context.Context, h Host) (*snapshot, *Result) {
-	wall, mono := time.Now().UnixNano(), m.runtime.uptime()
-	w := newWorld(m.seed, 0, wall, mono)
-	s, res := m.snapshotIn(ctx, w, h)
+func (p *program) initialise(ctx context.Context, h Host) (*snapshot, *Result) {
+	wall, mono := time.Now().UnixNano(), p.runtime.uptime()
+	w := newWorld(p.seed, 0, wall, mono)
+	s, res := p.snapshotIn(ctx, w, h)
 	if s == nil || !w.drew {
 		return s, res
 	}
 	// A second time with other random bytes: what differs came from them.
-	if other, _ := m.snapshotIn(ctx, newWorld(m.seed, 1, wall, mono), discardHost{}); other != nil {
+	if other, _ := p.snapshotIn(ctx, newWorld(p.seed, 1, wall, mono), discardHost{}); other != nil {
 		s.generators = findGenerators(s.image.Bytes(), other.image.Bytes())
 		if err := other.image.Close(); err != nil {
-			m.runtime.logger.Error("free an image", slog.Any("err", err))
+			p.runtime.logger.Error("free an image", slog.Any("err", err))
 		}
 	}
 	return s, nil
 }
 
-func (m *Module) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, *Result) {
+func (p *program) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, *Result) {
 	started := time.Now()
-	i, err := m.newInstance(nil)
+	i, err := p.newInstance(nil)
 	if err != nil {
-		return nil, m.instanceFailure(err)
+		return nil, p.instanceFailure(err)
 	}
-	defer m.discard(i)
+	defer p.discard(i)
 	i.begin(ctx, nil, h, started)
 	i.inv.world = w
 	if err := i.boot(); err != nil {
@@ -62,9 +62,9 @@ func (m *Module) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, *
 	}
 	i.inv.log.flush()
 	s := &snapshot{mono: w.mono + w.passed, drew: w.drew}
-	s.ahead = max(0, s.mono-m.runtime.uptime())
-	if s.image, err = m.runtime.system.NewImage(i.memory.Bytes()); err != nil {
-		return nil, m.instanceFailure(&hostError{err})
+	s.ahead = max(0, s.mono-p.runtime.uptime())
+	if s.image, err = p.runtime.system.NewImage(i.memory.Bytes()); err != nil {
+		return nil, p.instanceFailure(&hostError{err})
 	}
 	for _, g := range i.globals {
 		s.globals = append(s.globals, g.Get())
@@ -76,24 +76,24 @@ func (m *Module) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, *
 func (i *instance) boot() error {
 	i.inv.during = duringStart
 	memory := i.memory.Bytes()
-	for n, d := range i.module.data {
+	for n, d := range i.program.data {
 		if uint64(d.Offset)+uint64(len(d.Bytes)) > uint64(len(memory)) {
 			return &trapError{fmt.Sprintf("data[%d]: out of bounds memory access", n)}
 		}
 		copy(memory[d.Offset:], d.Bytes)
 	}
-	if i.module.kind == KindCommand {
+	if i.program.kind == KindCommand {
 		return nil
 	}
 	if err := i.start(); err != nil {
 		return err
 	}
-	if i.module.exports[abi.ExportInitialize] {
+	if i.program.exports[abi.ExportInitialize] {
 		if _, err := i.inv.callExport(abi.ExportInitialize); err != nil {
 			return err
 		}
 	}
-	if i.module.exports[abi.ExportInit] {
+	if i.program.exports[abi.ExportInit] {
 		code, err := i.inv.callExport(abi.ExportInit)
 		if err != nil {
 			return err
@@ -108,11 +108,11 @@ func (i *instance) boot() error {
 
 // start runs what was the start function before the module was rewritten.
 func (i *instance) start() error {
-	if i.module.start == "" {
+	if i.program.start == "" {
 		return nil
 	}
 	i.inv.during = duringStart
-	return i.function(i.module.start).CallWithStack(&i.inv, nil)
+	return i.function(i.program.start).CallWithStack(&i.inv, nil)
 }
 
 // discardHost is the host of a run that nobody watches.

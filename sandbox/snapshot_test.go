@@ -52,7 +52,7 @@ func TestNotResettable(t *testing.T) {
 	if warned := module.Warnings(); len(warned) != 1 || !strings.HasPrefix(warned[0], "every event gets a new instance and initialises it, which takes milliseconds: ") || !strings.Contains(warned[0], "table") {
 		t.Errorf("%q", warned)
 	}
-	if waitingCount(module) != 0 || module.snapshot.Load() != nil {
+	if waitingCount(module) != 0 || module.current().snapshot.Load() != nil {
 		t.Error("an instance was kept")
 	}
 }
@@ -68,11 +68,11 @@ func TestInitialisationIsTriedAgain(t *testing.T) {
 	if err := module.InitError(); !errors.As(err, &failed) || failed.Class != ClassDeadline || !strings.HasSuffix(err.Error(), "(in _initialize)") {
 		t.Fatal(err)
 	}
-	if res := module.Invoke(within(t, time.Nanosecond), testEvent(), &fakeHost{}); res.Class != ClassDeadline || module.snapshot.Load() != nil {
+	if res := module.Invoke(within(t, time.Nanosecond), testEvent(), &fakeHost{}); res.Class != ClassDeadline || module.current().snapshot.Load() != nil {
 		t.Errorf("%+v", res)
 	}
 	for range 2 {
-		if res := module.Invoke(t.Context(), testEvent(), &fakeHost{}); res.Class != "" || module.snapshot.Load() == nil {
+		if res := module.Invoke(t.Context(), testEvent(), &fakeHost{}); res.Class != "" || module.current().snapshot.Load() == nil {
 			t.Errorf("%+v", res)
 		}
 	}
@@ -170,7 +170,7 @@ func TestSnapshotOfAGoGuest(t *testing.T) {
 		t.Skip("compiling it takes many seconds under the race detector; TestGoGuest does it once")
 	}
 	m := load(t, buildGo(t, "guest", "-buildmode=c-shared"), Settings{})
-	s := m.snapshot.Load()
+	s := m.current().snapshot.Load()
 	if len(s.generators) == 0 || m.Warnings() != nil {
 		t.Fatalf("generators %v, warnings %q", s.generators, m.Warnings())
 	}

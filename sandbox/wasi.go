@@ -102,11 +102,11 @@ func (c call) words(ptr uint64, values ...uint32) uint32 {
 	return wasiOK
 }
 
-func argsGet(c call, in []uint64) uint32    { return c.writeStrings(in, c.module.args) }
-func environGet(c call, in []uint64) uint32 { return c.writeStrings(in, c.module.environ) }
+func argsGet(c call, in []uint64) uint32    { return c.writeStrings(in, c.program.args) }
+func environGet(c call, in []uint64) uint32 { return c.writeStrings(in, c.program.environ) }
 
-func argsSizesGet(c call, in []uint64) uint32    { return c.sizes(in, c.module.args) }
-func environSizesGet(c call, in []uint64) uint32 { return c.sizes(in, c.module.environ) }
+func argsSizesGet(c call, in []uint64) uint32    { return c.sizes(in, c.program.args) }
+func environSizesGet(c call, in []uint64) uint32 { return c.sizes(in, c.program.environ) }
 
 // writeStrings writes each string with a zero byte to in[1] and their addresses to in[0].
 func (c call) writeStrings(in []uint64, list []string) uint32 {
@@ -157,7 +157,7 @@ func (c call) now(clock uint32) (ns int64, ok bool) {
 
 // uptime is the guest's monotonic clock. Sleeping while the snapshot was made may have put it ahead; it never goes back.
 func (i *instance) uptime() time.Duration {
-	up := i.module.runtime.uptime()
+	up := i.program.runtime.uptime()
 	if i.snapshot != nil {
 		up += i.snapshot.ahead
 	}

@@ -36,7 +36,7 @@ func fdWrite(c call, in []uint64) uint32 {
 	switch uint32(in[0]) {
 	case fdStdout:
 		write = c.log.writeStdout
-		if c.module.kind == KindCommand {
+		if c.program.kind == KindCommand {
 			write = c.writeReply
 		}
 	case fdStderr:

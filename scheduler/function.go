@@ -176,15 +176,13 @@ func (s *Scheduler) load(ctx context.Context, f *function) error {
 		}
 		f.emit = append(f.emit, pattern)
 	}
-	wasm, err := s.opts.Registry.Module(f.spec.Spec.Module)
-	if err != nil {
-		return err
-	}
 	seed, err := s.opts.Registry.Seed(ctx, f.spec.Namespace, f.spec.Name, f.spec.Revision)
 	if err != nil {
 		return err
 	}
-	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{
+	digest := f.spec.Spec.Module
+	source := sandbox.Source{Digest: digest, Read: func() ([]byte, error) { return s.opts.Registry.Module(digest) }}
+	m, err := s.opts.Sandbox.Open(ctx, source, sandbox.Settings{
 		Function: f.spec.Name, Revision: f.spec.Revision, Memory: f.spec.Spec.Memory, Env: f.spec.Spec.Env, Seed: seed, Reuse: f.spec.Spec.Reuse,
 	})
 	if err != nil {

@@ -9,12 +9,20 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/evoke-run/evoke/node"
+	"github.com/evoke-run/evoke/sandbox"
 )
 
+// compileCommand makes this program the process that compiles one module. The runtime starts it itself.
+const compileCommand = "compile-module"
+
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == compileCommand {
+		os.Exit(sandbox.RunCompiler(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
 	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
@@ -32,6 +40,10 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		fmt.Fprintf(stderr, "runtime: %v\n", err)
 		return 2
 	}
+	if config.Compiler, err = compiler(); err != nil {
+		fmt.Fprintf(stderr, "runtime: find this program's own file: %v\n", err)
+		return 1
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := node.NewLogger(config, stderr)
@@ -46,4 +58,13 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		return 1
 	}
 	return 0
+}
+
+// compiler is the command that makes this very program compile a module, also when its file has been replaced meanwhile.
+func compiler() ([]string, error) {
+	if runtime.GOOS == "linux" {
+		return []string{"/proc/self/exe", compileCommand}, nil
+	}
+	path, err := os.Executable()
+	return []string{path, compileCommand}, err
 }
