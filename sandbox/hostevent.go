@@ -80,7 +80,7 @@ func (inv *invocation) part(ev, part uint32) ([]byte, int32) {
 	return nil, abi.Absent
 }
 
-// buildPart returns nil for a part the event does not have.
+// buildPart returns nil for a part the event does not have. What it returns is only ever copied from.
 func buildPart(e *event.Event, part abi.Part) []byte {
 	switch part {
 	case abi.PartData:
@@ -99,7 +99,7 @@ func buildPart(e *event.Event, part abi.Part) []byte {
 	if !ok {
 		return nil
 	}
-	return []byte(v)
+	return bytesOf(v)
 }
 
 // attributeNames are the parts from PartID on.

@@ -26,7 +26,8 @@ type invocation struct {
 	program  *program
 	instance *instance
 	host     Host
-	started  time.Time
+	started  time.Time // when the event came
+	begun    time.Time // when it had its instance
 	deadline time.Time
 	turn     time.Time     // when the guest last let other goroutines run
 	outside  time.Duration // time that was not the guest's: in host calls, asleep, waiting for its turn

@@ -69,7 +69,8 @@ func (i *instance) begin(ctx context.Context, e *event.Event, h Host, started ti
 	i.memory.Watch()
 	inv := &i.inv
 	inv.Context, inv.program, inv.instance, inv.host, inv.event = ctx, i.program, i, h, e
-	inv.started, inv.turn = started, started
+	inv.started, inv.begun = started, time.Now()
+	inv.turn = inv.begun
 	inv.deadline, _ = ctx.Deadline()
 	inv.log.host, inv.phase, inv.retryAfter = h, initialising, -1
 	i.fill()
@@ -82,7 +83,7 @@ func (i *instance) deliver(ctx context.Context, e *event.Event, h Host, started 
 	err := inv.run()
 	inv.phase = over
 	ended = time.Now()
-	inv.bill.Guest = ended.Sub(started) - inv.outside
+	inv.bill.Guest = ended.Sub(inv.begun) - inv.outside
 	inv.bill.Fuel = i.burnt()
 	inv.bill.PeakMemory = int64(i.memory.Size())
 	inv.log.flush()

@@ -166,3 +166,29 @@ func TestCloseWhileAnEventRuns(t *testing.T) {
 		t.Errorf("after Close: %+v", res)
 	}
 }
+
+// Time is the test's here and stands still while a guest runs, so all that passes is the waiting.
+func TestWaitingIsNotTheGuestsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, err := New(t.Context(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := r.Load(t.Context(), w.Echo(), Settings{Instances: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.current().pool.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		const held = 300 * time.Millisecond
+		time.AfterFunc(held, m.current().pool.leave)
+		if res := m.Invoke(t.Context(), testEvent(), &fakeHost{}); res.Bill.Guest != 0 || res.Bill.Wall != held {
+			t.Errorf("%+v", res.Bill)
+		}
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}

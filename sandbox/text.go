@@ -3,6 +3,7 @@ package sandbox
 import (
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // cutText makes s valid UTF-8 of at most n bytes, cut between characters.
@@ -21,4 +22,12 @@ func cutBytes(s string, n int) string {
 		}
 	}
 	return s[:n]
+}
+
+// bytesOf is s without a copy, for reading only; not nil.
+func bytesOf(s string) []byte {
+	if s == "" {
+		return []byte{}
+	}
+	return unsafe.Slice(unsafe.StringData(s), len(s))
 }
