@@ -1,7 +1,12 @@
 package linear
 
 import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"os"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -90,6 +95,60 @@ func TestListIsUsedAgain(t *testing.T) {
 	if event(5000) {
 		t.Error("the list of before a trim is believed")
 	}
+}
+
+// Pages that the system has swapped out, of the memory or of the image, come back as they were and are put back as others are.
+func TestResetUnderSwap(t *testing.T) {
+	t.Parallel()
+	for name, s := range systems(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(3, 4))
+			image := newImage(t, s, noise(r, 5))
+			want := bytes.Clone(image.Bytes())
+			e := newEngine(newMemory(t, image, 20*PageSize), 0)
+			swapped := 0
+			for round := range 30 {
+				e.Watch()
+				abuse(r, e)
+				for _, b := range [][]byte{e.space, image.bytes} {
+					if err := unix.Madvise(b, unix.MADV_PAGEOUT); err != nil { // a wish: without swap nothing happens
+						t.Skip(err)
+					}
+				}
+				swapped += swappedPages(t, e.space)
+				if r.IntN(2) == 0 {
+					abuse(r, e)
+				}
+				if err := e.Reset(e); err != nil || !bytes.Equal(e.buffer, want) {
+					t.Fatalf("round %d: the memory differs from the image, %v", round, err)
+				}
+			}
+			t.Logf("%d pages were swapped out", swapped)
+		})
+	}
+}
+
+// swappedPages counts the pages of b that are in swap, as /proc/self/pagemap says.
+func swappedPages(t *testing.T, b []byte) (n int) {
+	t.Helper()
+	f, err := os.Open("/proc/self/pagemap")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer func() { _ = f.Close() }()
+	page := os.Getpagesize()
+	entries := make([]byte, len(b)/page*8)
+	if _, err := f.ReadAt(entries, int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))))/int64(page)*8); err != nil {
+		t.Skip(err)
+	}
+	for i := 0; i < len(entries); i += 8 {
+		const isSwapped = 1 << 62
+		if binary.LittleEndian.Uint64(entries[i:])&isSwapped != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // What nobody may write stays what it is.
