@@ -78,6 +78,32 @@ func TestTracesKeepTheirNames(t *testing.T) {
 	}
 }
 
+// Names of a module reach people and their terminals in traces, and the engine takes UTF-8 only.
+func TestNamesAreMadeReadable(t *testing.T) {
+	t.Parallel()
+	const long = 1 << 20
+	for name, want := range map[string]string{
+		"main.(*größe[go.shape.int]).Of·1": "main.(*größe[go.shape.int]).Of·1",
+		"\x1b[2J\r\n\u202e":                "\uFFFD[2J\uFFFD\uFFFD\uFFFD",
+		"a\xff\xc3":                        "a\uFFFD\uFFFD",
+		strings.Repeat("é", long):          strings.Repeat("é", 2048),
+		strings.Repeat("x", long):          strings.Repeat("x", 4096),
+		"x" + strings.Repeat("é", long):    "x" + strings.Repeat("é", 2047) + "\uFFFD",
+	} {
+		names := section(0, cat(text("name"), section(0, text(name)), section(1, vec(cat([]byte{0}, text(name)), cat(u(1<<30), text("none"))))))
+		rt, _ := newRuntime(t)
+		mod, err := instantiate(rt, wat{funcs: []fn{{name: "run", code: []byte{0x00}}}, tail: names}.bytes(), wazero.NewModuleConfig())
+		if err != nil {
+			t.Errorf("%.20q: %v", name, err)
+			continue
+		}
+		_, err = mod.ExportedFunction("run").Call(context.Background())
+		if err == nil || !strings.Contains(err.Error(), "."+want+"()\n") && !strings.HasSuffix(err.Error(), "."+want+"()") {
+			t.Errorf("%.20q: trace %.200q", name, err)
+		}
+	}
+}
+
 func TestWhatCannotBeReset(t *testing.T) {
 	t.Parallel()
 	run := func(code ...byte) wat { return wat{table: []uint32{0}, funcs: []fn{{name: "run", code: code}}} }

@@ -1,6 +1,11 @@
 package rewrite
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // abiModule is the import module of the guest ABI, the one reserved name guests import from.
 const abiModule = "evoke_v1"
@@ -38,25 +43,25 @@ func (m *module) readCustom(r *reader) {
 	switch name := r.name(); {
 	case r.err != nil:
 	case name == "name":
-		if names, ok := readNames(reader{b: r.b[r.pos:]}); ok {
+		if names, ok := m.readNames(reader{b: r.b[r.pos:]}); ok {
 			m.names = names
 		}
 		r.pos = len(r.b)
 	default:
-		if name == "producers" {
+		if name == "producers" && len(m.customs) == 0 {
 			m.customs = append(m.customs, content)
 		}
 		r.pos = len(r.b)
 	}
 }
 
-func readNames(r reader) (names nameSection, ok bool) {
+func (m *module) readNames(r reader) (names nameSection, ok bool) {
 	for r.more() {
 		id := r.byte()
 		part := r.sized()
 		switch id {
 		case namesModule:
-			names.module = part.bytes(part.u32())
+			names.module = readable(part.bytes(part.u32()))
 		case namesFuncs:
 			names.funcs = nil
 			for n := part.count(); n > 0 && part.err == nil; n-- {
@@ -64,6 +69,10 @@ func readNames(r reader) (names nameSection, ok bool) {
 				if k := len(names.funcs); k > 0 && names.funcs[k-1].index >= f.index {
 					return nameSection{}, false
 				}
+				if int(f.index) >= m.limits.MaxFunctions {
+					break // there is no such function, nor one with a higher index
+				}
+				f.name = readable(f.name)
 				names.funcs = append(names.funcs, f)
 			}
 		}
@@ -73,6 +82,26 @@ func readNames(r reader) (names nameSection, ok bool) {
 	}
 	return names, r.err == nil
 }
+
+// maxName bounds a kept name in bytes: a trace of thirty frames repeats it thirty times.
+const maxName = 4096
+
+// readable is a name as people and terminals can take it. The engine would refuse the module for a name that is no UTF-8.
+func readable(name []byte) []byte {
+	name = name[:min(len(name), maxName)]
+	if !bytes.ContainsFunc(name, unreadable) {
+		return name
+	}
+	return bytes.Map(func(r rune) rune {
+		if unreadable(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, name)
+}
+
+// unreadable holds for RuneError too, which bytes that are no UTF-8 decode to.
+func unreadable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
 
 // of finds a function's name, "" when it has none.
 func (n *nameSection) of(index int) string {
