@@ -155,6 +155,11 @@ func (m *module) consistent() *Error {
 	if m.start >= int64(len(m.funcs)) {
 		return broken(-1, "the start function %d does not exist", m.start)
 	}
+	if m.start >= 0 { // once it is an export, the compiler does not know that this was to be checked
+		if s := m.signature(uint32(m.start)); len(s.params)+len(s.results) > 0 {
+			return broken(-1, "the start function %d has parameters or results", m.start)
+		}
+	}
 	for _, e := range m.exports {
 		if e.kind == kindFunc && int(e.index) >= len(m.funcs) {
 			return broken(-1, "export %q is function %d, which does not exist", e.name, e.index)

@@ -237,6 +237,7 @@ func TestRefusals(t *testing.T) {
 		"reserved import":    {wat{imports: []fn{{name: "evoke_host"}}}.bytes(), `imports from "evoke_host"`},
 		"reserved dot":       {wat{imports: []fn{{name: "evoke.x"}}}.bytes(), `imports from "evoke.x"`},
 		"data outside":       {wat{pages: 1, tail: section(11, vec(cat([]byte{0}, constI32(65_535), []byte{0x0b}, text("xx"))))}.bytes(), "data segment 0 ends at byte 65537"},
+		"start's type":       {cat(header, section(1, vec([]byte{0x60, 1, i32, 0})), section(3, []byte{1, 0}), []byte{8, 1, 0}, section(10, vec([]byte{2, 0, 0x0b}))), "start function 0 has parameters or results"},
 		"start":              {cat(header, []byte{8, 1, 9}), "start function 9 does not exist"},
 	} {
 		_, err := rewrite.Module(c.wasm, rewrite.Options{})
