@@ -44,6 +44,9 @@ type block struct {
 func (m *module) decode(index int, b *body) *Error {
 	src := m.bodies[index-int(m.importFuncs)]
 	*b = body{reader: src, index: index, sig: m.signature(uint32(index)), points: b.points[:0], open: b.open[:0], charges: b.charges[:0]}
+	if len(src.b) > m.limits.MaxBodyBytes {
+		b.fail(refused(src.base, "split it, or compile with optimisation for size", "its code has %d bytes and %d are allowed", len(src.b), m.limits.MaxBodyBytes))
+	}
 	m.readLocals(b)
 	b.code = b.pos
 	b.open = append(b.open, block{op: opBlock, at: -1, results: len(b.sig.results)})

@@ -42,6 +42,9 @@ func refused(offset int, advice, format string, args ...any) *Error {
 	return &Error{Function: -1, Offset: offset, Reason: fmt.Sprintf(format, args...), Advice: advice}
 }
 
+// adviceLess is for what a module has too many of.
+const adviceLess = "leave out what is not used, as linkers do with --gc-sections"
+
 func describe(function int, name string) string {
 	if name == "" {
 		return fmt.Sprintf("function %d", function)

@@ -11,11 +11,15 @@ type step struct {
 }
 
 // readExpr reads a constant expression, extended constants included.
-func readExpr(r *reader) expr {
+func (m *module) readExpr(r *reader) expr {
 	var x expr
 	for r.err == nil {
 		at, start := r.at(), r.pos
 		in := readInstr(r)
+		if m.constants++; m.constants > m.limits.MaxConstants {
+			r.fail(refused(at, adviceLess, "it has more than %d instructions in constant expressions", m.limits.MaxConstants))
+			return x
+		}
 		switch in.op {
 		case opEnd:
 			return x
@@ -92,6 +96,10 @@ const (
 func (m *module) readElements(r *reader) {
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		at := r.at()
+		if len(m.elems) >= m.limits.MaxSegments {
+			r.fail(refused(at, adviceLess, "it has more than %d element segments", m.limits.MaxSegments))
+			return
+		}
 		e := element{flags: r.u32()}
 		if e.flags > 7 {
 			r.fail(broken(at, "element segment flags %#x are unknown", e.flags))
@@ -101,14 +109,19 @@ func (m *module) readElements(r *reader) {
 			if e.flags&elemExplicit != 0 {
 				e.table = r.u32()
 			}
-			e.offset = readExpr(r)
+			e.offset = m.readExpr(r)
 		}
 		if e.flags&(elemPassive|elemExplicit) != 0 {
 			e.kind = r.byte()
 		}
-		for k := r.count(); k > 0 && r.err == nil; k-- {
+		k := r.count()
+		if m.elements += k; m.elements > m.limits.MaxElements {
+			r.fail(refused(at, adviceLess, "its element segments have more than %d elements together", m.limits.MaxElements))
+			return
+		}
+		for ; k > 0 && r.err == nil; k-- {
 			if e.flags&elemExprs != 0 {
-				e.exprs = append(e.exprs, readExpr(r))
+				e.exprs = append(e.exprs, m.readExpr(r))
 			} else {
 				e.funcs = append(e.funcs, r.u32())
 			}

@@ -22,6 +22,9 @@ type module struct {
 	counted bool // has a data count section
 	bodies  []reader
 	data    []segment
+
+	constants int // instructions in constant expressions
+	elements  int // of all element segments
 }
 
 // signature is a function type.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -238,6 +239,13 @@ func TestRefusals(t *testing.T) {
 		"reserved dot":       {wat{imports: []fn{{name: "evoke.x"}}}.bytes(), `imports from "evoke.x"`},
 		"data outside":       {wat{pages: 1, tail: section(11, vec(cat([]byte{0}, constI32(65_535), []byte{0x0b}, text("xx"))))}.bytes(), "data segment 0 ends at byte 65537"},
 		"start's type":       {cat(header, section(1, vec([]byte{0x60, 1, i32, 0})), section(3, []byte{1, 0}), []byte{8, 1, 0}, section(10, vec([]byte{2, 0, 0x0b}))), "start function 0 has parameters or results"},
+		"code bomb":          {cat(run(repeat(1<<20, 0x01)...), named), "function 0 (victim) at byte 0x"},
+		"type bomb":          {cat(header, section(1, vec(slices.Repeat([][]byte{{0x60, 0, 0}}, 100_001)...))), "more than 100000 types"},
+		"export bomb":        {cat(header, section(7, vec(slices.Repeat([][]byte{{0, 2, 0}}, 100_001)...))), "more than 100000 exports"},
+		"data bomb":          {cat(header, section(11, vec(slices.Repeat([][]byte{{1, 0}}, 100_001)...))), "more than 100000 data segments"},
+		"element bomb":       {cat(header, section(9, vec(slices.Repeat([][]byte{{1, 0, 0}}, 100_001)...))), "more than 100000 element segments"},
+		"elements bomb":      {cat(header, section(9, cat([]byte{1, 1, 0}, u(1_000_001), repeat(1_000_001, 0)))), "more than 1000000 elements together"},
+		"constant bomb":      {cat(header, section(11, cat([]byte{1, 0}, repeat(1_000_001, 0x41, 0)))), "more than 1000000 instructions in constant expressions"},
 		"start":              {cat(header, []byte{8, 1, 9}), "start function 9 does not exist"},
 	} {
 		_, err := rewrite.Module(c.wasm, rewrite.Options{})

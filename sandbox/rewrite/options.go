@@ -14,6 +14,11 @@ type Options struct {
 	MaxTables        int    // tables, imported ones included; default 16
 	MaxFunctions     int    // functions, imported ones included; default 100,000
 	MaxGlobals       int    // globals, imported ones included; default 10,000
+	MaxTypes         int    // function types; default 100,000
+	MaxExports       int    // exports; default 100,000
+	MaxSegments      int    // data segments, and as many element segments; default 100,000
+	MaxElements      int    // elements of all element segments together; default 1,000,000
+	MaxConstants     int    // instructions in constant expressions together; default 1,000,000
 	MaxBodyBytes     int    // code of one function; default 1 MiB
 	MaxModuleBytes   int    // the whole module; default 64 MiB
 }
@@ -36,6 +41,11 @@ func (o Options) withDefaults() Options {
 	number(&o.MaxTables, 16)
 	number(&o.MaxFunctions, 100_000)
 	number(&o.MaxGlobals, 10_000)
+	number(&o.MaxTypes, 100_000)
+	number(&o.MaxExports, 100_000)
+	number(&o.MaxSegments, 100_000)
+	number(&o.MaxElements, 1_000_000)
+	number(&o.MaxConstants, 1_000_000)
 	number(&o.MaxBodyBytes, 1<<20)
 	number(&o.MaxModuleBytes, 64<<20)
 	o.MaxMemoryPages = min(o.MaxMemoryPages, maxPages)

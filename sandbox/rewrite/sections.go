@@ -4,6 +4,10 @@ package rewrite
 func (m *module) readTypes(r *reader) {
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		at := r.at()
+		if len(m.types) >= m.limits.MaxTypes {
+			r.fail(refused(at, adviceLess, "it has more than %d types", m.limits.MaxTypes))
+			return
+		}
 		switch form := r.byte(); form {
 		case 0x60:
 		case 0x50, 0x4f, 0x4e, 0x5f, 0x5e:
@@ -110,7 +114,7 @@ func (m *module) readFunctions(r *reader) {
 func (m *module) addFunction(r *reader) {
 	at, t := r.at(), m.readTypeIndex(r)
 	if len(m.funcs) >= m.limits.MaxFunctions {
-		r.fail(refused(at, "leave out what is not called", "it has more than %d functions", m.limits.MaxFunctions))
+		r.fail(refused(at, adviceLess, "it has more than %d functions", m.limits.MaxFunctions))
 	}
 	m.funcs = append(m.funcs, t)
 }
@@ -194,7 +198,7 @@ func (m *module) readMemory(r *reader) *memory {
 func (m *module) readGlobals(r *reader) {
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		m.addGlobal(r)
-		m.globals[len(m.globals)-1].init = readExpr(r)
+		m.globals[len(m.globals)-1].init = m.readExpr(r)
 	}
 }
 
@@ -215,6 +219,10 @@ func (m *module) addGlobal(r *reader) {
 func (m *module) readExports(r *reader) {
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		at := r.at()
+		if len(m.exports) >= m.limits.MaxExports {
+			r.fail(refused(at, adviceLess, "it has more than %d exports", m.limits.MaxExports))
+			return
+		}
 		e := export{name: r.bytes(r.u32()), kind: r.byte(), index: r.u32()}
 		if name := string(e.name); reservedName(name) && !abiExport(name) {
 			r.fail(refused(at, "rename it: names that begin with evoke_ or evoke. are the runtime's", "it exports %q", name))
@@ -239,11 +247,6 @@ func (m *module) readTags(r *reader) { r.fail(foreignError(r.at(), "exception ha
 func (m *module) readCode(r *reader) {
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		body := r.sized()
-		if index := len(m.bodies) + int(m.importFuncs); r.err == nil && len(body.b) > m.limits.MaxBodyBytes {
-			err := refused(body.base, "split it, or compile with optimisation for size", "its code has %d bytes and %d are allowed", len(body.b), m.limits.MaxBodyBytes)
-			err.Function = index
-			r.fail(err)
-		}
 		m.bodies = append(m.bodies, body)
 	}
 }
@@ -251,17 +254,21 @@ func (m *module) readCode(r *reader) {
 func (m *module) readData(r *reader) {
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		at := r.at()
+		if len(m.data) >= m.limits.MaxSegments {
+			r.fail(refused(at, adviceLess, "it has more than %d data segments", m.limits.MaxSegments))
+			return
+		}
 		var s segment
 		switch flags := r.u32(); flags {
 		case 0:
-			s.offset = readExpr(r)
+			s.offset = m.readExpr(r)
 		case 1:
 			s.passive = true
 		case 2:
 			if r.u32() != 0 {
 				r.fail(foreignError(at, "multiple memories"))
 			}
-			s.offset = readExpr(r)
+			s.offset = m.readExpr(r)
 		default:
 			r.fail(broken(at, "data segment flags %#x are unknown", flags))
 		}
