@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ const (
 	adviceWASI   = "build a core module for WASI preview 1 (Rust: wasm32-wasip1, Go: GOOS=wasip1, C: wasm32-wasi)"
 	adviceCore   = "turn the proposal off in the compiler; offered are WebAssembly 2.0, tail calls and extended constant expressions"
 	adviceBroken = "build it again: the file may have been cut or changed on its way"
+	adviceLess   = "leave out what is not used, as linkers do with --gc-sections"
 	adviceMemory = "raise memory: in fn.yaml, or lower the initial memory when linking"
 )
 
@@ -42,6 +44,10 @@ func (r *Runtime) check(wasm []byte, memory int64) (kind string, err error) {
 		return "", err
 	}
 	info, err := inspect(wasm)
+	var much tooMuch
+	if errors.As(err, &much) {
+		return "", refuse(adviceLess, "the module has %s", much)
+	}
 	if err != nil {
 		return "", refuse(adviceBroken, "the module is not valid WebAssembly: %v", err)
 	}
@@ -81,7 +87,7 @@ func (r *Runtime) checkImports(m *moduleInfo) error {
 	for _, i := range m.imports {
 		if i.kind != kindFunc {
 			return refuse("let the module define it itself; for memory link without --import-memory",
-				"the module imports the %s %s.%s; only functions can be imported", externName(i.kind), i.module, i.name)
+				"the module imports the %s %s; only functions can be imported", externName(i.kind), i)
 		}
 		offered, ok := r.imports[i.module][i.name]
 		if !ok {
@@ -98,7 +104,7 @@ func (r *Runtime) checkImports(m *moduleInfo) error {
 	}
 	advice := importAdvice(missing[0])
 	if i := slices.IndexFunc(missing, func(i importInfo) bool { return i.module == moduleExtism }); i >= 0 {
-		return refuse("rebuild it against evoke_v1 with an Evoke SDK", "the module is an Extism plug-in: it imports %s.%s", missing[i].module, missing[i].name)
+		return refuse("rebuild it against evoke_v1 with an Evoke SDK", "the module is an Extism plug-in: it imports %s", missing[i])
 	}
 	return refuse(advice, "the module imports %s, which this runtime does not offer", listImports(missing))
 }
@@ -107,7 +113,7 @@ func listImports(imports []importInfo) string {
 	const most = 5
 	var names []string
 	for _, i := range imports[:min(len(imports), most)] {
-		names = append(names, i.module+"."+i.name)
+		names = append(names, i.String())
 	}
 	list := strings.Join(names, ", ")
 	if n := len(imports) - most; n > 0 {

@@ -26,8 +26,11 @@ type InitError struct {
 
 func (e *InitError) Error() string { return e.Reason }
 
+// maxReason bounds a refusal in bytes: it may repeat names of the module.
+const maxReason = 2 << 10
+
 func refuse(advice, format string, args ...any) *RefusedError {
-	return &RefusedError{Reason: fmt.Sprintf(format, args...), Advice: advice}
+	return &RefusedError{Reason: cutText(printable(fmt.Sprintf(format, args...)), maxReason), Advice: printable(advice)}
 }
 
 // Host functions end the guest by panicking with one of the three below; the engine unwinds and returns them as the error of the call.

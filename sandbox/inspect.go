@@ -16,6 +16,9 @@ const (
 	maxModule    = 64 << 20 // bytes
 	maxFunctions = 100_000
 	maxTable     = 100_000
+	maxTypes     = 100_000
+	maxImports   = 100_000
+	maxExports   = 100_000
 	maxNameLen   = 4096
 )
 
@@ -36,6 +39,9 @@ type importInfo struct {
 	kind         byte
 	typ          uint32 // of a function
 }
+
+// String is for messages, which a long name must not fill.
+func (i importInfo) String() string { return cutText(i.module+"."+i.name, maxFunctionName) }
 
 type exportInfo struct {
 	name  string
@@ -66,6 +72,11 @@ const (
 )
 
 var errCutShort = errors.New("it ends in the middle")
+
+// tooMuch is a fault of a module that is sound: it has more of something than it may.
+type tooMuch string
+
+func (e tooMuch) Error() string { return string(e) }
 
 // inspect walks the sections of a core module. It reads types, imports, functions, tables, memories and exports, and leaves the rest to the compiler.
 func inspect(wasm []byte) (*moduleInfo, error) {
@@ -100,6 +111,9 @@ func (m *moduleInfo) section(id byte, r *wasmReader) {
 		r.vector(func() bool { m.addMemory(r.limits()); return true })
 	case 7:
 		r.vector(func() bool {
+			if len(m.exports) >= maxExports {
+				r.fail(tooMuch(fmt.Sprintf("more than %d exports", maxExports)))
+			}
 			m.exports = append(m.exports, exportInfo{name: r.name(), kind: r.byte(), index: r.u32()})
 			return true
 		})
@@ -131,11 +145,17 @@ func (m *moduleInfo) readType(r *wasmReader) (more bool) {
 			return false
 		}
 	}
+	if len(m.types) >= maxTypes {
+		r.fail(tooMuch(fmt.Sprintf("more than %d types", maxTypes)))
+	}
 	m.types = append(m.types, s)
 	return true
 }
 
 func (m *moduleInfo) readImport(r *wasmReader) {
+	if len(m.imports) >= maxImports {
+		r.fail(tooMuch(fmt.Sprintf("more than %d imports", maxImports)))
+	}
 	i := importInfo{module: r.name(), name: r.name(), kind: r.byte()}
 	switch i.kind {
 	case kindFunc:
@@ -158,7 +178,7 @@ func (m *moduleInfo) readImport(r *wasmReader) {
 
 func (m *moduleInfo) addFunction(r *wasmReader, typ uint32) {
 	if len(m.functions) >= maxFunctions {
-		r.fail(fmt.Errorf("it has more than %d functions", maxFunctions))
+		r.fail(tooMuch(fmt.Sprintf("more than %d functions", maxFunctions)))
 	}
 	m.functions = append(m.functions, typ)
 }
@@ -267,6 +287,6 @@ func (r *wasmReader) limits() memoryInfo {
 func (r *wasmReader) table() {
 	r.byte()
 	if l := r.limits(); l.pages > maxTable {
-		r.fail(fmt.Errorf("a table has %d entries, the limit is %d", l.pages, maxTable))
+		r.fail(tooMuch(fmt.Sprintf("a table of %d entries, the limit is %d", l.pages, maxTable)))
 	}
 }

@@ -59,8 +59,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"long number", append(w.Header(), 1, 0xff, 0xff, 0xff, 0xff, 0xff, 1), "more than 32 bits", "cut"},
 		{"wrong import kind", append(w.Header(), w.Section(2, []byte{1, 1, 'm', 1, 'n', 9})...), "of the unknown kind 9", "cut"},
 		{"wrong name", append(w.Header(), w.Section(7, []byte{1, 1, 0xff, 0, 0})...), "not UTF-8", "cut"},
-		{"many functions", append(w.Header(), w.Section(3, append(w.U32(maxFunctions+1), make([]byte, maxFunctions+1)...))...), "more than 100000 functions", ""},
-		{"large table", append(w.Header(), w.Section(4, append([]byte{1, 0x70, 0}, w.U32(maxTable+1)...))...), "a table has 100001 entries", ""},
+		{"many functions", append(w.Header(), w.Section(3, append(w.U32(maxFunctions+1), make([]byte, maxFunctions+1)...))...), "the module has more than 100000 functions", "leave out"},
+		{"many types", append(w.Header(), w.Section(1, append(w.U32(maxTypes+1), bytes.Repeat([]byte{0x60, 0, 0}, maxTypes+1)...))...), "the module has more than 100000 types", "leave out"},
+		{"many imports", append(w.Header(), w.Section(2, append(w.U32(maxImports+1), bytes.Repeat([]byte{0, 0, 3, w.I32, 0}, maxImports+1)...))...), "the module has more than 100000 imports", "leave out"},
+		{"many exports", append(w.Header(), w.Section(7, append(w.U32(maxExports+1), bytes.Repeat([]byte{0, 2, 0}, maxExports+1)...))...), "the module has more than 100000 exports", "leave out"},
+		{"large table", append(w.Header(), w.Section(4, append([]byte{1, 0x70, 0}, w.U32(maxTable+1)...))...), "a table of 100001 entries", ""},
 		{"GC types", append(w.Header(), w.Section(1, []byte{1, 0x5f, 0})...), "garbage collection", "turn the proposal off"},
 		{"typed references", append(w.Header(), w.Section(1, []byte{1, 0x60, 1, 0x64, 0x70, 0})...), "typed references", "turn the proposal off"},
 		{"exceptions", append(w.Header(), w.Section(13, []byte{1, 0, 0})...), "exception handling", "turn the proposal off"},
@@ -83,13 +86,15 @@ func TestLoadRefuses(t *testing.T) {
 			}
 		}), "env.a, env.b, env.c, env.d, env.e and 2 more", ""},
 		{"import's type", importing("evoke_v1", "event_count", []byte{w.I64}, one), "evoke_v1.event_count as (i64) -> i32; its type is () -> i32", "SDK"},
+		{"long foreign", importing("env", strings.Repeat("x", 1000), nil, nil), "env." + strings.Repeat("x", 196) + ", which this runtime does not offer", "left undefined"},
+		{"foreign that steers the terminal", importing("evoke_v\x1b[2J", "\r\n\u202e", nil, nil), "evoke_v\uFFFD[2J.\uFFFD\uFFFD\uFFFD, which", "a runtime that offers evoke_v\uFFFD[2J,"},
 		{"imported memory", module(func(m *w.Module) { m.ImportRaw("env", "memory", w.KindMemory, []byte{0, 1}) }), "imports the memory env.memory", "--import-memory"},
 		{"imported table", module(func(m *w.Module) { m.ImportRaw("env", "t", w.KindTable, []byte{0x70, 0, 1}) }), "imports the table env.t", ""},
 		{"imported global", module(func(m *w.Module) { m.ImportRaw("env", "g", w.KindGlobal, []byte{w.I32, 0}) }), "imports the global env.g", ""},
 		{"no entry point", module(func(m *w.Module) { m.Func("add", nil, nil, 0); m.Func("sub", nil, nil, 0) }),
 			"exports neither evoke_handle nor _start; it exports memory, add, sub", "-buildmode=c-shared"},
 		{"no exports", module(func(m *w.Module) { m.NoExports() }), "it exports nothing", "fnctl deploy"},
-		{"many exports", module(func(m *w.Module) {
+		{"more exports than are listed", module(func(m *w.Module) {
 			for range 25 {
 				m.Export(strings.Repeat("x", 100), w.KindMemory, 0)
 			}

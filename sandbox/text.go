@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 	"unsafe"
 )
@@ -10,6 +11,16 @@ import (
 func cutText(s string, n int) string {
 	s = strings.ToValidUTF8(cutBytes(s, n), "\uFFFD")
 	return cutBytes(s, n) // the replacement is longer than what it replaces
+}
+
+// printable makes what a module is called, or calls things, harmless for the terminals that messages are read on.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 func cutBytes(s string, n int) string {
