@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -161,6 +162,23 @@ func TestTimeOfInitialisation(t *testing.T) {
 	}
 	if times[2] < times[1] || times[2] > times[1]+int64(time.Minute) {
 		t.Errorf("the clock went from %d to %d", times[1], times[2])
+	}
+}
+
+// Nor after a sleep of centuries: what adds up to it stays a number of nanoseconds.
+func TestSleepingForEverTurnsNoClockBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil, 0, time.Now().UnixNano(), time.Hour)
+	for clock := range uint32(clockThread + 1) {
+		last := w.now(clock)
+		for range 3 {
+			w.sleep(math.MaxInt64)
+			if now := w.now(clock); now < last || time.Duration(now) < 50*365*24*time.Hour {
+				t.Errorf("clock %d went from %d to %d", clock, last, now)
+			} else {
+				last = now
+			}
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func newWorld(seed []byte, variant byte, wall int64, mono time.Duration) *world 
 }
 
 func (w *world) now(clock uint32) int64 {
-	w.passed += tick
+	w.sleep(tick)
 	switch clock {
 	case clockRealtime:
 		return w.wall + int64(w.passed)
@@ -34,7 +34,10 @@ func (w *world) now(clock uint32) int64 {
 	return int64(w.passed)
 }
 
-func (w *world) sleep(d time.Duration) { w.passed += d }
+// farthest is how far sleeping moves the clocks, 73 years: no sum of it and a time that is now overflows.
+const farthest time.Duration = 1 << 61
+
+func (w *world) sleep(d time.Duration) { w.passed = min(w.passed+min(d, farthest), farthest) }
 
 func (w *world) read(b []byte) {
 	w.drew = true
