@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"sandbox/linear":             {},
 	"sandbox/rewrite":            {},
 	"sandbox/wasmtest":           {"sdk/abi"},
+	"sandbox/wasmtest/hostile":   {"sandbox/wasmtest", "sdk/abi"},
 	"history":                    {"api"},
 	"scheduler":                  {"api", "event", "filter", "history", "partition", "registry", "sandbox", "sdk/abi"},
 	"server":                     {"api", "event", "filter", "history", "partition", "registry", "scheduler", "sdk/abi"},

@@ -85,6 +85,47 @@ func If(code ...[]byte) []byte {
 	return slices.Concat([]byte{0x04, 0x40}, slices.Concat(code...), []byte{opEnd})
 }
 
+// Block runs code once; a branch out of it goes behind it.
+func Block(code ...[]byte) []byte {
+	return slices.Concat([]byte{0x02, 0x40}, slices.Concat(code...), []byte{opEnd})
+}
+
+// Br goes to the end of a block, or the head of a loop, that many constructs out.
+func Br(label uint32) []byte { return append([]byte{0x0c}, U32(label)...) }
+
+// BrTable pops a number and goes to the label it selects, the last one for every number beyond.
+func BrTable(labels ...uint32) []byte {
+	b := append([]byte{0x0e}, U32(uint32(len(labels)-1))...)
+	for _, l := range labels {
+		b = append(b, U32(l)...)
+	}
+	return b
+}
+
+// CallIndirect pops an element of table 0 and calls it; the type is one of Module.Type.
+func CallIndirect(typ uint32) []byte { return append(append([]byte{0x11}, U32(typ)...), 0) }
+
+// ReturnCall calls a function in place of the calling one.
+func ReturnCall(function uint32) []byte { return append([]byte{0x12}, U32(function)...) }
+
+// RefNull pushes a reference to no function.
+func RefNull() []byte { return []byte{0xd0, 0x70} }
+
+// TableGrow pops a reference and a number of elements and leaves the old size of table 0, or -1.
+func TableGrow() []byte { return []byte{0xfc, 15, 0} }
+
+// TableFill pops an index, a reference and a number of elements of table 0.
+func TableFill() []byte { return []byte{0xfc, 17, 0} }
+
+// TableCopy pops where to, where from and how many elements, both in table 0.
+func TableCopy() []byte { return []byte{0xfc, 14, 0, 0} }
+
+// MemoryCopy pops where to, where from and a length.
+func MemoryCopy() []byte { return []byte{0xfc, 10, 0, 0} }
+
+// MemoryInit pops where to, where from in a data segment, and a length.
+func MemoryInit(segment uint32) []byte { return append(append([]byte{0xfc, 8}, U32(segment)...), 0) }
+
 // signed encodes a signed LEB128 number.
 func signed(v int64) []byte {
 	var b []byte

@@ -39,9 +39,12 @@ type Module struct {
 	data    [][]byte
 	globals [][]byte
 	tables  [][]byte
+	elems   [][]byte
 	names   []string // of all functions, imported ones first
 	memory  []byte
 	start   []byte
+	counted bool     // there is a data count section
+	customs [][]byte // whole custom sections
 
 	importedFuncs uint32
 }
@@ -89,6 +92,16 @@ func (m *Module) Data(address uint32, b []byte) {
 	m.data = append(m.data, slices.Concat([]byte{0}, I32Const(int32(address)), []byte{opEnd}, U32(uint32(len(b))), b))
 }
 
+// Passive adds bytes that only memory.init puts into memory, and returns the segment's index.
+func (m *Module) Passive(b []byte) uint32 {
+	m.counted = true
+	m.DataRaw(slices.Concat([]byte{1}, U32(uint32(len(b))), b))
+	return uint32(len(m.data) - 1)
+}
+
+// DataRaw adds an encoded data segment.
+func (m *Module) DataRaw(segment []byte) { m.data = append(m.data, segment) }
+
 // Global adds a mutable global with its value at the start, an expression, and returns its index.
 func (m *Module) Global(valueType byte, value []byte) uint32 {
 	m.globals = append(m.globals, slices.Concat([]byte{valueType, 1}, value, []byte{opEnd}))
@@ -96,10 +109,33 @@ func (m *Module) Global(valueType byte, value []byte) uint32 {
 }
 
 // Table adds a table of function references and returns its index.
-func (m *Module) Table(size uint32) uint32 {
-	m.tables = append(m.tables, append([]byte{0x70, 0}, U32(size)...))
+func (m *Module) Table(size uint32) uint32 { return m.TableRaw(append([]byte{0x70, 0}, U32(size)...)) }
+
+// TableRaw adds a table by its encoded type and returns its index.
+func (m *Module) TableRaw(b []byte) uint32 {
+	m.tables = append(m.tables, b)
 	return uint32(len(m.tables) - 1)
 }
+
+// Elements puts functions into table 0 from an index on.
+func (m *Module) Elements(at uint32, functions ...uint32) {
+	list := make([][]byte, len(functions))
+	for i, f := range functions {
+		list[i] = U32(f)
+	}
+	m.ElementsRaw(slices.Concat([]byte{0}, I32Const(int32(at)), []byte{opEnd}, vector(list)))
+}
+
+// ElementsRaw adds an encoded element segment.
+func (m *Module) ElementsRaw(segment []byte) { m.elems = append(m.elems, segment) }
+
+// Custom adds a custom section behind all others.
+func (m *Module) Custom(name string, content []byte) {
+	m.customs = append(m.customs, Section(0, append(text(name), content...)))
+}
+
+// Type returns the index of a function type.
+func (m *Module) Type(params, results []byte) uint32 { return m.typeIndex(params, results) }
 
 // Func adds a function and returns its index. A name makes it an export and names it in stack traces. Locals are all i32; code has no final end.
 func (m *Module) Func(name string, params, results []byte, locals uint32, code ...[]byte) uint32 {
@@ -110,13 +146,18 @@ func (m *Module) Func(name string, params, results []byte, locals uint32, code .
 
 // Unexported is Func without the export; the name is for stack traces.
 func (m *Module) Unexported(name string, params, results []byte, locals uint32, code ...[]byte) uint32 {
+	runs := []byte{0}
+	if locals > 0 {
+		runs = slices.Concat([]byte{1}, U32(locals), []byte{I32})
+	}
+	return m.Raw(name, params, results, runs, code...)
+}
+
+// Raw is Unexported with the encoded runs of locals, of any type, before the code.
+func (m *Module) Raw(name string, params, results, locals []byte, code ...[]byte) uint32 {
 	m.funcs = append(m.funcs, m.typeIndex(params, results))
 	m.names = append(m.names, name)
-	body := []byte{0}
-	if locals > 0 {
-		body = slices.Concat([]byte{1}, U32(locals), []byte{I32})
-	}
-	body = append(append(body, slices.Concat(code...)...), opEnd)
+	body := slices.Concat(locals, slices.Concat(code...), []byte{opEnd})
 	m.bodies = append(m.bodies, append(U32(uint32(len(body))), body...))
 	return m.Next() - 1
 }
@@ -159,9 +200,16 @@ func (m *Module) Bytes() []byte {
 	if m.start != nil {
 		out = append(out, Section(8, m.start)...)
 	}
+	if m.elems != nil {
+		out = append(out, Section(9, vector(m.elems))...)
+	}
+	if m.counted {
+		out = append(out, Section(12, U32(uint32(len(m.data))))...)
+	}
 	out = append(out, Section(10, vector(m.bodies))...)
 	out = append(out, Section(11, vector(m.data))...)
-	return append(out, Section(0, append(text("name"), Section(1, vector(names))...))...)
+	out = append(out, Section(0, append(text("name"), Section(1, vector(names))...))...)
+	return append(out, slices.Concat(m.customs...)...)
 }
 
 func (m *Module) typeIndex(params, results []byte) uint32 {
