@@ -16,6 +16,7 @@ type body struct {
 	refs    []uint32 // functions whose reference is taken
 	height  int      // operand stack while decoding
 	frame   frame
+	passed  int     // values that calls, blocks and branches pass when they are many
 	why     string  // what makes the module not resettable
 	charges []int32 // fuel to pay before each point, 0 for none
 }
@@ -215,6 +216,7 @@ func (m *module) enter(b *body, in *instr, at int) *Error {
 	}
 	b.open = append(b.open, bl)
 	b.push(bl.params)
+	b.pass(bl.params + bl.results)
 	return nil
 }
 
@@ -248,6 +250,11 @@ func (b *body) targets(p point) func(func(uint32) bool) {
 func (b *body) branch(label uint32) {
 	to := b.open[len(b.open)-1-int(label)]
 	if to.op == opLoop {
+		b.pass(to.params)
+	} else {
+		b.pass(to.results)
+	}
+	if to.op == opLoop {
 		b.points[to.at].again = true
 	} else if to.at >= 0 && to.loops < b.open[len(b.open)-1].loops {
 		b.points[to.at].left = true
@@ -271,6 +278,7 @@ func (m *module) call(b *body, in *instr) {
 		return
 	}
 	b.pop(len(s.params))
+	b.pass(len(s.params) + len(s.results))
 	b.frame.out = max(b.frame.out, len(s.params)+len(s.results))
 	b.spill()
 	if in.op == opReturnCall || in.op == opReturnCallInd {
@@ -278,6 +286,15 @@ func (m *module) call(b *body, in *instr) {
 		return
 	}
 	b.push(len(s.results))
+}
+
+// pass counts values that are passed on, where they are more than compilers pass: each is a register or a copy to the engine's compiler, and takes it
+// microseconds.
+func (b *body) pass(values int) {
+	const few = 16
+	if values > few {
+		b.passed += values
+	}
 }
 
 func (b *body) unreachable() { b.height = b.open[len(b.open)-1].base }

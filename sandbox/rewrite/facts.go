@@ -19,19 +19,13 @@ func (m *module) gather() (*facts, *Error) {
 	f.taken = make([][]uint32, kinds)
 	taken := make([]bool, n)
 	mark(taken, m.constantRefs())
-	branches := 0
+	var sum totals
 	var b body
 	for i := int(m.importFuncs); i < n; i++ {
 		if err := m.decode(i, &b); err != nil {
 			return nil, err
 		}
-		for _, p := range b.points {
-			if p.op == opBrTable {
-				branches += int(p.imm)
-			}
-		}
-		if branches > m.limits.MaxBranches {
-			err := refused(-1, "split the module", "its br_table instructions have more than %d targets together", m.limits.MaxBranches)
+		if err := sum.add(&b, m.limits); err != nil {
 			err.Function, err.Name = i, m.names.of(i)
 			return nil, err
 		}
@@ -46,6 +40,28 @@ func (m *module) gather() (*facts, *Error) {
 	}
 	f.settle(m, taken)
 	return f, nil
+}
+
+// totals are what the functions of a module have together.
+type totals struct{ branches, locals, passed int }
+
+func (s *totals) add(b *body, limits Options) *Error {
+	s.locals += b.locals
+	s.passed += b.passed
+	for _, p := range b.points {
+		if p.op == opBrTable {
+			s.branches += int(p.imm)
+		}
+	}
+	switch {
+	case s.branches > limits.MaxBranches:
+		return refused(-1, "split the module", "its br_table instructions have more than %d targets together", limits.MaxBranches)
+	case s.locals > limits.MaxModuleLocals:
+		return refused(-1, "split the module", "its functions have more than %d locals together", limits.MaxModuleLocals)
+	case s.passed > limits.MaxPassedValues:
+		return refused(-1, "pass structures in memory", "its calls, blocks and branches of many values pass more than %d together", limits.MaxPassedValues)
+	}
+	return nil
 }
 
 func mark(set []bool, refs []uint32) {

@@ -9,6 +9,8 @@ type Options struct {
 	MaxBranchTargets int    // targets of one br_table; default 16,384
 	MaxBranches      int    // br_table targets in the module; default 1,048,576
 	MaxLocals        int    // locals of one function, parameters included; default 10,000
+	MaxModuleLocals  int    // locals of all functions together; default 5,000,000
+	MaxPassedValues  int    // values that calls, blocks and branches of more than 16 values pass, in the module; default 500,000
 	MaxTypeValues    int    // parameters and results of one function type; default 1,000
 	MaxTableElements uint32 // elements a table may have or grow to; default 100,000
 	MaxTables        int    // tables, imported ones included; default 16
@@ -36,6 +38,8 @@ func (o Options) withDefaults() Options {
 	number(&o.MaxBranchTargets, 16_384)
 	number(&o.MaxBranches, 1<<20)
 	number(&o.MaxLocals, 10_000)
+	number(&o.MaxModuleLocals, 5_000_000)
+	number(&o.MaxPassedValues, 500_000)
 	number(&o.MaxTypeValues, 1000)
 	number(&o.MaxTableElements, 100_000)
 	number(&o.MaxTables, 16)

@@ -35,6 +35,21 @@ func shapes() []Case {
 		{Name: "four billion runs of locals", End: Refused, Wasm: locals(w.U32(1<<32 - 1)), Want: []string{"entries are announced", "in function victim"}},
 		{Name: "runs of no locals", End: Done, Wasm: locals(vector(maxBody/2-100, 0, w.V128))},
 		{Name: "all the locals allowed", End: Done, Wasm: locals(run(maxLocals))},
+		{Name: "ten thousand functions of ten thousand locals", End: Refused, Want: []string{"more than 5000000 locals together", "in function many", "split the module"},
+			Wasm: build(func(m *w.Module) {
+				for range 10_000 {
+					m.Raw("many", nil, nil, run(maxLocals))
+				}
+				m.Handle(w.I32Const(0))
+			})},
+		{Name: "calls of a thousand values", End: Refused, Want: []string{"pass more than 500000 together", "in function evoke_handle", "pass structures in memory"},
+			Wasm: passing(func(f uint32) []byte { return slices.Repeat(w.Call(f), 1000) })},
+		{Name: "blocks of a thousand values", End: Refused, Want: []string{"pass more than 500000 together", "in function evoke_handle"},
+			Wasm: passing(func(uint32) []byte { return slices.Repeat([]byte{0x02, 0, opEnd}, 1000) })},
+		{Name: "a giant switch of a thousand values", End: Refused, Want: []string{"pass more than 500000 together", "in function evoke_handle"},
+			Wasm: passing(func(uint32) []byte {
+				return slices.Concat([]byte{0x02, 0}, w.I32Const(0), w.BrTable(make([]uint32, 1000)...), []byte{opEnd})
+			})},
 		{Name: "a function a byte too long", End: Refused, Wasm: handle(slices.Repeat([]byte{opNop}, maxBody), w.I32Const(0)),
 			Want: []string{"its code has 1048582 bytes and 1048576 are allowed", "in function evoke_handle", "split it"}},
 		{Name: "a function of a megabyte", End: Done, Wasm: straight(maxBody - 100), Heavy: true},
@@ -70,6 +85,14 @@ func run(n uint32) []byte { return slices.Concat([]byte{1}, w.U32(n), []byte{w.I
 // locals is a module with a function that has these runs of locals.
 func locals(runs []byte) func() []byte {
 	return build(func(m *w.Module) { m.Handle(w.Call(m.Raw("victim", nil, nil, runs)), w.I32Const(0)) })
+}
+
+// passing has a thousand values on the stack, and code that passes them on: to a function, or to blocks of type 0.
+func passing(code func(f uint32) []byte) func() []byte {
+	return build(func(m *w.Module) {
+		f := m.Unexported("pass", i32s(1000), i32s(1000), 0, w.Unreachable())
+		m.Handle(slices.Repeat(w.I32Const(1), 1000), code(f), slices.Repeat(w.Drop(), 1000), w.I32Const(0))
+	})
 }
 
 // manySwitches has n functions of one br_table each.
