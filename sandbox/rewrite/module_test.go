@@ -246,6 +246,8 @@ func TestRefusals(t *testing.T) {
 		"element bomb":       {cat(header, section(9, vec(slices.Repeat([][]byte{{1, 0, 0}}, 100_001)...))), "more than 100000 element segments"},
 		"elements bomb":      {cat(header, section(9, cat([]byte{1, 1, 0}, u(1_000_001), repeat(1_000_001, 0)))), "more than 1000000 elements together"},
 		"constant bomb":      {cat(header, section(11, cat([]byte{1, 0}, repeat(1_000_001, 0x41, 0)))), "more than 1000000 instructions in constant expressions"},
+		"locals in all":      {wat{funcs: slices.Repeat([]fn{{params: repeat(1000, i32), locals: repeat(8900, i32), code: []byte{0x00}}}, 506)}.bytes(), "more than 5000000 locals together"},
+		"values passed":      {wat{funcs: []fn{{params: repeat(17, i32), code: cat(repeat(17, 0x20, 0), repeat(29_412, 0x10, 0))}}}.bytes(), "pass more than 500000 together"},
 		"start":              {cat(header, []byte{8, 1, 9}), "start function 9 does not exist"},
 	} {
 		_, err := rewrite.Module(c.wasm, rewrite.Options{})
@@ -288,4 +290,10 @@ func FuzzModule(f *testing.F) {
 			t.Fatal("a valid module became invalid")
 		}
 	})
+}
+
+// What compilers write passes few values, however often.
+func TestFewValuesPassedAreNotCounted(t *testing.T) {
+	t.Parallel()
+	module(t, wat{funcs: []fn{{params: repeat(16, i32), code: cat(repeat(16, 0x20, 0), repeat(50_000, 0x10, 0))}}}.bytes())
 }
