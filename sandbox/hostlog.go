@@ -16,6 +16,9 @@ const (
 
 func logLine(c call, stack []uint64) {
 	b := c.memory.bytes(stack[1], stack[2])
+	if c.log.cut {
+		return // before 64 KiB are copied for nothing, again and again
+	}
 	c.log.line(level(int32(stack[0])), string(b[:min(len(b), abi.MaxLog+1)]))
 }
 
