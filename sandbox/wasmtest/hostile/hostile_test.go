@@ -131,11 +131,11 @@ func (h *house) run(t *testing.T, c hostile.Case) {
 	} else if err := m.InitError(); err != nil {
 		t.Fatal(err)
 	}
-	timeout := time.Minute
+	timeout, events := time.Minute, 2 // the second event meets what the first has left
 	if killed {
-		timeout = short
+		timeout, events = short, 1
 	}
-	for range 2 { // the second event meets what the first has left
+	for range events {
 		res := invoke(t, m, timeout)
 		if c.End == hostile.Done {
 			if res.Verdict != abi.Done {
