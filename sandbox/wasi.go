@@ -16,6 +16,7 @@ const (
 	wasiFbig   = 22
 	wasiInval  = 28
 	wasiNosys  = 52
+	wasiNosock = 57
 	wasiSpipe  = 70
 	fdStdin    = 0
 	fdStdout   = 1
@@ -50,6 +51,10 @@ func wasiFuncs() []hostFunc {
 		wasi("fd_fdstat_set_flags", "ii", onStdio(wasiOK)),
 		wasi("fd_sync", "i", onStdio(wasiOK)),
 		wasi("fd_datasync", "i", onStdio(wasiOK)),
+		wasi("sock_accept", "iii", onStdio(wasiNosock)),
+		wasi("sock_recv", "iiiiii", onStdio(wasiNosock)),
+		wasi("sock_send", "iiiii", onStdio(wasiNosock)),
+		wasi("sock_shutdown", "ii", onStdio(wasiNosock)),
 		wasi("poll_oneoff", "iiii", pollOneoff),
 		wasi("random_get", "ii", randomGet),
 		wasi("sched_yield", "", answer(wasiOK)),
@@ -62,7 +67,7 @@ func wasiFuncs() []hostFunc {
 		{"fd_pwrite", "iiili"}, {"fd_readdir", "iiili"}, {"fd_renumber", "ii"}, {"path_create_directory", "iii"},
 		{"path_filestat_get", "iiiii"}, {"path_filestat_set_times", "iiiilli"}, {"path_link", "iiiiiii"}, {"path_open", "iiiiillii"},
 		{"path_readlink", "iiiiii"}, {"path_remove_directory", "iii"}, {"path_rename", "iiiiii"}, {"path_symlink", "iiiii"},
-		{"path_unlink_file", "iii"}, {"sock_accept", "iii"}, {"sock_recv", "iiiiii"}, {"sock_send", "iiiii"}, {"sock_shutdown", "ii"},
+		{"path_unlink_file", "iii"},
 	} {
 		funcs = append(funcs, wasi(f.name, f.params, answer(wasiBadf)))
 	}
