@@ -73,8 +73,11 @@ func (l *guestLog) writeStderr(b []byte) { l.stderr = splitLines(l.stderr, b, l.
 func (l *guestLog) errLine(line []byte) {
 	if text := bytes.TrimSpace(line); len(text) > 0 {
 		l.last = cutText(string(text[:min(len(text), abi.MaxReason)]), abi.MaxReason)
-		if l.crash == "" && isCrash(text) {
+		switch {
+		case l.crash == "" && isCrash(text):
 			l.crash = cutText(l.last, maxCrashLine)
+		case strings.HasSuffix(l.crash, ":"): // Rust since 1.73 says where on one line and what on the next
+			l.crash = cutText(l.crash+" "+l.last, maxCrashLine)
 		}
 	}
 	level := slog.LevelInfo
@@ -84,10 +87,10 @@ func (l *guestLog) errLine(line []byte) {
 	l.line(level, string(line))
 }
 
-// isCrash knows the first line of a dying Go and Rust program.
+// isCrash knows the first line of a dying Go and Rust program. Newer Rust has the thread's number behind its name.
 func isCrash(line []byte) bool {
 	return bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: ")) ||
-		bytes.HasPrefix(line, []byte("thread '")) && bytes.Contains(line, []byte("' panicked at"))
+		bytes.HasPrefix(line, []byte("thread '")) && bytes.Contains(line, []byte(" panicked at "))
 }
 
 // flush passes on lines that never got their end.

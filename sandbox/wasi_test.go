@@ -74,6 +74,10 @@ func TestCommandVerdicts(t *testing.T) {
 		{"exit -1", command("", "", -1), ClassError, "the program exited with code 4294967295 and wrote nothing to stderr", "", nil},
 		{"panic", command("", panicked, 2), ClassError, "panic: boom", "", []string{
 			"INFO starting", "ERROR panic: boom", "ERROR ", "ERROR goroutine 1 [running]:", "ERROR main.main()", "ERROR \t/src/main.go:5 +0x2"}},
+		{"Rust panic", command("", "thread 'main' panicked at 'boom', src/main.rs:2:5\nnote: run with\n", 101), ClassError, "thread 'main' panicked at 'boom', src/main.rs:2:5", "", []string{
+			"ERROR thread 'main' panicked at 'boom', src/main.rs:2:5", "ERROR note: run with"}},
+		{"Rust panic since 1.89", command("", "\nthread 'main' (1) panicked at src/main.rs:2:5:\nboom\nnote: run with\n", 101), ClassError, "thread 'main' (1) panicked at src/main.rs:2:5: boom", "", []string{
+			"INFO ", "ERROR thread 'main' (1) panicked at src/main.rs:2:5:", "ERROR boom", "ERROR note: run with"}},
 		{"stdout too long", command(strings.Repeat("x", abi.MaxReply), "x", 0), "", "", strings.Repeat("x", abi.MaxReply), []string{"INFO x"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
