@@ -124,7 +124,7 @@ func TestCompilerProcessRefuses(t *testing.T) {
 	t.Parallel()
 	here, there := newRuntime(t), newCompilingRuntime(t, Options{})
 	invalid := w.New().Handle(w.I64Const(1)).Bytes() // a verdict has 32 bits
-	for name, wasm := range map[string][]byte{"limit": loops(1, 2000), "invalid": invalid} {
+	for name, wasm := range map[string][]byte{"limit": loops(1, 6000), "invalid": invalid} {
 		_, want := here.Load(t.Context(), wasm, Settings{})
 		_, got := there.Load(t.Context(), wasm, Settings{})
 		if !errors.As(want, new(*RefusedError)) || !errors.As(got, new(*RefusedError)) || got.Error() != want.Error() {

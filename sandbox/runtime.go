@@ -41,7 +41,7 @@ type Options struct {
 	// hurt the compiler hurts nothing else. It needs both directories. nil = compile in this process, for modules that are trusted.
 	Compiler      []string
 	CompileMemory int64         // bytes that compiling one module may take there; 0 = 1 GiB
-	CompileTime   time.Duration // processor time that compiling one module may take there; 0 = 60 s
+	CompileTime   time.Duration // processor time that compiling one module may take there; 0 = 30 s
 
 	short func() bool // says whether memory is short; nil asks the system
 }

@@ -116,12 +116,13 @@ func runSuiteProgram(t *testing.T, r *Runtime, file string, timeout time.Duratio
 		}
 	}()
 	// Functions have no arguments, and an environment with names of ours; the suite wants its own and nothing else.
-	m.args = append(m.args, spec.Args...)
-	m.environ = nil
+	p := m.current()
+	p.args = append(p.args, spec.Args...)
+	p.environ = nil
 	for name, value := range spec.Env {
-		m.environ = append(m.environ, name+"="+value)
+		p.environ = append(p.environ, name+"="+value)
 	}
-	slices.Sort(m.environ)
+	slices.Sort(p.environ)
 	h := &fakeHost{}
 	res := m.Invoke(within(t, timeout), testEvent(), h)
 	switch res.Class {
