@@ -62,6 +62,7 @@ crash: ## kill the runtime 100 times under load and count every event
 bench: ## the figures of README.md and docs, against yardsticks of the same run
 	$(GO) run ./bench log
 	$(GO) run ./bench http
+	$(GO) run ./bench sandbox
 
 .PHONY: generate
 generate: ## remake the SDK archive inside fnctl after a change under sdk/go

@@ -30,10 +30,9 @@ func buildRuntime(ctx context.Context, root, out string) error {
 	return build(ctx, root, nil, "-trimpath", "-ldflags=-s -w", "-o", out, "./cmd/runtime")
 }
 
-// buildGuest builds the echo function as fnctl does.
-func buildGuest(ctx context.Context, root, out string) error {
-	return build(ctx, filepath.Join(root, "bench", "testdata", "echo"), []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "GOFLAGS="},
-		"-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
+// buildGuest builds the function in a directory as fnctl does.
+func buildGuest(ctx context.Context, dir, out string) error {
+	return build(ctx, dir, []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "GOFLAGS="}, "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
 }
 
 func build(ctx context.Context, dir string, env []string, args ...string) error {

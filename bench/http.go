@@ -65,7 +65,7 @@ func (s *session) build(ctx context.Context) (built, error) {
 		return built{}, err
 	}
 	guest := filepath.Join(s.dir, "echo.wasm")
-	if err := buildGuest(ctx, root, guest); err != nil {
+	if err := buildGuest(ctx, filepath.Join(root, "bench", "testdata", "echo"), guest); err != nil {
 		return built{}, err
 	}
 	b.guest, err = os.ReadFile(guest)

@@ -22,6 +22,9 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == peerArg {
 		os.Exit(servePeer(os.Stdout, os.Stderr))
 	}
+	if len(os.Args) == 3 && os.Args[1] == stallArg {
+		os.Exit(serveStall(os.Args[2], os.Stdout, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -41,6 +44,7 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"log", "durable ingest and the pipeline behind it, in process, beside a loop that fsyncs every event", 90 * time.Second, runLog},
 		{"http", "start, memory, size and requests of the built runtime, beside a bare echo server and the fsync loop", 120 * time.Second, runHTTP},
+		{"sandbox", "isolation, limits, memory and latency of the sandbox, beside handlers never reset, the stock engine and Extism", 360 * time.Second, runSandbox},
 	}
 }
 
@@ -107,7 +111,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func usage(w io.Writer, flags *flag.FlagSet) {
 	fmt.Fprintln(w, "usage: go run ./bench NAME [-json] [-rounds N] [-dir DIR]")
 	for _, b := range benchmarks() {
-		fmt.Fprintf(w, "  %-6s %s\n", b.name, b.about)
+		fmt.Fprintf(w, "  %-8s %s\n", b.name, b.about)
 	}
 	flags.PrintDefaults()
 }

@@ -159,15 +159,20 @@ func (p *process) cpu() (time.Duration, error) {
 
 // rss is the memory of the process that is in RAM, in MiB.
 func (p *process) rss() (float64, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	kib, err := statusKiB(p.cmd.Process.Pid, "VmRSS")
+	return kib / 1024, err
+}
+
+// statusKiB reads a size from what Linux says of a process.
+func statusKiB(pid int, name string) (float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read memory (it takes Linux's /proc): %w", err)
 	}
 	for line := range strings.Lines(string(raw)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 64)
-			return kib / 1024, err
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 64)
 		}
 	}
-	return 0, fmt.Errorf("read memory: no VmRSS in the status of %s", p.cmd.Path)
+	return 0, fmt.Errorf("read memory: no %s in the status of process %d", name, pid)
 }

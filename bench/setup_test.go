@@ -23,6 +23,10 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == peerArg:
 		os.Exit(servePeer(os.Stdout, os.Stderr))
+	case len(os.Args) == 3 && os.Args[1] == stallArg:
+		os.Exit(serveStall(os.Args[2], os.Stdout, os.Stderr))
+	case len(os.Args) == 2 && (os.Args[1] == fakePlugin || os.Args[1] == brokenPlugin):
+		os.Exit(fakeExtism(os.Args[1]))
 	case len(os.Args) > 2 && os.Args[1] == "--data-dir":
 		os.Exit(fakeRuntime(os.Args[2]))
 	}
@@ -52,6 +56,9 @@ func fakeRuntime(dir string) int {
 	})
 	mux.HandleFunc("PUT /api/v1/modules/{digest}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("PUT /api/v1/ns/default/apps/{app}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	mux.HandleFunc("GET /api/v1/ns/default/functions", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "[]") })
+	mux.HandleFunc("POST /fn/spin", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGatewayTimeout) })
+	mux.HandleFunc("POST /fn/{name}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "many") })
 	mux.HandleFunc("POST /fn/echo", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "echo") })
 	mux.HandleFunc("POST /topics/bench", acceptOnce())
 	raw, _ := json.Marshal(map[string]string{"gateway": l.Addr().String(), "admin": l.Addr().String()}) // strings always marshal
