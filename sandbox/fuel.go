@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// quantum is the fuel a guest gets at a time: 20 to 50 µs of work. Between two of them nothing can stop the guest, the garbage collector least.
-	quantum = 30_000
+	// quantum is the fuel a guest gets at a time: 10 to 50 µs of work. Between two of them nothing can stop the guest, the garbage collector least.
+	quantum = 100_000
 
 	// turn is how long a guest may keep its processor from other goroutines.
 	turn = time.Millisecond

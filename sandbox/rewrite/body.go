@@ -16,20 +16,20 @@ type body struct {
 	refs    []uint32 // functions whose reference is taken
 	height  int      // operand stack while decoding
 	frame   frame
-	passed  int     // values that calls, blocks and branches pass when they are many
-	why     string  // what makes the module not resettable
-	charges []int32 // fuel to pay before each point, 0 for none
+	passed  int      // values that calls, blocks and branches pass when they are many
+	why     string   // what makes the module not resettable
+	charges []charge // to pay before each point
 }
 
 // point is one instruction in its place.
 type point struct {
-	start uint32 // position in the body
-	imm   uint32
-	imm2  uint32
-	match int32  // of an end: its opener, -1 for the function's
-	op    uint16 //
-	again bool   // of a loop: something branches back to it
-	left  bool   // of a block: something inside of a loop branches to its end
+	start  uint32 // position in the body
+	imm    uint32
+	imm2   uint32
+	match  int32 // of an end: its opener, -1 for the function's
+	height int32 // of the operand stack before it
+	op     uint16
+	again  bool // of a loop: something branches back to it
 }
 
 // block is a construct that is open while decoding.
@@ -38,7 +38,6 @@ type block struct {
 	at              int // its point, -1 for the function
 	base            int // height of the operand stack below it
 	params, results int
-	loops           int // loops it lies in, itself included
 }
 
 // decode reads a function and checks all that rewriting relies on: nesting, labels and indices. It does not check types.
@@ -57,7 +56,7 @@ func (m *module) decode(index int, b *body) *Error {
 		if b.err != nil {
 			break
 		}
-		b.points = append(b.points, point{start: uint32(start), imm: in.imm, imm2: in.imm2, op: uint16(in.op)})
+		b.points = append(b.points, point{start: uint32(start), imm: in.imm, imm2: in.imm2, height: int32(b.height), op: uint16(in.op)})
 		if err := m.admit(b, &in, at); err != nil {
 			b.fail(err)
 		}
@@ -189,10 +188,7 @@ func (m *module) enter(b *body, in *instr, at int) *Error {
 	if len(b.open) > m.limits.MaxNesting {
 		return refused(at, "split the function", "blocks are nested deeper than %d", m.limits.MaxNesting)
 	}
-	bl := block{op: in.op, at: len(b.points) - 1, loops: b.open[len(b.open)-1].loops}
-	if in.op == opLoop {
-		bl.loops++
-	}
+	bl := block{op: in.op, at: len(b.points) - 1}
 	switch t := in.block; {
 	case t >= 0 && t < int64(len(m.types)):
 		bl.params, bl.results = len(m.types[t].params), len(m.types[t].results)
@@ -211,9 +207,6 @@ func (m *module) enter(b *body, in *instr, at int) *Error {
 	}
 	b.pop(bl.params)
 	bl.base = b.height
-	if in.op == opLoop {
-		b.spill()
-	}
 	b.open = append(b.open, bl)
 	b.push(bl.params)
 	b.pass(bl.params + bl.results)
@@ -246,19 +239,15 @@ func (b *body) targets(p point) func(func(uint32) bool) {
 	}
 }
 
-// branch marks a loop that is branched to, and a block that a loop is left for.
+// branch marks a loop that is branched to.
 func (b *body) branch(label uint32) {
 	to := b.open[len(b.open)-1-int(label)]
-	if to.op == opLoop {
-		b.pass(to.params)
-	} else {
+	if to.op != opLoop {
 		b.pass(to.results)
+		return
 	}
-	if to.op == opLoop {
-		b.points[to.at].again = true
-	} else if to.at >= 0 && to.loops < b.open[len(b.open)-1].loops {
-		b.points[to.at].left = true
-	}
+	b.pass(to.params)
+	b.points[to.at].again = true
 }
 
 func (m *module) call(b *body, in *instr) {

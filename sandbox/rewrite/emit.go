@@ -77,13 +77,11 @@ func (m *module) depthGlobal() uint32 { return uint32(len(m.globals)) + 1 }
 //	account = depth; below frame: overflow   (deep functions)
 //	depth = account - frame                  (deep functions)
 //	block                                    (deep functions: the one way out)
-//	  charge; the guest's code, its charges
+//	  the guest's code, its charges
 //	end
 //	depth = account                          (deep functions)
 func (w *rewriter) function(out []byte, b *body) []byte {
-	if entry := b.bill(w.facts.folded); !w.facts.fold[b.index] {
-		b.charges[0] = entry
-	}
+	b.bill(w.facts)
 	deep := w.deep[b.index]
 	out = appendU(out, b.groups+2)
 	out = append(out, b.b[b.groupAt:b.code]...)
@@ -93,7 +91,7 @@ func (w *rewriter) function(out []byte, b *body) []byte {
 	}
 	nesting := uint32(0)
 	for i, p := range b.points {
-		if b.charges[i] > 0 {
+		if b.charges[i] != (charge{}) {
 			out = w.appendCharge(out, b.charges[i], b.scratch(), w.slow)
 		}
 		switch p.op {

@@ -11,7 +11,7 @@ type facts struct {
 	why    string
 }
 
-// gather walks all code once.
+// gather walks all code twice: what a frame takes depends on the charges in it, and those on which functions are paid for by their callers.
 func (m *module) gather() (*facts, *Error) {
 	n := len(m.funcs)
 	f := &facts{calls: make([][]uint32, n), frame: make([]int, n), fold: make([]bool, n), folded: make([]int32, n)}
@@ -30,8 +30,6 @@ func (m *module) gather() (*facts, *Error) {
 			return nil, err
 		}
 		mark(taken, b.refs)
-		b.frame.locals = b.localSlots()
-		f.frame[i] = b.frame.size()
 		f.calls[i] = f.edges(&b, n)
 		if f.why == "" && b.why != "" {
 			f.why = b.why + " in " + describe(i, m.names.of(i))
@@ -39,6 +37,15 @@ func (m *module) gather() (*facts, *Error) {
 		f.folded[i], f.fold[i] = b.foldable()
 	}
 	f.settle(m, taken)
+	for i := int(m.importFuncs); i < n; i++ {
+		if err := m.decode(i, &b); err != nil {
+			return nil, err
+		}
+		b.bill(f)
+		b.frame.spilled += b.pausedOperands()
+		b.frame.locals = b.localSlots()
+		f.frame[i] = b.frame.size()
+	}
 	return f, nil
 }
 

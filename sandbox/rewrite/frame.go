@@ -34,6 +34,20 @@ func (f frame) size() int {
 	return frameBytes + slotBytes*slots
 }
 
+// pausedOperands counts the operands that wait over a charge, each once as long as it stays.
+func (b *body) pausedOperands() (n int) {
+	kept := 0
+	for i, p := range b.points {
+		height := int(p.height)
+		kept = min(kept, height)
+		if b.charges[i].check {
+			n += height - kept
+			kept = height
+		}
+	}
+	return n
+}
+
 // set is a set of locals.
 type set []uint64
 
@@ -135,6 +149,9 @@ func (l *liveness) round() {
 	clear(l.counted)
 	for i := len(l.b.points) - 1; i >= 0; i-- {
 		l.step(i)
+		if l.b.charges[i].check {
+			l.wait() // it may yield
+		}
 	}
 }
 
@@ -215,7 +232,6 @@ func (l *liveness) leave(i, op int) {
 		l.live.union(top.other)
 	case opLoop:
 		if l.b.points[i].again {
-			l.wait() // the loop's charge may yield
 			l.grew = l.heads[i].union(l.live) || l.grew
 		}
 		l.counted.minus(top.written)

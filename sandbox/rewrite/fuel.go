@@ -1,12 +1,19 @@
 package rewrite
 
-// How code pays: a charge stands at every function's entry, at the head of every loop that is branched back to, behind it, and wherever else the way
-// since the last charge grew to maxCharge. A charge pays ahead for the most expensive way from there to the next charge, so nothing runs unpaid, a straight line
-// pays exactly its instructions, and what a branch not taken is charged too much stays under maxCharge for each charge. A small function that calls
-// nothing and never loops has no charge of its own: whoever calls it by name pays for it.
+// How code pays: afterwards, for what it has done since it last paid. A charge stands before every branch back to a loop, before every return, and where
+// the work since the last one grew large, so nothing repeats unpaid, and what a charge takes was done. Only where two ways meet can one of them
+// pay more than it did: the dearer one's work, up to maxSlack.
+//
+// Not every charge looks whether fuel is left, because looking costs twice what paying does. Those before a branch back do, and those before the return of a
+// function that calls others: whatever goes on for long comes by one of them.
+//
+// A small function that calls nothing and never loops has no charge of its own: whoever
+// calls it by name pays for it. What a guest did since its last charge is not paid when it traps.
 const (
-	// maxCharge bounds one charge. Interpreters are one large loop around a br_table: charged as a whole they would yield at every turn.
-	maxCharge = 64
+	// maxCharge bounds the work between two charges in a straight line.
+	maxCharge = 256
+	// maxSlack bounds what a way into a place where ways meet may owe.
+	maxSlack = 64
 	// maxFolded is the most expensive function that its callers pay for.
 	maxFolded = 16
 	// growCost is what memory.grow costs: it leaves the guest for the host's allocator.
@@ -24,70 +31,39 @@ func weight(op int) int32 {
 	return 1
 }
 
-// ahead is an open construct on the way back through the code.
-type ahead struct {
-	after int32 // unpaid behind it
-	label int32 // unpaid where a branch to it leads
-	other int32 // unpaid from its else on, or behind it when it has none
+// charge is what is done before a point, nothing when it is zero.
+type charge struct {
+	fuel  int32 // to pay
+	check bool  // wait for more when none is left
 }
 
-// bill walks the code backwards and places the charges. folded is the cost of functions that have no charge of their own, by index.
-func (b *body) bill(folded []int32) (entry int32) {
-	b.charges = append(b.charges[:0], make([]int32, len(b.points))...)
-	var open []ahead
-	var need int32
-	for i := len(b.points) - 1; i >= 0; i-- {
-		p := b.points[i]
-		cost := weight(int(p.op))
-		if p.op == opCall || p.op == opReturnCall {
-			cost += folded[p.imm]
-		}
-		switch p.op {
-		case opEnd:
-			loop := p.match >= 0 && b.points[p.match].op == opLoop
-			if p.match >= 0 && need > 0 && (b.points[p.match].left || loop && b.points[p.match].again) {
-				b.charges[i+1] = need
-				need = 0
-			}
-			o := ahead{after: need, label: need, other: need}
-			if loop {
-				o.label = 0
-			}
-			open = append(open, o)
-		case opElse:
-			top := &open[len(open)-1]
-			need, top.other = top.after, need
-		case opBlock, opLoop, opIf:
-			top := open[len(open)-1]
-			open = open[:len(open)-1]
-			if p.op == opIf {
-				need = cost + max(need, top.other)
-			}
-			if p.op == opLoop && p.again {
-				b.charges[i+1] = max(need, 1)
-				need = 0
-			}
-		case opBr:
-			need = cost + open[len(open)-1-int(p.imm)].label
-		case opBrIf:
-			need = cost + max(need, open[len(open)-1-int(p.imm)].label)
-		case opBrTable:
-			need = 0
-			for label := range b.targets(p) {
-				need = max(need, open[len(open)-1-int(label)].label)
-			}
-			need += cost
-		case opReturn, opUnreachable, opReturnCall, opReturnCallInd:
-			need = cost
-		default:
-			if need > 0 && cost+need > maxCharge {
-				b.charges[i+1] = need
-				need = 0
-			}
-			need += cost
-		}
+// biller walks a body and places its charges.
+type biller struct {
+	*body
+	folded []int32 // cost of functions that have no charge of their own, by index; nil = the body itself is to be one
+	owed   int32   // work since the last charge
+	dead   bool    // nothing comes here
+	ways   []way
+	stuck  bool  // a charge would be needed inside of a function that is to have none
+	out    int32 // most that is owed where it ends, when it is to have none
+}
+
+// way is an open construct; the first is the function.
+type way struct {
+	op    int
+	label int32 // of a loop: owed at its head. Else: the most that is owed by those who branch to its end, -1 without any
+	other int32 // of an if: owed where its condition is false, -1 when nothing comes there
+}
+
+// bill places the charges. A function that its callers pay for has none.
+func (b *body) bill(f *facts) {
+	if f.fold[b.index] {
+		b.charges = append(b.charges[:0], make([]charge, len(b.points))...)
+		return
 	}
-	return need
+	folded := f.folded
+	w := biller{body: b, folded: folded, ways: []way{{op: -1, label: -1, other: -1}}}
+	w.walk()
 }
 
 // foldable says what the function costs when its callers can pay for it.
@@ -95,20 +71,170 @@ func (b *body) foldable() (int32, bool) {
 	if len(b.calls)+len(b.through) > 0 || len(b.points) > 4*maxFolded {
 		return 0, false
 	}
-	cost := b.bill(nil)
-	for i, p := range b.points {
-		if b.charges[i] > 0 || isBulk(int(p.op)) {
-			return 0, false
+	w := biller{body: b, ways: []way{{op: -1, label: -1, other: -1}}}
+	w.walk()
+	return w.out, !w.stuck && w.out <= maxFolded
+}
+
+func (w *biller) walk() {
+	w.charges = append(w.charges[:0], make([]charge, len(w.points))...)
+	for i := range w.points {
+		switch p := &w.points[i]; int(p.op) {
+		case opBlock, opLoop, opIf:
+			w.enter(i, p)
+		case opElse:
+			w.otherwise(i)
+		case opEnd:
+			w.leave(i)
+		default:
+			if !w.dead {
+				w.step(i, p)
+			}
 		}
 	}
-	return cost, cost <= maxFolded
+}
+
+// pay puts a charge before a point. One that checks is there even when all has been paid: by charges that did not.
+func (w *biller) pay(i int, n int32, check bool) {
+	if n <= 0 && !check {
+		return
+	}
+	n = max(n, 0)
+	w.charges[i].fuel += n
+	w.charges[i].check = w.charges[i].check || check
+	w.owed -= n
+	w.stuck = true
+}
+
+// meet is before a point from which a way goes on to where others come too.
+func (w *biller) meet(i int) {
+	if w.owed > maxSlack {
+		w.pay(i, w.owed, false)
+	}
+}
+
+// exit is before a point that leaves the function.
+func (w *biller) exit(i int) {
+	if w.folded == nil {
+		w.out = max(w.out, w.owed)
+		return
+	}
+	w.pay(i, w.owed, len(w.calls)+len(w.through) > 0)
+}
+
+func (w *biller) enter(i int, p *point) {
+	n := way{op: int(p.op), label: -1, other: -1}
+	if !w.dead {
+		w.owed += weight(int(p.op))
+		switch {
+		case n.op == opIf:
+			n.other = w.owed
+		case n.op == opLoop && p.again:
+			w.meet(i) // whoever comes back owes what is owed here
+			n.label = w.owed
+		}
+	}
+	w.ways = append(w.ways, n)
+}
+
+func (w *biller) otherwise(i int) {
+	top := &w.ways[len(w.ways)-1]
+	w.arrive(i, top)
+	w.dead, w.owed = top.other < 0, max(top.other, 0)
+	top.other = -1
+}
+
+// arrive is the end of a way that nothing branches away from.
+func (w *biller) arrive(i int, to *way) {
+	if !w.dead {
+		w.meet(i)
+		to.label = max(to.label, w.owed)
+	}
+}
+
+func (w *biller) leave(i int) {
+	top := w.ways[len(w.ways)-1]
+	w.ways = w.ways[:len(w.ways)-1]
+	switch top.op {
+	case opLoop:
+		return // nobody else comes to its end
+	case -1:
+		if !w.dead {
+			w.exit(i)
+		}
+		return
+	}
+	w.arrive(i, &top)
+	label := max(top.label, top.other)
+	w.dead, w.owed = label < 0, max(label, 0)
+}
+
+func (w *biller) step(i int, p *point) {
+	cost := weight(int(p.op))
+	if w.folded != nil && (p.op == opCall || p.op == opReturnCall) {
+		cost += w.folded[p.imm]
+	}
+	if w.owed > 0 && w.owed+cost > maxCharge {
+		w.pay(i, w.owed, false)
+	}
+	w.owed += cost
+	switch p.op {
+	case opBr:
+		w.branch(i, func(yield func(uint32) bool) { yield(p.imm) })
+		w.dead = true
+	case opBrIf:
+		w.branch(i, func(yield func(uint32) bool) { yield(p.imm) })
+	case opBrTable:
+		w.branch(i, w.targets(*p))
+		w.dead = true
+	case opReturn, opReturnCall, opReturnCallInd:
+		w.exit(i)
+		w.dead = true
+	case opUnreachable:
+		w.dead = true
+	}
+}
+
+// branch pays before a branch, whether it is taken or not, so far that it can go to each of its labels: to a loop's head owing what is owed there, out of
+// the function owing nothing.
+func (w *biller) branch(i int, labels func(func(uint32) bool)) {
+	may, again, out := w.owed, false, false
+	for n := range labels {
+		switch to := &w.ways[len(w.ways)-1-int(n)]; to.op {
+		case opLoop:
+			may, again = min(may, to.label), true
+		case -1:
+			if w.folded == nil {
+				w.out = max(w.out, w.owed)
+			} else {
+				may, out = 0, len(w.calls)+len(w.through) > 0
+			}
+		default:
+			if w.owed > maxSlack {
+				may = 0
+			}
+		}
+	}
+	if again && w.folded == nil {
+		w.stuck = true
+	}
+	w.pay(i, w.owed-may, again || out)
+	for n := range labels {
+		if to := &w.ways[len(w.ways)-1-int(n)]; to.op != opLoop {
+			to.label = max(to.label, w.owed)
+		}
+	}
 }
 
 // appendCharge takes fuel and calls slow when none is left. scratch is an i64 local.
-func (m *module) appendCharge(code []byte, fuel int32, scratch, slow uint32) []byte {
+func (m *module) appendCharge(code []byte, c charge, scratch, slow uint32) []byte {
 	code = appendU(append(code, opGlobalGet), m.fuelGlobal())
-	code = appendS(append(code, opI64Const), int64(fuel))
-	code = appendU(append(code, opI64Sub, opLocalTee), scratch)
+	code = appendS(append(code, opI64Const), int64(c.fuel))
+	code = append(code, opI64Sub)
+	if !c.check {
+		return appendU(append(code, opGlobalSet), m.fuelGlobal())
+	}
+	code = appendU(append(code, opLocalTee), scratch)
 	code = appendU(append(code, opGlobalSet), m.fuelGlobal())
 	code = appendU(append(code, opLocalGet), scratch)
 	code = append(code, opI64Const, 0, opI64LtS, opIf, 0x40)

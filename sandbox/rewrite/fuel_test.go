@@ -52,7 +52,7 @@ func TestLoopsPayTheirTurns(t *testing.T) {
 		"long":          {nest(pad(1000), 1, 77), 2 + 77*2005},
 		"nested":        {nest(nest(pad(2), 2, 10), 1, 20), 2 + 20*(5+2+10*9)},
 		"then a line":   {cat(nest(pad(1), 1, 9), pad(50)), 2 + 9*7 + 100},
-		"left by br_if": {cat(leave, pad(20)), 8*8 + 40}, // a turn is paid as a whole
+		"left by br_if": {cat(leave, pad(20)), 7*8 + 3 + 40},
 		"calls a leaf":  {nest(call(1), 1, 100), 2 + 100*(5+1+2)},
 		"calls a loop":  {nest(call(2), 1, 100), 2 + 100*(5+1+2+3*5)},
 	} {
@@ -95,17 +95,33 @@ func TestRangesPayByLength(t *testing.T) {
 	}
 }
 
+// doubling is functions that call the next one twice and have paid when they end: a number of calls that no machine gets done, without a loop or a
+// recursion.
+func doubling(depth int) []fn {
+	funcs := []fn{{name: "run", code: call(1)}}
+	for i := range depth {
+		var calls []byte
+		if i < depth-1 {
+			calls = cat(call(i+2), call(i+2))
+		}
+		funcs = append(funcs, fn{code: cat([]byte{0x02, 0x40}, calls, repeat(40, 0x41, 0, 0x1a), []byte{0x0c, 0, 0x0b})})
+	}
+	return funcs
+}
+
 func TestAGuestIsKilledWhateverItDoes(t *testing.T) {
 	t.Parallel()
 	forever := func(code ...byte) []byte { return cat([]byte{0x03, 0x40}, code, []byte{0x0c, 0, 0x0b}) }
 	fill := cat(constI32(0), constI32(1), constI32(64<<16), []byte{0xfc, 11, 0})
 	for name, w := range map[string]wat{
-		"loop":      {funcs: []fn{{name: "run", code: forever()}}},
-		"leaf":      {funcs: []fn{{name: "run", code: forever(call(1)...)}, {code: repeat(50_000, 0x41, 0, 0x1a)}}},
-		"fill":      {pages: 64, funcs: []fn{{name: "run", code: forever(fill...)}}},
-		"tail":      {funcs: []fn{{name: "run", code: []byte{0x12, 0}}}},
-		"recursion": {funcs: []fn{{name: "run", code: cat(call(1), call(0))}, {code: forever()}}},
-		"start":     {funcs: []fn{{code: forever()}}, extra: []byte{8, 1, 0}},
+		"loop":           {funcs: []fn{{name: "run", code: forever()}}},
+		"leaf":           {funcs: []fn{{name: "run", code: forever(call(1)...)}, {code: repeat(50_000, 0x41, 0, 0x1a)}}},
+		"paid within":    {funcs: []fn{{name: "run", code: cat(repeat(15, 0x41, 0, 0x1a), forever(cat([]byte{0x02, 0x40}, repeat(40, 0x41, 0, 0x1a), []byte{0x0c, 0, 0x0b})...))}}},
+		"calls of calls": {funcs: doubling(40)},
+		"fill":           {pages: 64, funcs: []fn{{name: "run", code: forever(fill...)}}},
+		"tail":           {funcs: []fn{{name: "run", code: []byte{0x12, 0}}}},
+		"recursion":      {funcs: []fn{{name: "run", code: cat(call(1), call(0))}, {code: forever()}}},
+		"start":          {funcs: []fn{{code: forever()}}, extra: []byte{8, 1, 0}},
 	} {
 		rt, m := newRuntime(t)
 		m.limit = 10
