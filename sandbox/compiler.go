@@ -131,7 +131,7 @@ func (c *compiler) run(ctx context.Context, dir string, wasm []byte) (*compilati
 		return nil, err
 	}
 	// The process measures its own processor time; this is for one that waits, or gets little of a busy machine.
-	timed, cancel := context.WithTimeout(ctx, 5*c.time)
+	timed, cancel := context.WithTimeout(ctx, 3*c.time)
 	defer cancel()
 	args := append(append([]string{}, c.command[1:]...), string(arg))
 	cmd := exec.CommandContext(timed, c.command[0], args...)
