@@ -3,7 +3,6 @@ package partition
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 )
 
 func (m *machine) applyControl(c *controlRecord) error {
@@ -30,11 +29,15 @@ func (m *machine) putTrigger(text []byte) error {
 		return fmt.Errorf("%w: trigger: %w", errDamaged, err)
 	}
 	t := m.triggers[def.ID]
-	if t == nil {
-		t = &trigger{pending: newPending(), progress: map[uint64]progress{}}
+	if t == nil || t.gone { // a new one in the eyes of ready, which may hear of its end and its beginning at once
+		fresh := &trigger{pending: newPending(), progress: map[uint64]progress{}}
+		if t != nil {
+			fresh.dead = t.dead
+		}
+		t = fresh
 		m.triggers[def.ID] = t
 	}
-	t.Trigger, t.gone = def, false
+	t.Trigger = def
 	m.store.set(m.store.key(keyTrigger, def.ID), append([]byte{0}, text...))
 	m.changed(changeTrigger, t, 0)
 	return nil
@@ -46,9 +49,7 @@ func (m *machine) removeTrigger(t *trigger) {
 	for offset := range t.progress {
 		m.store.del(m.store.key(keyProgress, t.ID, offset))
 	}
-	for _, id := range slices.Clone(t.pending.order) {
-		m.store.keep(m.store.batch.Delete(m.store.key(keyPending, t.ID, id), nil))
-	}
+	t.pending.drop(m.store, t.ID)
 	t.pending, t.progress, t.gone = newPending(), map[uint64]progress{}, true
 	text, err := json.Marshal(t.Trigger)
 	m.store.keep(err)

@@ -116,6 +116,16 @@ func (p *pending) flush(s *store, trigger uint64) {
 	clear(p.dirty)
 }
 
+// drop takes all of it off the disk, also chunks that have become empty since the last flush.
+func (p *pending) drop(s *store, trigger uint64) {
+	for id := range p.chunks {
+		p.dirty[id] = struct{}{}
+	}
+	for id := range p.dirty {
+		s.keep(s.batch.Delete(s.key(keyPending, trigger, id), nil))
+	}
+}
+
 func (p *pending) load(id uint64, value []byte) error {
 	if len(value) != 8*chunkWords {
 		return fmt.Errorf("bitmap chunk %d has %d bytes, not %d", id, len(value), 8*chunkWords)
