@@ -54,26 +54,34 @@ func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
 	return p, nil
 }
 
-// lead begins this node's epoch. It holds when the lead record is applied, which is what the channel tells.
+// lead begins this node's epoch. It holds when the lead record is applied, which is what the channel tells; begin comes next.
 func (p *partition) lead() (<-chan result, error) {
 	p.mu.Lock()
-	last, inForce := p.machine.epoch, p.triggersInForce()
-	p.lastTime = p.machine.clock
+	last := p.machine.epoch
 	p.mu.Unlock()
 	if last >= p.table.opts.Epoch {
 		return nil, fmt.Errorf("partition %d was led in epoch %d, this start has epoch %d: the etcd in use is older than the data directory", p.index, last, p.table.opts.Epoch)
 	}
+	first, end := hashRange(p.index, p.table.count)
+	return p.append(&leadRecord{
+		partitions: uint64(p.table.count), index: uint64(p.index), first: first, last: end, node: p.table.opts.Node,
+	})
+}
+
+// begin takes over what was in force when the lead record was applied. Until then the leader before could still change it.
+func (p *partition) begin() error {
+	p.mu.Lock()
+	clock, inForce := p.machine.clock, p.triggersInForce()
+	p.mu.Unlock()
 	m, err := newMatcher(inForce)
 	if err != nil {
-		return nil, fmt.Errorf("triggers of partition %d: %w", p.index, err)
+		return fmt.Errorf("triggers of partition %d: %w", p.index, err)
 	}
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
+	p.lastTime = max(p.lastTime, clock)
 	p.matcher, p.inForce = m, marshalTriggers(inForce)
-	first, end := hashRange(p.index, p.table.count)
-	return p.appendLocked(&leadRecord{
-		partitions: uint64(p.table.count), index: uint64(p.index), first: first, last: end, node: p.table.opts.Node,
-	})
+	return nil
 }
 
 // triggersInForce needs mu.

@@ -131,6 +131,9 @@ func (t *Table) lead(ctx context.Context) error {
 		if _, err := p.wait(ctx, done[i]); err != nil {
 			return err
 		}
+		if err := p.begin(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
