@@ -162,6 +162,7 @@ func (p *partition) wait(ctx context.Context, done <-chan result) (result, error
 // applied is the log's callback: records that are durable, in order.
 func (p *partition) applied(records []eventlog.Record) {
 	done := make([]verdict, 0, len(records))
+	first := uint64(0) // of those that are new: a record may come back twice
 	var err error
 	p.mu.Lock()
 	if p.table.isClosed() {
@@ -177,11 +178,14 @@ func (p *partition) applied(records []eventlog.Record) {
 			err = fmt.Errorf("apply partition %d offset %d: %w", p.index, rec.Offset, err)
 			break
 		}
+		if len(done) == 0 {
+			first = rec.Offset
+		}
 		done = append(done, v)
 	}
 	var work workList
 	if err == nil && len(done) > 0 {
-		work, err = p.machine.flush(records[0].Offset)
+		work, err = p.machine.flush(first)
 		p.ready.absorb(work.changes)
 		for _, e := range work.matched {
 			p.recent.add(e.offset, e.recentEvent)
