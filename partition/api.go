@@ -60,6 +60,13 @@ type Trigger struct {
 	Topic     string `json:"topic"` // with * and >
 	Filter    string `json:"filter,omitempty"`
 	Order     string `json:"order,omitempty"` // "" or "key"
+
+	// Paused hands no event out; what matches waits.
+	Paused bool `json:"paused,omitempty"`
+	// Start is what of the past the trigger begins with, nil = nothing. It counts when the trigger is put in force for the first time.
+	Start *Range `json:"start,omitempty"`
+	// Replay is the newest replay asked for. It begins where its ID is higher than that of the one before.
+	Replay *Replay `json:"replay,omitempty"`
 }
 
 // Attempt is what the log keeps of one try.
@@ -146,6 +153,7 @@ type TopicRecord struct {
 	Time      time.Time // when it was stored
 	Topic     string
 	Event     event.Event
+	Position  Cursor // behind this event, in the order of the tail
 }
 
 // Stats counts what a trigger has to do.
@@ -153,6 +161,7 @@ type Stats struct {
 	Pending     int // waiting, running or between attempts
 	Retrying    int // of those, failed at least once
 	DeadLetters int
+	CatchingUp  int // partitions that have not looked through all of the past that the trigger asked for
 }
 
 // DeadLetter is an event given up on.

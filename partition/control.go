@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-func (m *machine) applyControl(c *controlRecord) error {
+func (m *machine) applyControl(offset uint64, c *controlRecord) error {
 	if c.generation < m.generation {
 		return nil
 	}
 	m.generation = c.generation
 	for _, text := range c.put {
-		if err := m.putTrigger(text); err != nil {
+		if err := m.putTrigger(offset, text); err != nil {
 			return err
 		}
 	}
@@ -23,13 +23,14 @@ func (m *machine) applyControl(c *controlRecord) error {
 	return nil
 }
 
-func (m *machine) putTrigger(text []byte) error {
+func (m *machine) putTrigger(offset uint64, text []byte) error {
 	var def Trigger
 	if err := json.Unmarshal(text, &def); err != nil {
 		return fmt.Errorf("%w: trigger: %w", errDamaged, err)
 	}
 	t := m.triggers[def.ID]
-	if t == nil || t.gone { // a new one in the eyes of ready, which may hear of its end and its beginning at once
+	first := t == nil || t.gone
+	if first { // a new one in the eyes of ready, which may hear of its end and its beginning at once
 		fresh := &trigger{pending: newPending(), progress: map[uint64]progress{}}
 		if t != nil {
 			fresh.dead = t.dead
@@ -39,6 +40,7 @@ func (m *machine) putTrigger(text []byte) error {
 	}
 	t.Trigger = def
 	m.store.set(m.store.key(keyTrigger, def.ID), append([]byte{0}, text...))
+	m.positionTrigger(offset, t, first)
 	m.changed(changeTrigger, t, 0)
 	return nil
 }
@@ -49,7 +51,8 @@ func (m *machine) removeTrigger(t *trigger) {
 	for offset := range t.progress {
 		m.store.del(m.store.key(keyProgress, t.ID, offset))
 	}
-	t.pending.drop(m.store, t.ID)
+	t.pending.drop(m.store, keyPending, t.ID)
+	m.dropPosition(t)
 	t.pending, t.progress, t.gone = newPending(), map[uint64]progress{}, true
 	text, err := json.Marshal(t.Trigger)
 	m.store.keep(err)

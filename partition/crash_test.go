@@ -26,9 +26,19 @@ type machineRoom struct {
 	log   *local.Log
 	table *Table
 	ready chan struct{}
+	step  int // Options.step
 }
 
 func (r *machineRoom) start() {
+	r.t.Helper()
+	r.restart()
+	if err := r.table.SetTriggers(r.t.Context(), r.epoch, []Trigger{onTopic(1, "in")}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// restart leaves the triggers as they are.
+func (r *machineRoom) restart() {
 	r.t.Helper()
 	r.epoch++
 	r.ready = make(chan struct{}, 1)
@@ -41,12 +51,9 @@ func (r *machineRoom) start() {
 	}
 	r.table, err = Open(r.t.Context(), Options{
 		Log: r.log, Dir: "state", FS: r.disk, Partitions: 4, Epoch: r.epoch, Fatal: fatal,
-		Ready: func() { wake(ready) }, Logger: slog.New(slog.DiscardHandler),
+		Ready: func() { wake(ready) }, Logger: slog.New(slog.DiscardHandler), step: r.step,
 	})
 	if err != nil {
-		r.t.Fatal(err)
-	}
-	if err := r.table.SetTriggers(r.t.Context(), r.epoch, []Trigger{onTopic(1, "in")}); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -43,6 +43,7 @@ func (m *machine) applyRedrive(r *redriveRecord) result {
 		}
 		t.pending.add(l.offset)
 		m.setProgress(t, l.offset, progress{generation: l.generation + 1}, d.attempts)
+		m.raiseGeneration(t, l.generation+1)
 		m.changed(changeRedrive, t, l.offset)
 		m.dropLetter(t, l.offset)
 		res.count++

@@ -18,7 +18,7 @@ func (m *machine) load() error {
 	if err := m.readMeta(value); err != nil {
 		return err
 	}
-	return errors.Join(m.loadTriggers(), m.loadPending(), m.loadProgress(), m.countDeadLetters(), m.loadDedup())
+	return errors.Join(m.loadTriggers(), m.loadPending(), m.loadProgress(), m.loadPositions(), m.loadAgain(), m.countDeadLetters(), m.loadDedup())
 }
 
 func (m *machine) loadTriggers() error {

@@ -37,6 +37,8 @@ type trigger struct {
 	pending  pending
 	progress map[uint64]progress // of pending offsets that failed, were redriven, or wait for a time
 	dead     int
+	position position
+	again    generations
 }
 
 // progress of a pending event. Attempts with their errors stay on disk.
@@ -53,7 +55,8 @@ type workList struct {
 	matched  []matchedEvent
 	sends    []send
 	arrivals []arrival
-	dropped  int // pending events of triggers taken out of force
+	dropped  int  // pending events of triggers taken out of force
+	catchUp  bool // a trigger has something of the past to look through
 }
 
 // matchedEvent is an event that triggers wait for.
@@ -136,6 +139,8 @@ func (m *machine) applyBody(offset uint64, b body) (result, error) {
 			return result{outcome: Conflict}, nil
 		}
 		return result{}, m.takeEffects(offset, &b.effects)
+	case *matchedRecord:
+		return m.applyMatched(b)
 	case *redriveRecord:
 		return m.applyRedrive(b), nil
 	case *discardRecord:
@@ -143,7 +148,7 @@ func (m *machine) applyBody(offset uint64, b body) (result, error) {
 	case *deliveredRecord:
 		m.applyDelivered(b)
 	case *controlRecord:
-		return result{}, m.applyControl(b)
+		return result{}, m.applyControl(offset, b)
 	}
 	return result{}, nil // a lead that lost
 }
@@ -222,7 +227,7 @@ func (m *machine) applySettle(offset uint64, s *settleRecord) (result, error) {
 	if t == nil || !t.pending.has(s.offset) {
 		return result{outcome: Stale}, nil
 	}
-	p := t.progress[s.offset]
+	p := t.at(s.offset)
 	if s.generation != p.generation || s.attempt.Number != p.attempts+1 {
 		return result{outcome: Stale}, nil
 	}
@@ -241,6 +246,7 @@ func (m *machine) applySettle(offset uint64, s *settleRecord) (result, error) {
 
 func (m *machine) settled(t *trigger, offset uint64) {
 	t.pending.remove(offset)
+	t.again.remove(offset)
 	if _, ok := t.progress[offset]; ok {
 		delete(t.progress, offset)
 		m.store.del(m.store.key(keyProgress, t.ID, offset))
@@ -346,7 +352,8 @@ func (m *machine) applyDelivered(d *deliveredRecord) {
 func (m *machine) flush(first uint64) (workList, error) {
 	m.dedup.flush(m.store, first)
 	for id, t := range m.touched {
-		t.pending.flush(m.store, id)
+		t.pending.flush(m.store, keyPending, id)
+		t.again.flush(m.store, id)
 	}
 	clear(m.touched)
 	m.store.put(m.store.key(keyMeta), m.appendMeta(nil))

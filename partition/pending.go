@@ -98,10 +98,10 @@ func (p *pending) next(from uint64) (offset uint64, ok bool) {
 	return 0, false
 }
 
-// flush writes the chunks that changed.
-func (p *pending) flush(s *store, trigger uint64) {
+// flush writes the chunks that changed, under keys of the kind that begin with the fields.
+func (p *pending) flush(s *store, kind byte, fields ...uint64) {
 	for id := range p.dirty {
-		key := s.key(keyPending, trigger, id)
+		key := s.key(kind, append(slices.Clip(fields), id)...)
 		c := p.chunks[id]
 		if c == nil {
 			s.keep(s.batch.Delete(key, nil))
@@ -116,14 +116,14 @@ func (p *pending) flush(s *store, trigger uint64) {
 	clear(p.dirty)
 }
 
-// drop takes all of it off the disk, also chunks that have become empty since the last flush.
-func (p *pending) drop(s *store, trigger uint64) {
-	for id := range p.chunks {
+// drop deletes what is stored of the set, also chunks that were emptied since the last flush.
+func (p *pending) drop(s *store, kind byte, fields ...uint64) {
+	clear(p.chunks)
+	for _, id := range p.order {
 		p.dirty[id] = struct{}{}
 	}
-	for id := range p.dirty {
-		s.keep(s.batch.Delete(s.key(keyPending, trigger, id), nil))
-	}
+	p.flush(s, kind, fields...)
+	p.order, p.count = nil, 0
 }
 
 func (p *pending) load(id uint64, value []byte) error {

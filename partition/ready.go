@@ -25,6 +25,7 @@ type feed struct {
 	scan    uint64 // pending offsets below it were looked at
 	passed  int    // how many pending offsets are below scan
 	due     []uint64
+	again   *pending // below scan and not looked at since they became pending anew; nil = none
 	running map[uint64]struct{}
 
 	// Only of triggers with order: key.
@@ -68,7 +69,7 @@ func (r *ready) sync(t *trigger) {
 
 // note keeps work in step with a feed.
 func (r *ready) note(f *feed) {
-	if len(f.due) > 0 || f.trigger.pending.count > f.passed {
+	if f.hasWork() {
 		r.work[f.trigger.ID] = f
 	} else {
 		delete(r.work, f.trigger.ID)
@@ -99,6 +100,10 @@ func (r *ready) absorb(changes []change) {
 func (r *ready) absorbOne(f *feed, c change) {
 	switch c.kind {
 	case changeAdded:
+		if c.offset < f.scan {
+			f.passed++
+			f.addAgain(c.offset)
+		}
 		if p, ok := f.trigger.progress[c.offset]; ok && p.next > 0 {
 			r.schedule(timer{p.next, c.trigger, c.offset})
 		}
@@ -165,6 +170,9 @@ func (f *feed) claim(offset uint64, key string) bool {
 
 // pick takes the next offset that has its turn, marked running. waiting means that its time has not come: it only claims the lane of its key.
 func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
+	if f.trigger.Paused {
+		return 0, false, false
+	}
 	for len(f.due) > 0 {
 		offset, f.due = f.due[0], f.due[1:]
 		if _, running := f.running[offset]; running || !f.trigger.pending.has(offset) {
@@ -176,9 +184,13 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		f.running[offset] = struct{}{}
 		return offset, false, true
 	}
+	if offset, ok = f.takeAgain(); ok {
+		f.running[offset] = struct{}{}
+		return offset, false, true
+	}
 	for {
 		offset, ok = f.trigger.pending.next(f.scan)
-		if !ok {
+		if !ok || offset >= f.trigger.position.limit() {
 			return 0, false, false
 		}
 		f.scan = offset + 1

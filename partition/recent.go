@@ -59,7 +59,8 @@ func (r *recent) fill(c *candidate) (bool, error) {
 }
 
 // readAhead reads the log from an offset on and keeps what triggers wait for, up to half of what is kept at all.
-func (p *partition) readAhead(from uint64) error {
+func (p *partition) readAhead(first ID) error {
+	from := first.Offset
 	type found struct {
 		offset uint64
 		recentEvent
@@ -74,7 +75,7 @@ func (p *partition) readAhead(from uint64) error {
 			return false
 		}
 		for i, e := range b.events() {
-			if offset := rec.Offset + uint64(i); offset >= from && len(e.triggers) > 0 {
+			if offset := rec.Offset + uint64(i); offset >= from && (len(e.triggers) > 0 || p.waits(first.Trigger, offset)) {
 				list = append(list, found{offset, recentEvent{time.UnixMilli(h.time), e.topic, bytes.Clone(e.event)}})
 				size += len(e.event) + overhead
 			}

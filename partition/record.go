@@ -28,6 +28,7 @@ const (
 	kindPublish   kind = 2
 	kindSettle    kind = 3
 	kindEffects   kind = 4
+	kindMatched   kind = 5
 	kindRedrive   kind = 6
 	kindDiscard   kind = 7
 	kindDelivered kind = 8
@@ -104,6 +105,8 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return readSettle(r), nil
 	case kindEffects:
 		return &effectsRecord{invocation: r.String(), effects: readEffects(r)}, nil
+	case kindMatched:
+		return readMatched(r), nil
 	case kindRedrive:
 		return &redriveRecord{letters: readLetters(r)}, nil
 	case kindDiscard:

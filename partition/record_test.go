@@ -30,6 +30,7 @@ func sampleRecords() []body {
 		&settleRecord{trigger: 1, offset: 2, generation: 3, attempt: a, next: nextRetry, retryAt: 99},
 		&settleRecord{trigger: 1, offset: 2, attempt: a, effects: e},
 		&effectsRecord{invocation: "i", effects: e},
+		&matchedRecord{trigger: 3, generation: 2, definition: 77, from: 10, upTo: 900, offsets: []uint64{10, 11, 300, 899}},
 		&redriveRecord{letters: []letter{{1, 2, 3}, {4, 5, 6}}},
 		&discardRecord{reason: "why", letters: []letter{{1, 2, 3}}},
 		&deliveredRecord{to: 1, seq: 2},

@@ -19,6 +19,8 @@ const (
 	keyDedup      = 'D' // offset → identities that came in with the group of records at that offset
 	keyOutbox     = 'O' // receiver, sequence → offset and index of the event in the log
 	keyState      = 'S' // function, key, name → version, value
+	keyPosition   = 'B' // trigger → what of the past it has to look through, newest generation and replay
+	keyAgain      = 'G' // trigger, generation, chunk → bitmap: pending offsets that a replay handed out again
 	keyIndex      = 'I' // namespace, topic, offset → time, length
 )
 

@@ -38,6 +38,8 @@ type Options struct {
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+
+	step int // events of the past that one record looks at; 0 = 2,048
 }
 
 // Table is all partitions of this node.
@@ -54,6 +56,8 @@ type Table struct {
 	closed    chan struct{}
 	workers   sync.WaitGroup
 	timerWake chan struct{} // written by afterApply, read by runTimers
+	catchWake chan struct{} // written by afterApply, read by runCatchUp
+	directory uint64        // see Directory
 
 	changedMu sync.Mutex
 	changed   chan struct{} // closed and replaced when something was applied; nil when nobody waits
@@ -70,13 +74,19 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	if o.DedupLimit == 0 {
 		o.DedupLimit = 256 << 10
 	}
+	if o.step == 0 {
+		o.step = 2048
+	}
 	db, err := openState(o)
 	if err != nil {
 		return nil, err
 	}
 	t := &Table{
 		opts: o, log: o.Log, count: o.Partitions, db: db,
-		closed: make(chan struct{}), timerWake: make(chan struct{}, 1),
+		closed: make(chan struct{}), timerWake: make(chan struct{}, 1), catchWake: make(chan struct{}, 1),
+	}
+	if t.directory, err = directoryID(db); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	t.metrics = newMetrics(o.Registerer, t)
 	t.relay = newRelay(t)
@@ -115,6 +125,7 @@ func (t *Table) start(ctx context.Context) error {
 	t.relay.start()
 	t.workers.Go(t.runTimers)
 	t.workers.Go(t.relay.run)
+	t.workers.Go(t.runCatchUp)
 	return nil
 }
 
@@ -230,6 +241,9 @@ func (t *Table) Stats(trigger uint64) Stats {
 		if tr := p.machine.triggers[trigger]; tr != nil {
 			s.Pending += tr.pending.count
 			s.DeadLetters += tr.dead
+			if len(tr.position.runs) > 0 {
+				s.CatchingUp++
+			}
 			for _, at := range tr.progress {
 				if at.attempts > 0 {
 					s.Retrying++
@@ -255,6 +269,9 @@ func (t *Table) afterApply(p *partition, w notice) {
 	t.metrics.dedupEarly.Add(float64(w.early))
 	if w.timers {
 		wake(t.timerWake)
+	}
+	if w.catchUp {
+		wake(t.catchWake)
 	}
 	if len(w.changes) > 0 {
 		t.opts.Ready()

@@ -60,8 +60,10 @@ func (t *Table) Tail(namespace, topic string, from Cursor, since time.Time, limi
 	if limit > 0 && len(entries) > limit {
 		entries = entries[len(entries)-limit:]
 	}
+	at := before(entries, head)
 	for _, e := range entries {
-		if err := t.yieldEntry(e, topic, yield); err != nil {
+		at.next[e.partition] = e.offset + 1
+		if err := t.yieldEntry(e, topic, at, yield); err != nil {
 			return from, err
 		}
 	}
@@ -95,12 +97,12 @@ func (t *Table) index(p *partition, namespace, topic string, r span64, since tim
 	return list, nil
 }
 
-func (t *Table) yieldEntry(e entry, topic string, yield func(TopicRecord) error) error {
+func (t *Table) yieldEntry(e entry, topic string, at Cursor, yield func(TopicRecord) error) error {
 	return t.parts[e.partition].readEvents([]uint64{e.offset}, func(offset uint64, stored time.Time, se storedEvent) error {
 		ev, err := event.Decode(bytes.Clone(se.event))
 		if err != nil {
 			return err
 		}
-		return yield(TopicRecord{Partition: e.partition, Offset: offset, Time: stored, Topic: topic, Event: ev})
+		return yield(TopicRecord{Partition: e.partition, Offset: offset, Time: stored, Topic: topic, Event: ev, Position: at.clone()})
 	})
 }

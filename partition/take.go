@@ -40,6 +40,8 @@ func (p *partition) claim(trigger uint64, picked []candidate, out []Delivery) []
 		switch mine := f.claim(c.ID.Offset, c.Event.Key()); {
 		case !mine && !c.waiting:
 			delete(f.running, c.ID.Offset)
+		case mine && !c.waiting && f.trigger.Paused: // since it was picked
+			p.ready.unpick(trigger, c.ID.Offset)
 		case mine && !c.waiting:
 			out = append(out, c.Delivery)
 		}
@@ -68,7 +70,7 @@ func (p *partition) pick(trigger uint64, n int, now int64) []candidate {
 		if !ok {
 			break
 		}
-		at := f.trigger.progress[offset]
+		at := f.trigger.at(offset)
 		c := candidate{waiting: waiting, Delivery: Delivery{
 			ID:         ID{Partition: p.index, Offset: offset, Trigger: trigger},
 			Generation: at.generation, Attempt: at.attempts + 1, Trigger: f.trigger.Trigger,
@@ -88,7 +90,7 @@ func (p *partition) readPicked(picked []candidate) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	if err := p.readAhead(missing[0].ID.Offset); err != nil {
+	if err := p.readAhead(missing[0].ID); err != nil {
 		return fmt.Errorf("read events of partition %d: %w", p.index, err)
 	}
 	at := map[uint64]*candidate{}

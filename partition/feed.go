@@ -1,0 +1,53 @@
+package partition
+
+// What a feed does besides going ahead: pauses, the limit of a trigger that starts in the past, and events that became pending again behind its scan.
+
+// hasWork says whether pick would find something.
+func (f *feed) hasWork() bool {
+	switch {
+	case f.trigger.Paused:
+		return false
+	case len(f.due) > 0 || f.again != nil:
+		return true
+	case f.trigger.pending.count <= f.passed:
+		return false
+	case len(f.trigger.position.runs) == 0:
+		return true
+	}
+	offset, ok := f.trigger.pending.next(f.scan)
+	return ok && offset < f.trigger.position.limit()
+}
+
+func (f *feed) addAgain(offset uint64) {
+	if f.again == nil {
+		fresh := newPending()
+		f.again = &fresh
+	}
+	f.again.add(offset)
+}
+
+// takeAgain returns the lowest offset behind the scan that nobody has looked at since it became pending anew.
+func (f *feed) takeAgain() (offset uint64, ok bool) {
+	for f.again != nil {
+		if offset, ok = f.again.next(0); !ok {
+			f.again = nil
+			return 0, false
+		}
+		if f.again.remove(offset); f.again.count == 0 {
+			f.again = nil
+		}
+		_, running := f.running[offset]
+		if !running && f.trigger.pending.has(offset) {
+			return offset, true
+		}
+	}
+	return 0, false
+}
+
+// waits says whether an event is pending for a trigger.
+func (p *partition) waits(trigger, offset uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.machine.triggers[trigger]
+	return t != nil && t.pending.has(offset)
+}
