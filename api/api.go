@@ -70,6 +70,8 @@ type TopicTrigger struct {
 	Filter string `json:"filter,omitempty"`
 	// Order is "none" (default) or "key": one event at a time per key, in order.
 	Order string `json:"order,omitempty"`
+	// Start is where a new trigger begins, see ParsePosition; "" is "latest": with events after the deploy. It does nothing for a trigger that exists.
+	Start string `json:"start,omitempty"`
 }
 
 // TopicSpec is what can be said of a topic.
@@ -98,6 +100,8 @@ type DeployedFunction struct {
 	URLs []string `json:"urls,omitempty"`
 	// Warnings are about its module: what works, and costs or surprises.
 	Warnings []string `json:"warnings,omitempty"`
+	// Notes say what this deploy left as it was: a pause, a start.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Function is a named module with its settings.
@@ -123,6 +127,12 @@ type Trigger struct {
 	HTTP      *HTTPTrigger  `json:"http,omitempty"`
 	Topic     *TopicTrigger `json:"topic,omitempty"`
 	Stats     *TriggerStats `json:"stats,omitempty"`
+	// PausedSince is when the trigger was paused; absent when it is not.
+	PausedSince time.Time `json:"pausedSince,omitzero"`
+	// Start is where the trigger began, a resolved position; "" for the events after its first deploy.
+	Start string `json:"start,omitempty"`
+	// Replay is the newest replay asked for.
+	Replay *Replay `json:"replay,omitempty"`
 }
 
 // TriggerStats counts what a trigger has to do.
@@ -130,6 +140,8 @@ type TriggerStats struct {
 	Pending     int `json:"pending"`  // waiting, running or between attempts
 	Retrying    int `json:"retrying"` // of those, failed at least once
 	DeadLetters int `json:"deadLetters"`
+	// CatchingUp counts the partitions in which the trigger still looks through stored events, at its start or for a replay.
+	CatchingUp int `json:"catchingUp,omitempty"`
 }
 
 // Topic is a named durable stream of events.
@@ -147,6 +159,8 @@ type TopicEvent struct {
 	Offset    uint64          `json:"offset"`
 	Time      time.Time       `json:"time"` // when it was stored
 	Event     json.RawMessage `json:"event"`
+	// Position is a token of the place behind this event, for `start:` and replays.
+	Position string `json:"position,omitempty"`
 }
 
 // Published answers a publish, one entry for each event in order.

@@ -131,6 +131,31 @@ func (c *Client) Trigger(ctx context.Context, ns, name string) (Trigger, error) 
 	return get[Trigger](ctx, c, request{path: []string{"ns", ns, "triggers", name}})
 }
 
+// PauseTrigger pauses a trigger: what matches waits until it is resumed.
+func (c *Client) PauseTrigger(ctx context.Context, ns, name string) (Paused, error) {
+	return get[Paused](ctx, c, request{method: http.MethodPost, path: []string{"ns", ns, "triggers", name, "pause"}})
+}
+
+// ResumeTrigger ends a pause.
+func (c *Client) ResumeTrigger(ctx context.Context, ns, name string) (Paused, error) {
+	return get[Paused](ctx, c, request{method: http.MethodPost, path: []string{"ns", ns, "triggers", name, "resume"}})
+}
+
+// PauseFunction pauses all triggers of a function in which events can wait: those of topics and the inbox.
+func (c *Client) PauseFunction(ctx context.Context, ns, name string) (Paused, error) {
+	return get[Paused](ctx, c, request{method: http.MethodPost, path: []string{"ns", ns, "functions", name, "pause"}})
+}
+
+// ResumeFunction ends the pauses of all triggers of a function.
+func (c *Client) ResumeFunction(ctx context.Context, ns, name string) (Paused, error) {
+	return get[Paused](ctx, c, request{method: http.MethodPost, path: []string{"ns", ns, "functions", name, "resume"}})
+}
+
+// Replay hands settled events of a range to a trigger again.
+func (c *Client) Replay(ctx context.Context, ns, trigger string, r ReplayRequest) (Replayed, error) {
+	return withBody[Replayed](ctx, c, request{method: http.MethodPost, path: []string{"ns", ns, "triggers", trigger, "replay"}}, r)
+}
+
 // Topics lists the topics of a namespace by name.
 func (c *Client) Topics(ctx context.Context, ns string) ([]Topic, error) {
 	return get[[]Topic](ctx, c, request{path: []string{"ns", ns, "topics"}})

@@ -128,8 +128,9 @@ func (d *decoder) topic(v value) *api.TopicTrigger {
 			"name":   func(v value) { named = true; t.Name = d.topicName(v, true) },
 			"filter": d.anyText(&t.Filter, `a filter like "type = 'com.shop.order'"`),
 			"order":  d.oneOf(&t.Order, "none", "key"),
+			"start":  d.position(&t.Start),
 		},
-		later: []string{"batch", "reply", "start", "onFailure", "delivery"},
+		later: []string{"batch", "reply", "onFailure", "delivery"},
 	})
 	if ok && !named {
 		d.fault(v.at(), "%s has no name; write { name: orders.created }", v.path)

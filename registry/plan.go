@@ -93,7 +93,7 @@ func (p *plan) function(name string, spec api.FunctionSpec) error {
 	}
 	p.relyOn(p.keys.function(p.namespace, name), before.mod)
 	f := before.value
-	change := "unchanged"
+	change, old := "unchanged", before.value.Triggers
 	switch {
 	case !before.exists():
 		change = "created"
@@ -105,11 +105,14 @@ func (p *plan) function(name string, spec api.FunctionSpec) error {
 		f.Revision++
 		f.Kind, f.Spec, f.Updated = p.kinds[name], spec, p.now
 		f.Triggers = bind(p.namespace, name, spec.Triggers, f.Triggers, p.newTriggerID)
+		keepPositions(f.Triggers, old, p.now)
 		if err := p.putFunction(f); err != nil {
 			return err
 		}
 	}
-	p.result.Functions = append(p.result.Functions, deployed(f, change))
+	d := deployed(f, change)
+	d.Notes = positionNotes(f.Triggers, old)
+	p.result.Functions = append(p.result.Functions, d)
 	return nil
 }
 

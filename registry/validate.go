@@ -180,6 +180,9 @@ func (f *faults) topic(path string, t api.TopicTrigger) {
 	if _, err := filter.Parse(t.Filter); err != nil {
 		f.add(path+".filter", "%s", err)
 	}
+	if _, err := api.ParsePosition(t.Start); err != nil {
+		f.add(path+".start", "%s", err)
+	}
 	if t.Order != "" && t.Order != "none" && t.Order != "key" {
 		f.add(path+".order", "%q is neither none nor key", shorten(t.Order))
 	}

@@ -132,7 +132,11 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 			s.metrics.forget(name)
 		}
 	}
-	if err := s.opts.Table.SetTriggers(ctx, uint64(snap.Revision), topicTriggers(snap)); err != nil {
+	list, err := topicTriggers(snap)
+	if err != nil {
+		return err
+	}
+	if err := s.opts.Table.SetTriggers(ctx, uint64(snap.Revision), list); err != nil {
 		return fmt.Errorf("put triggers in force: %w", err)
 	}
 	s.mu.Lock()
@@ -208,18 +212,18 @@ func (s *Scheduler) closeFunctions() {
 }
 
 // topicTriggers are those that partitions match: bound to a topic or to a function's inbox.
-func topicTriggers(snap *registry.Snapshot) []partition.Trigger {
-	var list []partition.Trigger
+func topicTriggers(snap *registry.Snapshot) (list []partition.Trigger, err error) {
 	for _, t := range snap.Triggers("") {
 		if t.Topic == nil {
 			continue
 		}
-		list = append(list, partition.Trigger{
-			ID: t.ID, Namespace: t.Namespace, Name: t.Name, Function: t.Function,
-			Topic: t.Topic.Name, Filter: t.Topic.Filter, Order: orderOf(t.Topic.Order),
-		})
+		trigger, err := TopicTrigger(t)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, trigger)
 	}
-	return list
+	return list, nil
 }
 
 func orderOf(order string) string {

@@ -48,6 +48,9 @@ func (s *Server) deploy(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
+	if err := s.checkStarts(namespace(c), app); err != nil {
+		return err
+	}
 	kinds, warnings, err := s.checkModules(ctx, app)
 	if err != nil {
 		return err

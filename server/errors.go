@@ -30,6 +30,8 @@ var (
 	errUnknownFunction = errors.New("unknown function")
 	errUnknownTrigger  = errors.New("unknown trigger")
 	errNoDeadLetter    = errors.New("unknown dead letter")
+	errReplaying       = errors.New("already looking through the past")
+	errExpired         = errors.New("removed by retention")
 	errNoModule        = errors.New("module missing")
 	errRefusedModule   = errors.New("module refused")
 	errTooLarge        = errors.New("too large")
@@ -78,6 +80,8 @@ var table = [...]row{
 	{err: errMethod, status: 405, slug: "method-not-allowed", title: "The method is not allowed here", next: "see the Allow header"},
 	{err: scheduler.ErrConflict, status: 409, slug: "state-conflict", title: "Others kept changing the same state", next: "repeat the request", after: time.Second},
 	{err: registry.ErrConflict, status: 409, slug: "conflict", title: "In conflict with what is deployed", next: "resolve the conflict and repeat"},
+	{err: errReplaying, status: 409, slug: "replay-running", title: "The trigger is still catching up", next: "wait until \"fnctl describe trigger\" says that it has caught up, and repeat"},
+	{err: errExpired, status: 410, slug: "expired", title: "The events are not stored any more", next: "begin later; \"earliest\" is the first event that is stored"},
 	{err: errNoKey, status: 412, slug: "no-key", title: "The request has no key", next: "send an Evoke-Key header"},
 	{err: errTooLarge, status: 413, slug: "too-large", title: "Too large", next: "put large data elsewhere and send a reference to it"},
 	{err: registry.ErrTooLarge, status: 413, slug: "too-large", title: "Too large", next: "build a smaller module"},

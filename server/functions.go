@@ -161,6 +161,6 @@ func (s *Server) findTrigger(ns, name string) (*api.Trigger, error) {
 func (s *Server) withStats(t *api.Trigger) api.Trigger {
 	out := *t // snapshots are shared
 	n := s.o.Table.Stats(t.ID)
-	out.Stats = &api.TriggerStats{Pending: n.Pending, Retrying: n.Retrying, DeadLetters: n.DeadLetters}
+	out.Stats = &api.TriggerStats{Pending: n.Pending, Retrying: n.Retrying, DeadLetters: n.DeadLetters, CatchingUp: n.CatchingUp}
 	return out
 }

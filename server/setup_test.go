@@ -235,9 +235,11 @@ func (s schedulerOf) WaitInForce(ctx context.Context, revision int64) error {
 	var triggers []partition.Trigger
 	for _, t := range snapshot.Triggers("") {
 		if t.Topic != nil {
-			triggers = append(triggers, partition.Trigger{
-				ID: t.ID, Namespace: t.Namespace, Name: t.Name, Function: t.Function, Topic: t.Topic.Name, Filter: t.Topic.Filter, Order: t.Topic.Order,
-			})
+			trigger, err := scheduler.TopicTrigger(t)
+			if err != nil {
+				return err
+			}
+			triggers = append(triggers, trigger)
 		}
 	}
 	return s.b.table.SetTriggers(ctx, uint64(snapshot.Revision), triggers)

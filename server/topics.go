@@ -82,7 +82,7 @@ func (s *Server) tail(c echo.Context) error {
 	out, done := s.newStream(c)
 	defer done()
 	changed := s.o.Table.Changed()
-	cursor, err := s.o.Table.Tail(t.Namespace, t.Name, partition.Cursor{}, since, n, out.sendEvent)
+	cursor, err := s.o.Table.Tail(t.Namespace, t.Name, partition.Cursor{}, since, n, s.eventSender(out, t))
 	if err != nil || !follow {
 		return out.end(err)
 	}
@@ -97,18 +97,22 @@ func (s *Server) follow(out *stream, t *api.Topic, cursor partition.Cursor, chan
 		}
 		changed = s.o.Table.Changed()
 		var err error
-		if cursor, err = s.o.Table.Tail(t.Namespace, t.Name, cursor, time.Time{}, 0, out.sendEvent); err != nil {
+		if cursor, err = s.o.Table.Tail(t.Namespace, t.Name, cursor, time.Time{}, 0, s.eventSender(out, t)); err != nil {
 			return err
 		}
 	}
 }
 
-func (st *stream) sendEvent(r partition.TopicRecord) error {
-	text, err := r.Event.MarshalJSON()
-	if err != nil {
-		return fmt.Errorf("encode event %q: %w", r.Event.ID, err)
+// eventSender sends events of a topic as lines.
+func (s *Server) eventSender(out *stream, t *api.Topic) func(partition.TopicRecord) error {
+	return func(r partition.TopicRecord) error {
+		text, err := r.Event.MarshalJSON()
+		if err != nil {
+			return fmt.Errorf("encode event %q: %w", r.Event.ID, err)
+		}
+		at := api.Token{Directory: s.o.Table.Directory(), Namespace: t.Namespace, Topic: t.Name, Offsets: r.Position.Offsets()}
+		return out.send(api.TopicEvent{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time, Event: text, Position: at.String()})
 	}
-	return st.send(api.TopicEvent{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time, Event: text})
 }
 
 // wait returns nil when changed is closed and the stream's error when it ends before.

@@ -71,6 +71,7 @@ With FUNCTION only those are built and deployed; the others stay as they are.`,
 			return err
 		}
 		c.sayWarnings(deployed)
+		c.sayNotes(deployed)
 		c.sayOrphans(m, deployed)
 		return c.showDeployed(deployed)
 	}

@@ -150,7 +150,7 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 			"Retrying", strconv.Itoa(s.Retrying),
 			"Dead letters", strconv.Itoa(s.DeadLetters))
 	}
-	if err := c.fields(pairs...); err != nil {
+	if err := c.fields(append(pairs, positionFields(t)...)...); err != nil {
 		return err
 	}
 	if t.Stats != nil && t.Stats.DeadLetters > 0 {

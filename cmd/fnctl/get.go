@@ -108,11 +108,14 @@ func (c *cli) functionList() list[api.Function] {
 	}
 }
 
-// triggerNames leaves out the inbox that every function has.
+// triggerNames leaves out the inbox that every function has, unless it is paused.
 func triggerNames(triggers []api.Trigger) []string {
 	var names []string
 	for _, t := range triggers {
-		if t.Kind != "inbox" {
+		switch {
+		case !t.PausedSince.IsZero():
+			names = append(names, t.Name+" (paused)")
+		case t.Kind != "inbox":
 			names = append(names, t.Name)
 		}
 	}
@@ -128,6 +131,7 @@ func (c *cli) triggerList() list[api.Trigger] {
 			{title: "TRIGGER", text: func(t t) string { return t.Name }},
 			{title: "KIND", text: func(t t) string { return t.Kind }},
 			{title: "FUNCTION", text: func(t t) string { return t.Function }},
+			{title: "STATE", text: c.stateText},
 			{title: "PENDING", text: stat(func(s api.TriggerStats) int { return s.Pending })},
 			{title: "RETRYING", text: stat(func(s api.TriggerStats) int { return s.Retrying })},
 			{title: "DEAD", text: stat(func(s api.TriggerStats) int { return s.DeadLetters })},

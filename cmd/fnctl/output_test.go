@@ -78,9 +78,9 @@ charge     shop   4          charge:orders.created   5m
 		{"get functions -o wide", `FUNCTION   APP    REVISION   TRIGGERS                UPDATED   KIND     TIMEOUT   MEMORY   MODULE
 charge     shop   4          charge:orders.created   5m        native   5s        64 MiB   sha256:0123456789ab
 `, ""},
-		{"ls trigger", `TRIGGER                 KIND    FUNCTION   PENDING   RETRYING   DEAD
-charge:orders.created   topic   charge     3         1          2
-charge:inbox            inbox   charge     -         -          -
+		{"ls trigger", `TRIGGER                 KIND    FUNCTION   STATE    PENDING   RETRYING   DEAD
+charge:orders.created   topic   charge     active   3         1          2
+charge:inbox            inbox   charge     active   -         -          -
 `, ""},
 		{"topic ls", `TOPIC            INGRESS   AGE
 orders.created   yes       2d

@@ -48,6 +48,7 @@ func (c *cli) topicTailCommand() *cobra.Command {
 		Short: "Show the newest events of a topic",
 		Example: `  fnctl topic tail orders.created
   fnctl topic tail orders.created -f -o jsonl
+  fnctl topic tail orders.created -o wide    # with a position token behind each event
   fnctl topic tail orders.created --since 1h --limit 100`,
 		Args: argCount(1, 1, "a TOPIC"),
 	}
@@ -55,7 +56,7 @@ func (c *cli) topicTailCommand() *cobra.Command {
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "go on with new events until interrupted")
 	flags.StringVar(&since, "since", "", "stored not before this: a time span like 10m or 2d, or a time like 2026-01-31T12:00:00Z")
 	flags.IntVar(&o.Limit, "limit", 0, "only the newest events (default what the server allows)")
-	c.formatFlag(cmd, table, jsonLines)
+	c.formatFlag(cmd, table, wide, jsonLines)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
 		if o.Since, err = c.since(since); err != nil {
@@ -116,6 +117,9 @@ func (c *cli) eventLine(e api.TopicEvent) string {
 		parts = append(parts, oneLine(string(ev.Data)))
 	case ev.DataBase64 != "":
 		parts = append(parts, fmt.Sprintf("(%s of bytes)", size(int64(len(ev.DataBase64)*3/4))))
+	}
+	if c.format == wide {
+		parts = append(parts, "position="+e.Position)
 	}
 	return head + printable(strings.Join(parts, " "))
 }

@@ -1,0 +1,34 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/evoke-run/evoke/eventlog"
+)
+
+// CheckRange refuses a range whose offsets are not of this data directory, or whose beginning is not stored any more.
+func (t *Table) CheckRange(r Range) error {
+	for _, offsets := range [...][]uint64{r.From, r.To} {
+		if offsets == nil {
+			continue
+		}
+		if err := t.CheckOffsets(offsets); err != nil {
+			return err
+		}
+	}
+	head := t.Head()
+	for i, from := range r.From {
+		if from >= head.at(i) {
+			continue
+		}
+		err := t.log.Read(i, max(1, from), func(eventlog.Record) bool { return false })
+		if errors.Is(err, eventlog.ErrTrimmed) {
+			return fmt.Errorf("%w: the events of partition %d behind offset %d were removed by retention", ErrNotFound, i, from)
+		}
+		if err != nil {
+			return fmt.Errorf("read partition %d: %w", i, err)
+		}
+	}
+	return nil
+}
