@@ -3,10 +3,13 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/sandbox/wasmtest"
 )
 
 // replayed is an app whose function says what it got in a topic; %s: more lines and functions.
@@ -53,6 +56,26 @@ func (a *app) receipts(t *testing.T, n int) (orders []string) {
 		t.Errorf("receipts of %v, want %d", orders, n)
 	}
 	return orders
+}
+
+// The page goes on from the README's function. Here it is a module that takes anything, because that costs no build.
+func TestPageOfPositions(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	const app = "version: 1\napp: hello\nfunctions:\n  greet: { wasm: ./greet.wasm, on: { topic: { name: visitors } } }\n"
+	for name, content := range map[string]string{"greet.wasm": string(wasmtest.Echo()), "fn.yaml": app} {
+		if err := os.WriteFile(filepath.Join(u.shell.dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := u.shell.run("runtime --data-dir ./evoke-data &"); err != nil {
+		t.Fatal(err)
+	}
+	u.awaitRuntime(t)
+	if _, err := u.shell.run("fnctl deploy"); err != nil {
+		t.Fatal(err)
+	}
+	u.follow(t, "../docs/positions.md", nil)
 }
 
 // Pause, kill -9, deploy and resume; then replays, and functions that start in the past.
