@@ -92,7 +92,7 @@ type Delivery struct {
 	Event      event.Event
 }
 
-// Invocation is the id under which the delivery is known: the same for all its attempts, a new one for each redrive.
+// Invocation is the id under which the delivery is known: the same for all its attempts, a new one for each redrive and replay.
 func (d *Delivery) Invocation() string {
 	if d.Generation == 0 {
 		return d.ID.String()

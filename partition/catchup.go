@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/eventlog"
 	"github.com/evoke-run/evoke/filter"
 	"github.com/evoke-run/evoke/wire"
 )
@@ -82,8 +83,9 @@ func (c *catchUp) round() (more bool, err error) {
 		all = append(all, waiting{p, done})
 	}
 	for _, w := range all {
-		if _, err := w.p.wait(context.Background(), w.done); err != nil { // the end of the table ends it
-			return false, err
+		if _, err := w.p.wait(context.Background(), w.done); err != nil { // the table has been closed, or another leads now and goes on
+			c.table.opts.Logger.Info("stopped looking through stored events", "partition", w.p.index, "err", err)
+			return false, nil
 		}
 	}
 	return len(all) > 0, nil
@@ -109,7 +111,8 @@ func (p *partition) nextStep() (step, bool) {
 func (c *catchUp) look(p *partition, s step) (*matchedRecord, error) {
 	key := stepKey{p.index, s.trigger.ID, s.definition, s.run.generation}
 	set := c.candidates[key]
-	if set == nil {
+	fresh := set == nil
+	if fresh {
 		var err error
 		if set, err = c.table.stored(p, &s.trigger, s.run); err != nil {
 			return nil, err
@@ -126,6 +129,10 @@ func (c *catchUp) look(p *partition, s step) (*matchedRecord, error) {
 	}
 	var err error
 	record.offsets, err = p.matching(s.trigger.Filter, offsets)
+	if errors.Is(err, eventlog.ErrTrimmed) && !fresh { // events were removed since the index was read
+		delete(c.candidates, key)
+		return c.look(p, s)
+	}
 	return record, err
 }
 

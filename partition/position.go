@@ -59,6 +59,15 @@ func (p *position) heldFrom() uint64 {
 	return first
 }
 
+// heldFrom is the first offset that a run of any trigger still has to look at.
+func (m *machine) heldFrom() uint64 {
+	first := uint64(math.MaxUint64)
+	for _, t := range m.triggers {
+		first = min(first, t.position.heldFrom())
+	}
+	return first
+}
+
 // advance moves the first run on to offset; n events were handed out on the way.
 func (p *position) advance(offset uint64, n int) {
 	r := &p.runs[0]

@@ -251,6 +251,14 @@ func TestWhatARunHoldsFromRetention(t *testing.T) {
 	if p.heldFrom() != 2 || p.limit() != 7 || len(p.runs) != 2 {
 		t.Errorf("held from %d, limit %d, %d runs", p.heldFrom(), p.limit(), len(p.runs))
 	}
+	m := openMachine(t)
+	if m.heldFrom() != math.MaxUint64 {
+		t.Error("a machine without triggers holds something")
+	}
+	m.triggers[1], m.triggers[2] = &trigger{}, &trigger{position: p}
+	if m.heldFrom() != 2 {
+		t.Errorf("the machine holds from %d", m.heldFrom())
+	}
 	p.advance(9, 3)
 	if p.replayed != 0 || p.limit() != math.MaxUint64 {
 		t.Errorf("after the start: %+v", p)

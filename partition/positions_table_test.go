@@ -2,9 +2,11 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -389,4 +391,40 @@ func TestPowerCutsWhileLookingThroughThePast(t *testing.T) {
 	}
 	t.Logf("in %d partitions a trigger was in the middle of the past when power went", inTheMiddle)
 	r.stop()
+}
+
+func TestRangesThatAreNotStored(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, nil)
+	tt.publish("in", manyEvents(40, func(i int) string { return fmt.Sprint(i) })...)
+	head := tt.Head().Offsets()
+	tt.publish("in", newEvent("more", "k"))
+	ahead := slices.Clone(tt.Head().Offsets())
+	ahead[2]++
+	for name, tc := range map[string]struct {
+		r    Range
+		want string
+	}{
+		"all":          {Range{}, ""},
+		"from here":    {Range{From: head}, ""},
+		"to here":      {Range{To: head}, ""},
+		"one too many": {Range{From: append(slices.Clone(head), 1)}, "it has 5 offsets, the data directory has 4 partitions"},
+		"not yet":      {Range{To: ahead}, "is behind the end of partition 2, which is"},
+	} {
+		if err := tt.CheckRange(tc.r); tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	tt.publish("in", manyEvents(3000, func(i int) string { return fmt.Sprint("x", i) })...)
+	for i, next := range head {
+		if err := tt.log.Trim(i, next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tt.CheckRange(Range{From: head}); err != nil {
+		t.Errorf("what is stored: %v", err)
+	}
+	if err := tt.CheckRange(Range{From: []uint64{1, 1, 1, 1}}); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "were removed by retention") {
+		t.Errorf("what was removed: %v", err)
+	}
 }

@@ -97,21 +97,36 @@ func (s *Server) replay(c echo.Context) error {
 	if req.DryRun {
 		return s.countReplay(c, t, r, out)
 	}
-	if n := s.o.Table.Stats(t.ID).CatchingUp; n > 0 {
-		return refuse(errReplaying, "", "trigger %q still looks through stored events in %d partitions", t.Name, n)
-	}
 	ctx := c.Request().Context()
-	id, revision, err := s.o.Registry.Replay(ctx, t.Namespace, t.Function, t.Name, out.From, out.To)
+	id, err := s.beginReplay(ctx, t, out.From, out.To)
 	if err != nil {
 		return err
-	}
-	if err := s.o.Scheduler.WaitInForce(ctx, revision); err != nil {
-		return fmt.Errorf("the replay is asked for, but wait until it is in force: %w", err)
 	}
 	if out.Events, out.Finished, err = s.awaitReplay(ctx, t.ID, id); err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, out)
+}
+
+// beginReplay returns when the replay is in force. A second one at the same time finds the first and is refused, so that the numbers of each are its own.
+func (s *Server) beginReplay(ctx context.Context, t *api.Trigger, from, to string) (id uint64, err error) {
+	select {
+	case s.replays <- struct{}{}:
+		defer func() { <-s.replays }()
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	if n := s.o.Table.Stats(t.ID).CatchingUp; n > 0 {
+		return 0, refuse(errReplaying, "", "trigger %q still looks through stored events in %d partitions", t.Name, n)
+	}
+	id, revision, err := s.o.Registry.Replay(ctx, t.Namespace, t.Function, t.Name, from, to)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.o.Scheduler.WaitInForce(ctx, revision); err != nil {
+		return 0, fmt.Errorf("the replay is asked for, but wait until it is in force: %w", err)
+	}
+	return id, nil
 }
 
 // replayRange reads the positions of a request and writes what they resolve to into out.

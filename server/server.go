@@ -83,6 +83,7 @@ type Server struct {
 	gate    gate
 
 	gateway, admin *http.Server
+	replays        chan struct{} // has room for one: a replay is begun when the one before is known
 
 	// streams ends at the beginning of a drain, requests at its end.
 	streams, requests         context.Context
@@ -110,7 +111,7 @@ func New(o Options) (*Server, error) {
 	if o.Version.Gateway == "" {
 		o.Version.Gateway = o.Gateway.Addr().String()
 	}
-	s := &Server{o: o, log: o.Logger, now: time.Now, newID: randomID, bodies: &bodies{max: o.MaxBuffered}}
+	s := &Server{o: o, log: o.Logger, now: time.Now, newID: randomID, bodies: &bodies{max: o.MaxBuffered}, replays: make(chan struct{}, 1)}
 	s.gate.idle = make(chan struct{})
 	s.metrics = newMetrics(o.Metrics, s.bodies)
 	s.streams, s.stopStreams = context.WithCancelCause(context.Background())
