@@ -58,6 +58,12 @@ func TestStartInThePastIsExact(t *testing.T) {
 	middle := tt.Head()
 	tt.publish("orders.paid", typed(40, "late", func(*event.Event) {})...)
 	end := tt.Head()
+	var times []int64
+	if _, err := tt.Tail("default", "orders.paid", Cursor{}, time.Time{}, 0, func(r TopicRecord) error { times = append(times, r.Time.UnixMilli()); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	when := times[len(times)/2]
+	first := slices.Index(times, when) // the tail is in the order of time
 	on := func(id uint64, topic, filter string, start *Range) Trigger {
 		tr := onTopic(id, topic)
 		tr.Filter, tr.Start = filter, start
@@ -73,12 +79,14 @@ func TestStartInThePastIsExact(t *testing.T) {
 		on(7, "orders.paid", "", &Range{Since: time.Now().Add(time.Hour).UnixMilli()}),
 		on(8, "orders.paid", "", &Range{Since: 1}),
 		on(9, "nothing", "", &Range{}),
+		on(10, "orders.paid", "", &Range{Since: when}),
+		on(11, "orders.paid", "", &Range{Until: when}),
 	}
 	tt.triggers(1, triggers...)
 	for _, tr := range triggers {
 		awaitPast(t, tt.Table, tr.ID)
 	}
-	want := []int{each, each / 4, each + 20, 40, 0, 40, 0, each + 40, 0}
+	want := []int{each, each / 4, each + 20, 40, 0, 40, 0, each + 40, 0, len(times) - first, first}
 	for i, n := range want {
 		if got := tt.Stats(uint64(i + 1)).Pending; got != n {
 			t.Errorf("trigger %d has %d events, want %d", i+1, got, n)

@@ -21,7 +21,11 @@ func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Deliv
 	defer turn.end()
 	for conflicts := 0; ; conflicts++ {
 		turn.after(conflicts)
-		a := s.attempt(ctx, f, invocation{id: d.Invocation(), trigger: d.Trigger.Name, number: d.Attempt, event: &d.Event})
+		a := s.attempt(ctx, f, invocation{id: d.Invocation(), trigger: d.Trigger.Name, number: d.Attempt, event: &d.Event, triggerID: d.ID.Trigger})
+		if a.held {
+			s.opts.Table.Release(d)
+			return
+		}
 		if ctx.Err() != nil && a.result.Verdict != abi.Done {
 			s.opts.Table.Release(d) // cut by a stop: not the event's fault
 			return
@@ -88,6 +92,7 @@ type invocation struct {
 	id, trigger string
 	number      int
 	event       *event.Event
+	triggerID   uint64 // 0 for a synchronous call
 }
 
 // attempt is one finished try.
@@ -98,6 +103,7 @@ type attempt struct {
 	duration time.Duration
 	result   sandbox.Result
 	effects  partition.Effects // of a verdict done
+	held     bool              // its trigger has been paused since it was taken: it did not run
 }
 
 // attempt runs the function on the event in a fresh sandbox, once a place among the running guests is free.
@@ -109,6 +115,9 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	case <-ctx.Done():
 		a.start = time.Now()
 		a.result = sandbox.Result{Verdict: abi.Failed, Class: "canceled", Reason: context.Cause(ctx).Error(), RetryAfter: -1}
+		return a
+	}
+	if a.held = s.isPaused(inv.triggerID); a.held {
 		return a
 	}
 	limited, cancel := context.WithTimeout(ctx, f.timeout())

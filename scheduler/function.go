@@ -136,10 +136,12 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 	if err != nil {
 		return err
 	}
+	s.resume(list)
 	if err := s.opts.Table.SetTriggers(ctx, uint64(snap.Revision), list); err != nil {
 		return fmt.Errorf("put triggers in force: %w", err)
 	}
 	s.mu.Lock()
+	s.paused = pausedOf(list)
 	s.inForce = snap.Revision
 	close(s.forced)
 	s.forced = make(chan struct{})

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/sandbox/wasmtest"
 )
 
 func TestTriggersOfPartitions(t *testing.T) {
@@ -44,4 +46,34 @@ func TestTriggersOfPartitions(t *testing.T) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
+}
+
+// Once a pause is in force, at most what ran already ends; what had only been taken waits.
+func TestNothingStartsInAPause(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *Options) { o.Running = 1 })
+	b.deploy("f", wasmtest.Loops(), api.FunctionSpec{Timeout: api.Duration(50 * time.Millisecond), Retry: &api.Retry{Attempts: 1}, Triggers: onTopic("in")})
+	const events = 12
+	for i := range events {
+		b.publish("in", newEvent(fmt.Sprint(i), "k"))
+	}
+	b.eventually("a first dead letter", func() bool { return len(b.letters()) > 0 })
+	set := func(paused bool) {
+		t.Helper()
+		_, revision, err := b.registry.SetPaused(t.Context(), "default", "f", "", paused)
+		if err == nil {
+			err = b.scheduler.WaitInForce(t.Context(), revision)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(true)
+	before := len(b.letters())
+	waitUntil(t, func() bool { return len(b.scheduler.taken) == 0 })
+	if after, left := len(b.letters()), b.stats("f:in").Pending; after > before+1 || after+left != events {
+		t.Errorf("%d ended before the pause, %d after it, %d wait", before, after, left)
+	}
+	set(false)
+	b.eventually("the rest", func() bool { return len(b.letters()) == events })
 }

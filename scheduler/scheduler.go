@@ -73,6 +73,7 @@ type Scheduler struct {
 	mu        sync.Mutex
 	functions map[functionName]*function
 	triggers  map[uint64]functionName // topic and inbox triggers
+	paused    map[uint64]struct{}     // triggers whose pause is in force; nil = none
 	inForce   int64                   // registry revision
 	forced    chan struct{}           // closed and replaced when inForce grows
 	draining  bool
