@@ -59,7 +59,8 @@ type Trigger struct {
 	Function  string `json:"function"`
 	Topic     string `json:"topic"` // with * and >
 	Filter    string `json:"filter,omitempty"`
-	Order     string `json:"order,omitempty"` // "" or "key"
+	Order     string `json:"order,omitempty"`     // "" or "key"
+	OnFailure string `json:"onFailure,omitempty"` // "" or "park", with order "key"
 
 	// Paused hands no event out; what matches waits.
 	Paused bool `json:"paused,omitempty"`
@@ -84,6 +85,7 @@ type Attempt struct {
 type Delivery struct {
 	ID         ID
 	Generation uint32
+	Revision   int       // that must run it; 0 = the one in force
 	Attempt    int       // from 1 on
 	First      time.Time // start of the first attempt of this generation; zero at the first
 	Stored     time.Time // when the event was stored
@@ -162,6 +164,10 @@ type Stats struct {
 	Retrying    int // of those, failed at least once
 	DeadLetters int
 	CatchingUp  int // partitions that have not looked through all of the past that the trigger asked for
+	Parked      int // keys that stand still behind a dead letter
+	Behind      int // events found waiting behind them
+
+	OldestDeadLetter, OldestParked time.Time // when they were given up; zero = there is none
 }
 
 // DeadLetter is an event given up on.
@@ -173,4 +179,11 @@ type DeadLetter struct {
 	Time       time.Time
 	Attempts   []Attempt // of all generations
 	Event      event.Event
+
+	Parked      bool   // its key stands still until it is redriven or discarded
+	Behind      int    // how many events of the key have been found waiting for that
+	TriggerGone bool   // its trigger is out of force; it can only be discarded
+	EditedAt    uint32 // the generation that began with an edited event; 0 = Event is as it came
+
+	source uint64 // where Event is
 }

@@ -32,13 +32,16 @@ func (m *machine) putTrigger(offset uint64, text []byte) error {
 	first := t == nil || t.gone
 	if first { // a new one in the eyes of ready, which may hear of its end and its beginning at once
 		fresh := &trigger{pending: newPending(), progress: map[uint64]progress{}}
-		if t != nil {
-			fresh.dead = t.dead
+		if t != nil { // its dead letters are still here
+			fresh.dead, fresh.oldest, fresh.special = t.dead, t.oldest, t.special
 		}
 		t = fresh
 		m.triggers[def.ID] = t
 	}
 	t.Trigger = def
+	if !t.parks() {
+		m.unparkAll(t)
+	}
 	m.store.set(m.store.key(keyTrigger, def.ID), append([]byte{0}, text...))
 	m.positionTrigger(offset, t, first)
 	m.changed(changeTrigger, t, 0)
@@ -48,6 +51,12 @@ func (m *machine) putTrigger(offset uint64, text []byte) error {
 // removeTrigger drops what was pending; dead letters stay until someone discards them.
 func (m *machine) removeTrigger(t *trigger) {
 	m.work.dropped += t.pending.count
+	m.unparkAll(t)
+	for offset := range t.special { // dead letters are only looked at from now on, but as they are
+		if t.pending.has(offset) {
+			m.setSpecial(t, offset, special{})
+		}
+	}
 	for offset := range t.progress {
 		m.store.del(m.store.key(keyProgress, t.ID, offset))
 	}

@@ -18,7 +18,9 @@ func (m *machine) load() error {
 	if err := m.readMeta(value); err != nil {
 		return err
 	}
-	return errors.Join(m.loadTriggers(), m.loadPending(), m.loadProgress(), m.loadPositions(), m.loadAgain(), m.countDeadLetters(), m.loadDedup())
+	return errors.Join(
+		m.loadTriggers(), m.loadPending(), m.loadProgress(), m.loadPositions(), m.loadAgain(), m.countDeadLetters(), m.loadDedup(), m.loadParked(), m.loadSpecial(),
+	)
 }
 
 func (m *machine) loadTriggers() error {

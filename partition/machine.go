@@ -37,6 +37,9 @@ type trigger struct {
 	pending  pending
 	progress map[uint64]progress // of pending offsets that failed, were redriven, or wait for a time
 	dead     int
+	oldest   oldest // of the dead
+	parked   parked
+	special  map[uint64]special // what the desk said of some of the pending and dead
 	position position
 	again    generations
 }
@@ -75,11 +78,13 @@ type change struct {
 type changeKind uint8
 
 const (
-	changeAdded   changeKind = iota // is pending now
-	changeSettled                   // is not pending any more
-	changeRetry                     // failed; progress says when it is due
-	changeRedrive                   // is pending again
-	changeTrigger                   // trigger put in force or taken out
+	changeAdded    changeKind = iota // is pending now
+	changeSettled                    // is not pending any more
+	changeRetry                      // failed; progress says when it is due
+	changeRedrive                    // is pending again
+	changeTrigger                    // trigger put in force or taken out
+	changeParked                     // was given up, and its key stands still
+	changeUnparked                   // its key goes on
 )
 
 // send is an outbox entry on its way to another partition.
@@ -97,6 +102,7 @@ type result struct {
 	outcome Outcome
 	stored  []Stored // publish, by event
 	count   int      // redrive and discard
+	letters []bool   // the same, by letter: whether it was changed
 }
 
 func newMachine(s *store, partitions int, dedup *dedup) *machine {
@@ -143,6 +149,10 @@ func (m *machine) applyBody(offset uint64, b body) (result, error) {
 		return m.applyMatched(b)
 	case *redriveRecord:
 		return m.applyRedrive(b), nil
+	case *redriveAsRecord:
+		return m.applyRedriveAs(offset, b)
+	case *gaveUpRecord:
+		return m.applyGaveUp(offset, b)
 	case *discardRecord:
 		return m.applyDiscard(b), nil
 	case *deliveredRecord:
@@ -241,6 +251,7 @@ func (m *machine) applySettle(offset uint64, s *settleRecord) (result, error) {
 		return result{outcome: Conflict}, nil
 	}
 	m.settled(t, s.offset)
+	m.setSpecial(t, s.offset, special{})
 	return result{}, m.takeEffects(offset, &s.effects)
 }
 
@@ -251,6 +262,7 @@ func (m *machine) settled(t *trigger, offset uint64) {
 		delete(t.progress, offset)
 		m.store.del(m.store.key(keyProgress, t.ID, offset))
 	}
+	m.unpark(t, offset)
 	m.changed(changeSettled, t, offset)
 }
 
@@ -276,6 +288,7 @@ func (m *machine) giveUp(t *trigger, s *settleRecord, p progress) error {
 	}
 	d := deadLetter{generation: p.generation, time: m.clock, attempts: append(past, s.attempt)}
 	m.store.set(m.store.key(keyDeadLetter, t.ID, s.offset), d.append(nil))
+	t.oldest.added(s.offset, m.clock, t.dead == 0)
 	t.dead++
 	m.settled(t, s.offset)
 	return nil

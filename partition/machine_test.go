@@ -89,14 +89,14 @@ func busyScript(rnd *rand.Rand) *script {
 	s := &script{}
 	s.lead(1)
 	for _, id := range []string{"1", "2"} {
-		s.add(&controlRecord{generation: 1, put: [][]byte{[]byte(`{"id":` + id + `,"namespace":"default"}`)}})
+		s.add(&controlRecord{generation: 1, put: [][]byte{[]byte(`{"id":` + id + `,"namespace":"default","order":"key","onFailure":"park"}`)}})
 	}
 	for i := range 400 {
 		s.time += rnd.Int64N(4000)
 		offset := 1 + rnd.Uint64N(s.next)
 		attempt := Attempt{Number: 1 + rnd.IntN(2), Start: time.UnixMilli(s.time)}
 		trigger := 1 + rnd.Uint64N(2)
-		switch rnd.IntN(8) {
+		switch rnd.IntN(11) {
 		case 0, 1, 2:
 			s.add(&publishRecord{stored: []storedEvent{stored(fmt.Sprint("e", rnd.IntN(40)), 1, 2), stored(fmt.Sprint("f", i), 2)}})
 		case 3:
@@ -114,6 +114,17 @@ func busyScript(rnd *rand.Rand) *script {
 		case 7:
 			s.add(&discardRecord{letters: []letter{{trigger, offset, 0}}})
 			s.add(&deliveredRecord{to: 2, seq: rnd.Uint64N(10)})
+		case 8, 9:
+			s.add(&gaveUpRecord{trigger: trigger, offset: offset, attempt: attempt, parks: rnd.IntN(4) > 0, lane: rnd.Uint64N(5), effects: effects{own: []storedEvent{stored("copy", 2)}}})
+		case 10:
+			s.add(&redriveAsRecord{
+				letters: []letterAs{{letter: letter{trigger, offset, 0}, revision: rnd.Uint64N(3), edited: true}, {letter: letter{trigger, offset + 1, 1}}},
+				edited:  []storedEvent{stored("edited")},
+			})
+			if rnd.IntN(20) == 0 { // parks no more, and then again
+				s.add(&controlRecord{generation: 2, put: [][]byte{[]byte(`{"id":1,"namespace":"default","order":"key"}`)}})
+				s.add(&controlRecord{generation: 3, put: [][]byte{[]byte(`{"id":1,"namespace":"default","order":"key","onFailure":"park"}`)}})
+			}
 		}
 	}
 	return s

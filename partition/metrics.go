@@ -27,7 +27,7 @@ func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
 		reg.MustRegister(t.positionGauges()...)
 		reg.MustRegister(m.published, m.settles, m.dedupEarly,
 			gauge("evoke_pending_events", "Events waiting, running or between attempts, over all triggers.", func(t *trigger) int { return t.pending.count }),
-			gauge("evoke_dead_letters", "Dead letters that wait for someone, over all triggers.", func(t *trigger) int { return t.dead }))
+			newLetterCollector(t))
 	}
 	return m
 }

@@ -116,6 +116,9 @@ func (p *partition) append(b body) (<-chan result, error) {
 
 func (p *partition) appendLocked(b body) (<-chan result, error) {
 	events := b.events()
+	if b.kind() == kindRedriveAs {
+		events = nil // edited events are for the trigger that gave them up, whatever they match
+	}
 	for i := range events {
 		if err := p.matcher.match(&events[i]); err != nil {
 			return nil, err

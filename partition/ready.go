@@ -3,8 +3,6 @@ package partition
 import (
 	"container/heap"
 	"slices"
-
-	"github.com/cespare/xxhash/v2"
 )
 
 // ready knows which pending events may run now. It follows from the state and is made anew at start; nothing of it is stored.
@@ -37,6 +35,7 @@ type feed struct {
 type lane struct {
 	owner uint64
 	queue []uint64
+	last  uint64 // the highest offset that was ever queued
 }
 
 func newReady(m *machine) *ready {
@@ -63,6 +62,7 @@ func (r *ready) sync(t *trigger) {
 				r.schedule(timer{p.next, t.ID, offset})
 			}
 		}
+		f.holdParked()
 	}
 	r.note(f)
 }
@@ -123,17 +123,22 @@ func (r *ready) absorbOne(f *feed, c change) {
 			f.passed++
 			f.due = append(f.due, c.offset)
 		}
+	case changeParked, changeUnparked:
+		f.absorbParked(c)
 	}
 }
 
 // release gives the lane that a settled offset owned to the next in its queue.
 func (f *feed) release(offset uint64) {
 	hash, ok := f.owns[offset]
-	if !ok {
+	if !ok || f.trigger.parked.isHead(offset) {
 		return
 	}
 	delete(f.owns, offset)
 	l := f.lanes[hash]
+	if f.giveToHead(hash, l) {
+		return
+	}
 	for len(l.queue) > 0 {
 		first := l.queue[0]
 		l.queue = l.queue[1:]
@@ -152,7 +157,7 @@ func (f *feed) claim(offset uint64, key string) bool {
 	if f.trigger.Order != "key" || key == "" {
 		return true
 	}
-	hash := xxhash.Sum64String(key)
+	hash := laneOf(key)
 	l := f.lanes[hash]
 	if l == nil {
 		f.lanes[hash] = &lane{owner: offset}
@@ -162,8 +167,9 @@ func (f *feed) claim(offset uint64, key string) bool {
 	if l.owner == offset {
 		return true
 	}
-	if !slices.Contains(l.queue, offset) {
+	if offset > l.last || !slices.Contains(l.queue, offset) { // a key with a million events waiting must not be searched for each of them
 		l.queue = append(l.queue, offset)
+		l.last = max(l.last, offset)
 	}
 	return false
 }

@@ -48,7 +48,7 @@ func (r *recent) add(offset uint64, e recentEvent) {
 
 // fill gives a candidate its event if it is there.
 func (r *recent) fill(c *candidate) (bool, error) {
-	e, ok := r.events[c.ID.Offset]
+	e, ok := r.events[c.source]
 	if !ok {
 		return false, nil
 	}
@@ -59,8 +59,7 @@ func (r *recent) fill(c *candidate) (bool, error) {
 }
 
 // readAhead reads the log from an offset on and keeps what triggers wait for, up to half of what is kept at all.
-func (p *partition) readAhead(first ID) error {
-	from := first.Offset
+func (p *partition) readAhead(trigger, from uint64) error {
 	type found struct {
 		offset uint64
 		recentEvent
@@ -75,7 +74,7 @@ func (p *partition) readAhead(first ID) error {
 			return false
 		}
 		for i, e := range b.events() {
-			if offset := rec.Offset + uint64(i); offset >= from && (len(e.triggers) > 0 || p.waits(first.Trigger, offset)) {
+			if offset := rec.Offset + uint64(i); offset >= from && (len(e.triggers) > 0 || p.waits(trigger, offset)) {
 				list = append(list, found{offset, recentEvent{time.UnixMilli(h.time), e.topic, bytes.Clone(e.event)}})
 				size += len(e.event) + overhead
 			}

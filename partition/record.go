@@ -33,6 +33,9 @@ const (
 	kindDiscard   kind = 7
 	kindDelivered kind = 8
 	kindControl   kind = 9
+
+	kindGaveUp    kind = 13
+	kindRedriveAs kind = 14
 )
 
 // header is the part that every record has.
@@ -115,6 +118,10 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return &deliveredRecord{to: r.Uvarint(), seq: r.Uvarint()}, nil
 	case kindControl:
 		return readControl(r), nil
+	case kindGaveUp:
+		return readGaveUp(r), nil
+	case kindRedriveAs:
+		return readRedriveAs(r), nil
 	}
 	return nil, fmt.Errorf("record kind %d is unknown: a newer program wrote this log", k)
 }

@@ -35,6 +35,8 @@ func sampleRecords() []body {
 		&discardRecord{reason: "why", letters: []letter{{1, 2, 3}}},
 		&deliveredRecord{to: 1, seq: 2},
 		&controlRecord{generation: 8, put: [][]byte{[]byte(`{"id":1}`)}, remove: []uint64{4, 5}},
+		&gaveUpRecord{trigger: 1, offset: 2, generation: 3, attempt: a, parks: true, lane: 1 << 63, effects: e},
+		&redriveAsRecord{letters: []letterAs{{letter: letter{1, 2, 3}, revision: 7, edited: true}, {letter: letter{4, 5, 6}}}, edited: stored[:1]},
 	}
 }
 

@@ -133,6 +133,8 @@ func (p *partition) readForeign(offset uint64, index int) (foreignEvent, error) 
 			list = b.effects.foreign
 		case *effectsRecord:
 			list = b.effects.foreign
+		case *gaveUpRecord:
+			list = b.effects.foreign
 		}
 		if index < len(list) {
 			found = &list[index]

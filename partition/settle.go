@@ -8,19 +8,21 @@ import (
 	"github.com/evoke-run/evoke/event"
 )
 
-// Settle stores the outcome of an attempt, with its effects when the event is done, and returns when it is applied.
+// Settle stores the outcome of an attempt, with its effects when the event is done, and returns when it is applied. Of an event that is given up on only the
+// emitted events are kept: copies of it for a dead-letter topic.
 func (t *Table) Settle(ctx context.Context, d *Delivery, a Attempt, n Next, e Effects) (Outcome, error) {
 	p := t.parts[d.ID.Partition]
 	record := &settleRecord{trigger: d.ID.Trigger, offset: d.ID.Offset, generation: d.Generation, attempt: a}
+	b := body(record)
 	switch {
 	case n.DeadLetter:
-		record.next = nextDeadLetter
+		b = t.gaveUp(d, record, e)
 	case !n.RetryAt.IsZero():
 		record.next, record.retryAt = nextRetry, n.RetryAt.UnixMilli()
 	default:
 		record.effects = t.effects(p, scopeOf(d), e)
 	}
-	res, err := p.do(ctx, record)
+	res, err := p.do(ctx, b)
 	if err == nil {
 		t.metrics.settled(record.next, res.outcome)
 	}

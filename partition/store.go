@@ -22,6 +22,8 @@ const (
 	keyPosition   = 'B' // trigger → what of the past it has to look through, newest generation and replay
 	keyAgain      = 'G' // trigger, generation, chunk → bitmap: pending offsets that a replay handed out again
 	keyIndex      = 'I' // namespace, topic, offset → time, length
+	keyParked     = 'K' // trigger, lane → head, when it was given up
+	keySpecial    = 'E' // trigger, offset → where its edited event is, and which revision must run it
 )
 
 // store is the state of one partition in pebble. Writes gather in a batch, which commit makes visible to all and which get sees before.

@@ -240,7 +240,6 @@ func (t *Table) Stats(trigger uint64) Stats {
 		p.mu.Lock()
 		if tr := p.machine.triggers[trigger]; tr != nil {
 			s.Pending += tr.pending.count
-			s.DeadLetters += tr.dead
 			if len(tr.position.runs) > 0 {
 				s.CatchingUp++
 			}
@@ -252,6 +251,7 @@ func (t *Table) Stats(trigger uint64) Stats {
 		}
 		p.mu.Unlock()
 	}
+	t.addLetters(trigger, &s)
 	return s
 }
 

@@ -54,7 +54,8 @@ func (p *partition) claim(trigger uint64, picked []candidate, out []Delivery) []
 type candidate struct {
 	Delivery
 	waiting bool
-	filled  bool // it has its event
+	filled  bool   // it has its event
+	source  uint64 // where its event is
 }
 
 func (p *partition) pick(trigger uint64, n int, now int64) []candidate {
@@ -70,10 +71,10 @@ func (p *partition) pick(trigger uint64, n int, now int64) []candidate {
 		if !ok {
 			break
 		}
-		at := f.trigger.at(offset)
-		c := candidate{waiting: waiting, Delivery: Delivery{
+		at, as := f.trigger.at(offset), f.trigger.special[offset]
+		c := candidate{waiting: waiting, source: as.at(offset), Delivery: Delivery{
 			ID:         ID{Partition: p.index, Offset: offset, Trigger: trigger},
-			Generation: at.generation, Attempt: at.attempts + 1, Trigger: f.trigger.Trigger,
+			Generation: at.generation, Revision: as.revision, Attempt: at.attempts + 1, Trigger: f.trigger.Trigger,
 		}}
 		if at.first > 0 {
 			c.First = time.UnixMilli(at.first)
@@ -90,19 +91,19 @@ func (p *partition) readPicked(picked []candidate) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	if err := p.readAhead(missing[0].ID); err != nil {
+	if err := p.readAhead(missing[0].ID.Trigger, missing[0].source); err != nil {
 		return fmt.Errorf("read events of partition %d: %w", p.index, err)
 	}
 	at := map[uint64]*candidate{}
 	var offsets []uint64
 	for i := range picked {
-		at[picked[i].ID.Offset] = &picked[i]
+		at[picked[i].source] = &picked[i]
 	}
 	if missing, err = p.fillRecent(picked); err != nil {
 		return err
 	}
 	for _, c := range missing {
-		offsets = append(offsets, c.ID.Offset)
+		offsets = append(offsets, c.source)
 	}
 	return p.readEvents(offsets, func(offset uint64, stored time.Time, e storedEvent) error {
 		c := at[offset]
@@ -128,7 +129,7 @@ func (p *partition) fillRecent(picked []candidate) (missing []*candidate, err er
 			missing = append(missing, &picked[i])
 		}
 	}
-	slices.SortFunc(missing, func(a, b *candidate) int { return cmp.Compare(a.ID.Offset, b.ID.Offset) })
+	slices.SortFunc(missing, func(a, b *candidate) int { return cmp.Compare(a.source, b.source) })
 	return missing, nil
 }
 
