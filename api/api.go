@@ -29,6 +29,16 @@ type FunctionSpec struct {
 	Allow    Allow             `json:"allow"`
 	Retry    *Retry            `json:"retry,omitempty"`
 	Triggers []TriggerSpec     `json:"on,omitempty"`
+	// DeadLetter says what else happens to events that the function's triggers gave up on: they are kept in any case.
+	DeadLetter *DeadLetterSpec `json:"deadLetter,omitempty"`
+}
+
+// DeadLetterSpec is for those who watch dead letters with programs.
+type DeadLetterSpec struct {
+	// Topic gets a copy of each dead letter, with extension attributes that say why (docs/deadletters.md).
+	Topic string `json:"topic,omitempty"`
+	// Knative adds the attributes knativeerrordest, knativeerrorcode and knativeerrordata to the copy and to peek.
+	Knative bool `json:"knative,omitempty"`
 }
 
 // Allow lists what a function may do; what is not listed is denied.
@@ -72,6 +82,9 @@ type TopicTrigger struct {
 	Order string `json:"order,omitempty"`
 	// Start is where a new trigger begins, see ParsePosition; "" is "latest": with events after the deploy. It does nothing for a trigger that exists.
 	Start string `json:"start,omitempty"`
+	// OnFailure is, with order key, what the key of an event that was given up on does: "skip" (default) goes on, "park" stands still until that event is redriven
+	// and done, or discarded.
+	OnFailure string `json:"onFailure,omitempty"`
 }
 
 // TopicSpec is what can be said of a topic.
@@ -142,6 +155,11 @@ type TriggerStats struct {
 	DeadLetters int `json:"deadLetters"`
 	// CatchingUp counts the partitions in which the trigger still looks through stored events, at its start or for a replay.
 	CatchingUp int `json:"catchingUp,omitempty"`
+	Parked     int `json:"parked,omitempty"` // keys that stand still behind a dead letter
+	Behind     int `json:"behind,omitempty"` // events found waiting behind them
+	// When the oldest dead letter, and the oldest that parks its key, were given up.
+	OldestDeadLetter time.Time `json:"oldestDeadLetter,omitzero"`
+	OldestParked     time.Time `json:"oldestParked,omitzero"`
 }
 
 // Topic is a named durable stream of events.
@@ -204,24 +222,6 @@ type InvokeReply struct {
 	Bill Bill `json:"bill,omitzero"`
 }
 
-// DeadLetter is an event given up on.
-type DeadLetter struct {
-	ID         string          `json:"id"` // names it in peek, redrive and discard
-	Trigger    string          `json:"trigger"`
-	Function   string          `json:"function"`
-	Topic      string          `json:"topic"`
-	Revision   int             `json:"revision"`
-	Class      string          `json:"class"`
-	Error      string          `json:"error"`
-	Time       time.Time       `json:"time"` // when it was given up
-	Generation int             `json:"generation"`
-	EventID    string          `json:"eventId"`
-	EventType  string          `json:"eventType"`
-	Key        string          `json:"key,omitempty"`
-	Attempts   []Attempt       `json:"attempts"`
-	Event      json.RawMessage `json:"event,omitempty"` // only in peek
-}
-
 // Attempt is one try of an invocation.
 type Attempt struct {
 	Attempt  int       `json:"attempt"`
@@ -253,20 +253,6 @@ type Bill struct {
 	BytesOut int64 `json:"bytesOut"`
 	// HostCalls counts the imported functions that the guest called.
 	HostCalls int64 `json:"hostCalls"`
-}
-
-// DeadLetterSelection names dead letters to redrive or discard: by ids, or all of a trigger.
-type DeadLetterSelection struct {
-	IDs     []string `json:"ids,omitempty"`
-	Trigger string   `json:"trigger,omitempty"`
-	All     bool     `json:"all,omitempty"`
-	// Reason is kept in the log of a discard; required there.
-	Reason string `json:"reason,omitempty"`
-}
-
-// DeadLetterResult counts what a redrive or discard did.
-type DeadLetterResult struct {
-	Changed int `json:"changed"`
 }
 
 // LogEntry is one line of `fnctl logs`: what a function logged, or a finished attempt.

@@ -179,29 +179,6 @@ func (c *Client) Publish(ctx context.Context, ns, topic, contentType string, eve
 	})
 }
 
-// DeadLetters lists what was given up on, newest first, without the events. trigger "" is all of them, limit 0 the server's own limit.
-func (c *Client) DeadLetters(ctx context.Context, ns, trigger string, limit int) ([]DeadLetter, error) {
-	q := url.Values{}
-	setText(q, "trigger", trigger)
-	setInt(q, "limit", limit)
-	return get[[]DeadLetter](ctx, c, request{path: []string{"ns", ns, "deadletters"}, query: q})
-}
-
-// DeadLetter is one dead letter with its event.
-func (c *Client) DeadLetter(ctx context.Context, ns, id string) (DeadLetter, error) {
-	return get[DeadLetter](ctx, c, request{path: []string{"ns", ns, "deadletters", id}})
-}
-
-// Redrive sends dead letters to their triggers again.
-func (c *Client) Redrive(ctx context.Context, ns string, s DeadLetterSelection) (DeadLetterResult, error) {
-	return withBody[DeadLetterResult](ctx, c, request{method: http.MethodPost, path: []string{"ns", ns, "deadletters", "redrive"}}, s)
-}
-
-// Discard forgets dead letters for ever; s.Reason is required.
-func (c *Client) Discard(ctx context.Context, ns string, s DeadLetterSelection) (DeadLetterResult, error) {
-	return withBody[DeadLetterResult](ctx, c, request{method: http.MethodPost, path: []string{"ns", ns, "deadletters", "discard"}}, s)
-}
-
 // request is one call; method defaults to GET. path is below /api/v1, each part is escaped.
 type request struct {
 	method      string
@@ -212,16 +189,21 @@ type request struct {
 }
 
 func get[T any](ctx context.Context, c *Client, r request) (T, error) {
+	out, _, err := getWithHeader[T](ctx, c, r)
+	return out, err
+}
+
+func getWithHeader[T any](ctx context.Context, c *Client, r request) (T, http.Header, error) {
 	var out T
 	res, err := c.do(ctx, r)
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
 	defer res.Body.Close() // read to its end or of no more use
 	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
-		return out, c.transportError(ctx, fmt.Errorf("read the answer to %s: %w", res.Request.URL.Path, err))
+		return out, nil, c.transportError(ctx, fmt.Errorf("read the answer to %s: %w", res.Request.URL.Path, err))
 	}
-	return out, nil
+	return out, res.Header, nil
 }
 
 func withBody[T any](ctx context.Context, c *Client, r request, body any) (T, error) {

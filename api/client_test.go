@@ -125,7 +125,7 @@ func TestCalls(t *testing.T) {
 			"discard", func(c *api.Client) (any, error) {
 				return c.Discard(ctx, "n", api.DeadLetterSelection{All: true, Trigger: "t", Reason: "r"})
 			},
-			`POST /api/v1/ns/n/deadletters/discard application/json {"trigger":"t","all":true,"reason":"r"}`, `{"changed":2}`, api.DeadLetterResult{Changed: 2},
+			`POST /api/v1/ns/n/deadletters/discard application/json {"all":true,"trigger":"t","reason":"r"}`, `{"changed":2}`, api.DeadLetterResult{Changed: 2},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -32,8 +32,9 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"timeout":     d.duration(&f.Spec.Timeout),
 			"memory":      d.memory(&f.Spec.Memory),
 			"reuse":       d.boolean(&f.Spec.Reuse),
+			"deadLetter":  func(v value) { f.Spec.DeadLetter = d.deadLetter(v) },
 		},
-		later: []string{"scale", "secrets", "deadLetter", "delivery"},
+		later: []string{"scale", "secrets", "delivery"},
 	}) {
 		return f
 	}
@@ -123,19 +124,39 @@ func (d *decoder) http(v value) *api.HTTPTrigger {
 func (d *decoder) topic(v value) *api.TopicTrigger {
 	t := &api.TopicTrigger{}
 	named := false
+	var failure value
 	ok := d.object(v, keys{
 		read: map[string]func(value){
 			"name":   func(v value) { named = true; t.Name = d.topicName(v, true) },
 			"filter": d.anyText(&t.Filter, `a filter like "type = 'com.shop.order'"`),
 			"order":  d.oneOf(&t.Order, "none", "key"),
 			"start":  d.position(&t.Start),
+			"onFailure": func(v value) {
+				d.oneOf(&t.OnFailure, "skip", "park")(v)
+				failure = v
+			},
 		},
-		later: []string{"batch", "reply", "onFailure", "delivery"},
+		later: []string{"batch", "reply", "delivery"},
 	})
+	if ok && t.OnFailure == "park" && t.Order != "key" {
+		d.fault(failure.at(), "%s: only keys that are kept in order can park; add `order: key`, or leave it at skip", failure.path)
+	}
 	if ok && !named {
 		d.fault(v.at(), "%s has no name; write { name: orders.created }", v.path)
 	}
 	return t
+}
+
+func (d *decoder) deadLetter(v value) *api.DeadLetterSpec {
+	out := &api.DeadLetterSpec{}
+	d.object(v, keys{
+		read: map[string]func(value){
+			"topic":   func(v value) { out.Topic = d.topicName(v, false) },
+			"knative": d.boolean(&out.Knative),
+		},
+		later: []string{"keep"},
+	})
+	return out
 }
 
 func (d *decoder) allow(v value) api.Allow {

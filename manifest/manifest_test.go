@@ -21,7 +21,7 @@ functions:
   charge:
     source: ./charge
     on:
-      - topic: { name: orders.*, filter: "type = 'com.shop.order'", order: key }
+      - topic: { name: orders.*, filter: "type = 'com.shop.order'", order: key, onFailure: park }
       - http: { key: header.X-Customer }
     concurrency: 8
     reuse: true
@@ -30,6 +30,7 @@ functions:
     retry: { attempts: 5, factor: 1.5 }
     timeout: 200ms
     memory: 1Gi
+    deadLetter: { topic: orders.dead, knative: true }
   report:
     wasm: ./report.wasm
     on: { http: {} }
@@ -56,9 +57,9 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 				Timeout: duration(200 * time.Millisecond), Memory: 1 << 30, Concurrency: 8, Reuse: true,
 				Env:   map[string]string{"CURRENCY": "EUR", "PORT": "8080", "DEBUG": "true", "RATE": "1.50", "EMPTY": ""},
 				Allow: api.Allow{Emit: []string{"orders.charged", "audit.>"}, State: true},
-				Retry: &own,
+				Retry: &own, DeadLetter: &api.DeadLetterSpec{Topic: "orders.dead", Knative: true},
 				Triggers: []api.TriggerSpec{
-					{Topic: &api.TopicTrigger{Name: "orders.*", Filter: "type = 'com.shop.order'", Order: "key"}},
+					{Topic: &api.TopicTrigger{Name: "orders.*", Filter: "type = 'com.shop.order'", Order: "key", OnFailure: "park"}},
 					{HTTP: &api.HTTPTrigger{Key: "header.X-Customer"}},
 				},
 			}},
@@ -155,7 +156,12 @@ func TestFaults(t *testing.T) {
 		{"unknown function key", fn("    timeot: 5s"), "fn.yaml:5:5: functions.charge.timeot is not a known key; did you mean timeout?"},
 		{"secrets", fn("    secrets: [stripe_key]"), "fn.yaml:5:5: functions.charge.secrets is not supported yet"},
 		{"scale", fn("    scale: { max: 3 }"), "fn.yaml:5:5: functions.charge.scale is not supported yet"},
-		{"deadLetter", fn("    deadLetter: { keep: 14d }"), "fn.yaml:5:5: functions.charge.deadLetter is not supported yet"},
+		{"deadLetter", fn("    deadLetter: { keep: 14d }"), "fn.yaml:5:19: functions.charge.deadLetter.keep is not supported yet"},
+		{"deadLetter topic", fn("    deadLetter: { topic: a.* }"), `fn.yaml:5:26: functions.charge.deadLetter.topic: "a.*" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created`},
+		{"deadLetter knative", fn("    deadLetter: { knative: please }"), `fn.yaml:5:28: functions.charge.deadLetter.knative must be true or false, not the text "please"`},
+		{"park without order", fn("    on: [ { topic: { name: a, onFailure: park } } ]"), "fn.yaml:5:42: functions.charge.on[0].topic.onFailure: only keys that are kept in order can park; add `order: key`, or leave it at skip"},
+		{"park without an order", fn("    on: [ { topic: { onFailure: park, name: a, order: none } } ]"), "fn.yaml:5:33: functions.charge.on[0].topic.onFailure: only keys that are kept in order can park; add `order: key`, or leave it at skip"},
+		{"on failure", fn("    on: [ { topic: { name: a, order: key, onFailure: stop } } ]"), `fn.yaml:5:54: functions.charge.on[0].topic.onFailure must be skip or park, not "stop"`},
 		{"concurrency text", fn("    concurrency: many"), `fn.yaml:5:18: functions.charge.concurrency must be a whole number, not the text "many"`},
 		{"concurrency below", fn("    concurrency: -1"), "fn.yaml:5:18: functions.charge.concurrency must be from 0 to 100000, not -1"},
 		{"concurrency huge", fn("    concurrency: 99999999999999999999"), "fn.yaml:5:18: functions.charge.concurrency must be a whole number, not the text \"99999999999999999999\""},

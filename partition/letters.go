@@ -127,6 +127,17 @@ func (t *Table) Walk(q LetterQuery, after ID, n int) (list []LetterID, next ID, 
 // errEnough ends a scan.
 var errEnough = errors.New("enough")
 
+// Clock is the time of the newest record.
+func (t *Table) Clock() time.Time {
+	var newest int64
+	for _, p := range t.parts {
+		p.mu.Lock()
+		newest = max(newest, p.machine.clock)
+		p.mu.Unlock()
+	}
+	return time.UnixMilli(newest).UTC()
+}
+
 // DeadLetters yields all dead letters of a namespace, by partition, trigger and offset. trigger 0 means all.
 func (t *Table) DeadLetters(namespace string, trigger uint64, yield func(DeadLetter) error) error {
 	return t.scanLetters(LetterQuery{Namespace: namespace, Trigger: trigger}, ID{}, func(s sight) error {

@@ -50,7 +50,7 @@ func topicTriggerName(function, topic string, n int) string {
 	return fmt.Sprintf("%s:%s:%d", function, topic, n)
 }
 
-// topicsNamed lists the topics that a spec calls by their full name, in triggers and in allow.emit, sorted.
+// topicsNamed lists the topics that a spec calls by their full name, in triggers, in allow.emit and for dead letters, sorted.
 func topicsNamed(s api.FunctionSpec) []string {
 	var out []string
 	add := func(text string) {
@@ -65,6 +65,9 @@ func topicsNamed(s api.FunctionSpec) []string {
 	}
 	for _, topic := range s.Allow.Emit {
 		add(topic)
+	}
+	if s.DeadLetter != nil {
+		add(s.DeadLetter.Topic)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -101,6 +101,9 @@ func (f *faults) function(path string, s api.FunctionSpec) {
 		f.retry(path+".retry", *s.Retry)
 	}
 	f.triggers(path+".on", s.Triggers)
+	if s.DeadLetter != nil && s.DeadLetter.Topic != "" {
+		f.deadLetterTopic(path+".deadLetter.topic", s.DeadLetter.Topic, s.Triggers)
+	}
 	if b, err := json.Marshal(s); err != nil {
 		f.add(path, "cannot be stored: %s", err)
 	} else if len(b) > maxSpec {
@@ -185,6 +188,28 @@ func (f *faults) topic(path string, t api.TopicTrigger) {
 	}
 	if t.Order != "" && t.Order != "none" && t.Order != "key" {
 		f.add(path+".order", "%q is neither none nor key", shorten(t.Order))
+	}
+	switch {
+	case t.OnFailure != "" && t.OnFailure != "skip" && t.OnFailure != "park":
+		f.add(path+".onFailure", "%q is neither skip nor park", shorten(t.OnFailure))
+	case t.OnFailure == "park" && t.Order != "key":
+		f.add(path+".onFailure", "only keys that are kept in order can park; add order: key, or leave it at skip")
+	}
+}
+
+// deadLetterTopic refuses the shortest loop: a function that would get its own dead letters, fail again and make more.
+func (f *faults) deadLetterTopic(path, topic string, on []api.TriggerSpec) {
+	if err := filter.ValidTopic(topic); err != nil {
+		f.add(path, "%s", err)
+		return
+	}
+	for _, t := range on {
+		if t.Topic == nil {
+			continue
+		}
+		if p, err := filter.ParsePattern(t.Topic.Name); err == nil && p.Match(topic) {
+			f.add(path, "the function has a trigger on %q, so its dead letters would come back to it; name a topic that it does not listen to", shorten(t.Topic.Name))
+		}
 	}
 }
 

@@ -63,6 +63,12 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{topic(api.TopicTrigger{Name: "_inbox.g"}), `functions.f.on[0].topic.name: "_inbox.g" has a part that begins with "_"`},
 		{topic(api.TopicTrigger{Name: "a", Filter: "type = "}), "functions.f.on[0].topic.filter: at character 8: found the end, expected an attribute"},
 		{topic(api.TopicTrigger{Name: "a", Order: "strict"}), `functions.f.on[0].topic.order: "strict" is neither none nor key`},
+		{topic(api.TopicTrigger{Name: "a", Order: "key", OnFailure: "stop"}), `functions.f.on[0].topic.onFailure: "stop" is neither skip nor park`},
+		{topic(api.TopicTrigger{Name: "a", Order: "none", OnFailure: "park"}), "functions.f.on[0].topic.onFailure: only keys that are kept in order can park; add order: key, or leave it at skip"},
+		{func(f *api.FunctionSpec) { f.DeadLetter = &api.DeadLetterSpec{Topic: "a.*"} }, `functions.f.deadLetter.topic: topic "a.*"`},
+		{func(f *api.FunctionSpec) {
+			f.DeadLetter, f.Triggers = &api.DeadLetterSpec{Topic: "a.dead"}, []api.TriggerSpec{onTopic("a.*")}
+		}, `functions.f.deadLetter.topic: the function has a trigger on "a.*", so its dead letters would come back to it; name a topic that it does not listen to`},
 		{env("BIG", strings.Repeat("x", maxSpec)), "functions.f: the settings have "},
 		{retry(api.Retry{Factor: math.NaN()}), "functions.f.retry.factor: NaN is not between 1 and 10"},
 	} {

@@ -17,6 +17,15 @@ const freeConflicts = 3
 
 // execute brings one delivery to its outcome: attempt, decide, settle; again when the state it saw had changed.
 func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Delivery) {
+	if d.Revision != 0 && d.Revision != f.spec.Revision {
+		s.executePinned(ctx, f, d)
+		return
+	}
+	s.executeOn(ctx, f, d)
+}
+
+// executeOn is execute by the revision that runs it.
+func (s *Scheduler) executeOn(ctx context.Context, f *function, d *partition.Delivery) {
 	turn := s.turn(f, d.Event.Key())
 	defer turn.end()
 	for conflicts := 0; ; conflicts++ {
@@ -79,6 +88,9 @@ func (s *Scheduler) settle(ctx context.Context, f *function, d *partition.Delive
 	kept := a.kept()
 	if why != "" && next.DeadLetter && a.result.Verdict != abi.Rejected {
 		kept.Error += " (" + why + ")"
+	}
+	if next.DeadLetter {
+		a.effects = s.deadLetterCopy(f, d, kept)
 	}
 	outcome, err := s.opts.Table.Settle(context.WithoutCancel(ctx), d, kept, next, a.effects)
 	if err == nil && outcome == partition.Applied {

@@ -131,6 +131,9 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 		if next[name] == nil {
 			s.metrics.forget(name)
 		}
+		if next[name] == nil || !next[name].spec.Created.Equal(f.spec.Created) {
+			s.pins.forget(name)
+		}
 	}
 	list, err := topicTriggers(snap)
 	if err != nil {
@@ -208,7 +211,8 @@ func (s *Scheduler) closeFunctions() {
 	old := s.functions
 	s.functions = map[functionName]*function{}
 	s.mu.Unlock()
-	for _, f := range old {
+	for name, f := range old {
+		s.pins.forget(name)
 		s.release(f)
 	}
 }
@@ -231,6 +235,13 @@ func topicTriggers(snap *registry.Snapshot) (list []partition.Trigger, err error
 func orderOf(order string) string {
 	if order == "key" {
 		return "key"
+	}
+	return ""
+}
+
+func onFailureOf(onFailure string) string {
+	if onFailure == "park" {
+		return "park"
 	}
 	return ""
 }

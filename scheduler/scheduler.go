@@ -60,6 +60,7 @@ type Scheduler struct {
 	log     *slog.Logger
 	metrics *metrics
 	keys    keyLocks
+	pins    *pins
 
 	running chan struct{} // a token for each guest that runs
 	taken   chan struct{} // a token for each event that is taken and not settled
@@ -102,6 +103,7 @@ func New(o Options) *Scheduler {
 		freed:     make(chan struct{}, 1),
 		functions: map[functionName]*function{}, triggers: map[uint64]functionName{}, forced: make(chan struct{}),
 	}
+	s.pins = &pins{scheduler: s}
 	s.work, s.cutWork = context.WithCancelCause(context.Background())
 	return s
 }

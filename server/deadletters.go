@@ -1,16 +1,19 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/filter"
 	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/scheduler"
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
@@ -20,31 +23,85 @@ func (s *Server) deadLetters(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var trigger uint64
-	if name := c.QueryParam("trigger"); name != "" {
-		t, err := s.findTrigger(namespace(c), name)
-		if err != nil {
-			return err
-		}
-		trigger = t.ID
+	q, err := s.letterQuery(namespace(c), c.QueryParam("trigger"), c.QueryParam("filter"))
+	if err != nil {
+		return err
 	}
-	var found []api.DeadLetter
-	err = s.o.Table.DeadLetters(namespace(c), trigger, func(d partition.DeadLetter) error {
-		found = append(found, deadLetter(&d))
-		if len(found) >= 2*n+1024 { // keep memory small without sorting at every one
-			found = newest(found, n)
-		}
-		return c.Request().Context().Err()
-	})
+	if q.Since, err = s.since(c); err != nil {
+		return err
+	}
+	if q.Parked, err = flag(c, "parked"); err != nil {
+		return err
+	}
+	page, err := parsePage(c.QueryParam("page"))
+	if err != nil {
+		return err
+	}
+	letters, next, more, err := s.o.Table.Newest(q, page, n)
 	if err != nil {
 		return fmt.Errorf("list dead letters: %w", err)
 	}
-	return c.JSON(http.StatusOK, list(newest(found, n)))
+	if more {
+		c.Response().Header().Set(api.NextPage, formatPage(next))
+	}
+	out := make([]api.DeadLetter, len(letters))
+	for i := range letters {
+		out[i] = deadLetter(&letters[i])
+	}
+	return c.JSON(http.StatusOK, out)
 }
 
-func newest(d []api.DeadLetter, n int) []api.DeadLetter {
-	slices.SortStableFunc(d, func(a, b api.DeadLetter) int { return b.Time.Compare(a.Time) })
-	return d[:min(n, len(d))]
+// letterQuery reads what lists and selections have in common.
+func (s *Server) letterQuery(ns, trigger, cesql string) (partition.LetterQuery, error) {
+	q := partition.LetterQuery{Namespace: ns}
+	var err error
+	if trigger != "" {
+		if q.Trigger, err = s.letterTrigger(ns, trigger); err != nil {
+			return q, err
+		}
+	}
+	if strings.TrimSpace(cesql) != "" {
+		if q.Filter, err = filter.Parse(cesql); err != nil {
+			return q, refuse(errInvalid, "write it as in fn.yaml, for instance \"type = 'com.shop.order' AND subject LIKE 'a%'\"", "filter: %v", err)
+		}
+	}
+	return q, nil
+}
+
+// letterTrigger also finds a trigger that was removed, as long as it has dead letters.
+func (s *Server) letterTrigger(ns, name string) (uint64, error) {
+	t, err := s.findTrigger(ns, name)
+	if err == nil {
+		return t.ID, nil
+	}
+	stats, tableErr := s.o.Table.LetterStats()
+	if tableErr != nil {
+		return 0, fmt.Errorf("look up trigger %s: %w", name, tableErr)
+	}
+	for id, l := range stats {
+		if l.Trigger.Namespace == ns && l.Trigger.Name == name {
+			return id, nil
+		}
+	}
+	return 0, err
+}
+
+// A page of a list is named by the last entry of the one before, as unix milliseconds and id: "1769860800000_3-1042-17".
+func formatPage(p partition.LetterPage) string {
+	return strconv.FormatInt(p.Time.UnixMilli(), 10) + "_" + p.ID.String()
+}
+
+func parsePage(text string) (partition.LetterPage, error) {
+	if text == "" {
+		return partition.LetterPage{}, nil
+	}
+	at, id, _ := strings.Cut(text, "_")
+	ms, err := strconv.ParseInt(at, 10, 64)
+	parsed, err2 := partition.ParseID(id)
+	if err != nil || err2 != nil {
+		return partition.LetterPage{}, refuse(errInvalid, "take it from the "+api.NextPage+" header of the page before", "page %q is none that a list has named", text)
+	}
+	return partition.LetterPage{Time: time.UnixMilli(ms), ID: parsed}, nil
 }
 
 func (s *Server) deadLetter(c echo.Context) error {
@@ -53,17 +110,30 @@ func (s *Server) deadLetter(c echo.Context) error {
 		return err
 	}
 	out := deadLetter(&d)
-	if out.Event, err = d.Event.MarshalJSON(); err != nil {
-		return fmt.Errorf("encode event %q: %w", d.Event.ID, err)
+	e := d.Event
+	if f, ok := s.o.Registry.Snapshot().Function(d.Trigger.Namespace, d.Trigger.Function); ok && f.Spec.DeadLetter != nil && f.Spec.DeadLetter.Knative {
+		e = scheduler.WithKnativeError(e, f, out.Class, out.Error)
+	}
+	if out.Event, err = e.MarshalJSON(); err != nil {
+		return fmt.Errorf("encode event %q: %w", e.ID, err)
+	}
+	if d.EditedAt > 0 {
+		original, err := s.o.Table.Original(&d)
+		if err != nil {
+			return fmt.Errorf("read the original of dead letter %s: %w", d.ID, err)
+		}
+		if out.Original, err = original.MarshalJSON(); err != nil {
+			return fmt.Errorf("encode event %q: %w", original.ID, err)
+		}
 	}
 	return c.JSON(http.StatusOK, out)
 }
 
 // findDeadLetter treats those of other namespaces as absent.
 func (s *Server) findDeadLetter(ns, id string) (partition.DeadLetter, error) {
-	parsed, err := partition.ParseID(id)
+	parsed, err := parseLetterID(id)
 	if err != nil {
-		return partition.DeadLetter{}, refuse(errInvalid, "\"fnctl dlq ls\" shows the ids", "%v", err)
+		return partition.DeadLetter{}, err
 	}
 	d, err := s.o.Table.DeadLetter(parsed)
 	if errors.Is(err, partition.ErrNotFound) || err == nil && d.Trigger.Namespace != ns {
@@ -75,71 +145,12 @@ func (s *Server) findDeadLetter(ns, id string) (partition.DeadLetter, error) {
 	return d, nil
 }
 
-func (s *Server) redrive(c echo.Context) error {
-	return s.change(c, func(ctx context.Context, ids []partition.ID, _ string) (int, error) {
-		return s.o.Table.Redrive(ctx, ids)
-	})
-}
-
-func (s *Server) discard(c echo.Context) error {
-	return s.change(c, func(ctx context.Context, ids []partition.ID, reason string) (int, error) {
-		if reason == "" {
-			return 0, refuse(errInvalid, "say why, with --reason: it is kept in the log", "a discard needs a reason")
-		}
-		return s.o.Table.Discard(ctx, ids, reason)
-	})
-}
-
-// change resolves a selection and hands it on.
-func (s *Server) change(c echo.Context, do func(ctx context.Context, ids []partition.ID, reason string) (int, error)) error {
-	var selection api.DeadLetterSelection
-	if err := s.readJSON(c, &selection); err != nil {
-		return err
-	}
-	ids, err := s.selected(c.Request().Context(), namespace(c), selection)
+func parseLetterID(id string) (partition.ID, error) {
+	parsed, err := partition.ParseID(id)
 	if err != nil {
-		return err
+		return partition.ID{}, refuse(errInvalid, "\"fnctl dlq ls\" shows the ids", "%v", err)
 	}
-	n, err := do(c.Request().Context(), ids, selection.Reason)
-	if err != nil {
-		return fmt.Errorf("change dead letters: %w", err)
-	}
-	return c.JSON(http.StatusOK, api.DeadLetterResult{Changed: n})
-}
-
-// selected finds all ids before anything is changed: one that is wrong changes nothing.
-func (s *Server) selected(ctx context.Context, ns string, sel api.DeadLetterSelection) ([]partition.ID, error) {
-	byID := len(sel.IDs) > 0
-	if byID == (sel.Trigger != "" || sel.All) {
-		return nil, refuse(errInvalid, "send \"ids\", or \"trigger\", or \"all\": true", "the selection must name dead letters either by ids or by trigger, or be all")
-	}
-	var ids []partition.ID
-	if byID {
-		for _, id := range sel.IDs {
-			d, err := s.findDeadLetter(ns, id)
-			if err != nil {
-				return nil, err
-			}
-			ids = append(ids, d.ID)
-		}
-		return ids, nil
-	}
-	var trigger uint64
-	if sel.Trigger != "" {
-		t, err := s.findTrigger(ns, sel.Trigger)
-		if err != nil {
-			return nil, err
-		}
-		trigger = t.ID
-	}
-	err := s.o.Table.DeadLetters(ns, trigger, func(d partition.DeadLetter) error {
-		ids = append(ids, d.ID)
-		return ctx.Err()
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list dead letters: %w", err)
-	}
-	return ids, nil
+	return parsed, nil
 }
 
 // deadLetter leaves the event out.
@@ -147,6 +158,7 @@ func deadLetter(d *partition.DeadLetter) api.DeadLetter {
 	out := api.DeadLetter{
 		ID: d.ID.String(), Trigger: d.Trigger.Name, Function: d.Trigger.Function, Topic: d.Topic, Time: d.Time, Generation: int(d.Generation),
 		EventID: d.Event.ID, EventType: d.Event.Type, Key: d.Event.Key(), Attempts: make([]api.Attempt, len(d.Attempts)),
+		Parked: d.Parked, Behind: d.Behind, TriggerGone: d.TriggerGone, Edited: int(d.EditedAt),
 	}
 	for i, a := range d.Attempts {
 		out.Attempts[i] = api.Attempt{

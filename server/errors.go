@@ -32,6 +32,7 @@ var (
 	errNoDeadLetter    = errors.New("unknown dead letter")
 	errReplaying       = errors.New("already looking through the past")
 	errExpired         = errors.New("removed by retention")
+	errNoRevision      = errors.New("unknown revision")
 	errNoModule        = errors.New("module missing")
 	errRefusedModule   = errors.New("module refused")
 	errTooLarge        = errors.New("too large")
@@ -74,6 +75,7 @@ var table = [...]row{
 	{err: errUnknownFunction, status: 404, slug: "unknown-function", title: "No such function"},
 	{err: errUnknownTrigger, status: 404, slug: "unknown-trigger", title: "No such trigger", next: "\"fnctl ls triggers\" shows what there is"},
 	{err: errNoDeadLetter, status: 404, slug: "unknown-dead-letter", title: "No such dead letter", next: "\"fnctl dlq ls\" shows what there is; it may have been redriven or discarded"},
+	{err: errNoRevision, status: 404, slug: "unknown-revision", title: "No such revision"},
 	{err: scheduler.ErrNotFound, status: 404, slug: "unknown-function", title: "No such function", next: "it may just have been removed: \"fnctl ls\" shows what there is"},
 	{err: registry.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl ls\" shows what there is"},
 	{err: partition.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl dlq ls\" shows what there is"},

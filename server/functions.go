@@ -161,6 +161,9 @@ func (s *Server) findTrigger(ns, name string) (*api.Trigger, error) {
 func (s *Server) withStats(t *api.Trigger) api.Trigger {
 	out := *t // snapshots are shared
 	n := s.o.Table.Stats(t.ID)
-	out.Stats = &api.TriggerStats{Pending: n.Pending, Retrying: n.Retrying, DeadLetters: n.DeadLetters, CatchingUp: n.CatchingUp}
+	out.Stats = &api.TriggerStats{
+		Pending: n.Pending, Retrying: n.Retrying, DeadLetters: n.DeadLetters, Parked: n.Parked, Behind: n.Behind, CatchingUp: n.CatchingUp,
+		OldestDeadLetter: n.OldestDeadLetter, OldestParked: n.OldestParked,
+	}
 	return out
 }

@@ -78,6 +78,7 @@ func (c *cli) describeFunction(f api.Function) error {
 		"Concurrency", concurrencyText(f.Spec.Concurrency),
 		"Instances", instancesText(f.Spec.Reuse),
 		"Retry", retryText(f.Spec.Retry),
+		"Dead letters", deadLetterText(f.Spec.DeadLetter),
 		"May emit to", strings.Join(f.Spec.Allow.Emit, ", "),
 		"May keep state", yesNo(f.Spec.Allow.State),
 		"Env", strings.Join(slices.Sorted(maps.Keys(f.Spec.Env)), ", "),
@@ -141,6 +142,7 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		"Topic", topic.Name,
 		"Filter", topic.Filter,
 		"Order", topic.Order,
+		"On failure", topic.OnFailure,
 		"Key", key,
 		"ID", strconv.FormatUint(t.ID, 10),
 	}
@@ -148,15 +150,51 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		pairs = append(pairs,
 			"Pending", strconv.Itoa(s.Pending),
 			"Retrying", strconv.Itoa(s.Retrying),
-			"Dead letters", strconv.Itoa(s.DeadLetters))
+			"Dead letters", withAge(strconv.Itoa(s.DeadLetters), "the oldest", c.age(s.OldestDeadLetter)),
+			"Parked keys", c.parkedKeys(s))
 	}
 	if err := c.fields(append(pairs, positionFields(t)...)...); err != nil {
 		return err
 	}
-	if t.Stats != nil && t.Stats.DeadLetters > 0 {
+	switch {
+	case t.Stats == nil:
+	case t.Stats.Parked > 0:
+		c.say("Try: fnctl dlq ls --parked --trigger %s", t.Name)
+	case t.Stats.DeadLetters > 0:
 		c.say("Try: fnctl dlq ls --trigger %s", t.Name)
 	}
 	return nil
+}
+
+func withAge(text, what, age string) string {
+	if age == "" {
+		return text
+	}
+	return text + ", " + what + " " + age
+}
+
+// parkedKeys says why events of a trigger wait though nothing runs.
+func (c *cli) parkedKeys(s *api.TriggerStats) string {
+	if s.Parked == 0 {
+		return ""
+	}
+	text := withAge(strconv.Itoa(s.Parked), "the oldest", c.age(s.OldestParked))
+	if s.Behind > 0 {
+		text += fmt.Sprintf("; found waiting behind them: %d", s.Behind)
+	}
+	return text
+}
+
+func deadLetterText(d *api.DeadLetterSpec) string {
+	switch {
+	case d == nil:
+		return ""
+	case d.Topic == "":
+		return "with the attributes of Knative"
+	case d.Knative:
+		return "a copy goes to topic " + d.Topic + ", with the attributes of Knative"
+	}
+	return "a copy goes to topic " + d.Topic
 }
 
 func (c *cli) describeTopic(t api.Topic) error {

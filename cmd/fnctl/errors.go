@@ -71,9 +71,12 @@ func exitCode(err error) int {
 	var function *functionError
 	var problem *api.Problem
 	var unreachable *api.UnreachableError
+	var letters *failedLetters
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &letters):
+		return letters.code
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &function):
@@ -120,7 +123,10 @@ func (c *cli) advice(cmd *cobra.Command, err error) string {
 	var problem *api.Problem
 	var unreachable *api.UnreachableError
 	var function *functionError
+	var letters *failedLetters
 	switch {
+	case errors.As(err, &letters):
+		return "fnctl dlq ls, which shows what there is"
 	case errors.As(err, &usage):
 		if usage.try != "" {
 			return usage.try

@@ -135,6 +135,7 @@ func (c *cli) triggerList() list[api.Trigger] {
 			{title: "PENDING", text: stat(func(s api.TriggerStats) int { return s.Pending })},
 			{title: "RETRYING", text: stat(func(s api.TriggerStats) int { return s.Retrying })},
 			{title: "DEAD", text: stat(func(s api.TriggerStats) int { return s.DeadLetters })},
+			{title: "PARKED", wide: true, text: stat(func(s api.TriggerStats) int { return s.Parked })},
 			{title: "FILTER", wide: true, text: func(t t) string { return oneLine(topicOf(t).Filter) }},
 			{title: "ORDER", wide: true, text: func(t t) string { return topicOf(t).Order }},
 			{title: "ID", wide: true, text: func(t t) string { return strconv.FormatUint(t.ID, 10) }},

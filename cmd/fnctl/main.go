@@ -33,7 +33,8 @@ type cli struct {
 	out, err io.Writer
 	getenv   func(string) string
 	now      func() time.Time
-	cacheDir string // where the SDK is unpacked to; "" for the user's
+	cacheDir string                                     // where the SDK is unpacked to; "" for the user's
+	sleep    func(context.Context, time.Duration) error // between the pages of what is paced; nil = it does
 
 	server, token, namespace string
 	timeout                  time.Duration

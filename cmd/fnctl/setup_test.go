@@ -105,13 +105,18 @@ func (f *fake) fnctlIn(ctx context.Context, stdin string, args ...string) result
 
 func execute(ctx context.Context, t *testing.T, stdin string, env map[string]string, args ...string) result {
 	t.Helper()
-	var out, stderr bytes.Buffer
-	c := &cli{
-		in: strings.NewReader(stdin), out: &out, err: &stderr, cacheDir: filepath.Join(t.TempDir(), "cache"),
-		getenv: func(name string) string { return env[name] }, now: func() time.Time { return now },
-	}
+	c, out, stderr := newCLI(t, stdin, env)
 	code := c.execute(ctx, args)
 	return result{code, out.String(), stderr.String()}
+}
+
+func newCLI(t *testing.T, stdin string, env map[string]string) (c *cli, out, stderr *bytes.Buffer) {
+	t.Helper()
+	out, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	return &cli{
+		in: strings.NewReader(stdin), out: out, err: stderr, cacheDir: filepath.Join(t.TempDir(), "cache"),
+		getenv: func(name string) string { return env[name] }, now: func() time.Time { return now },
+	}, out, stderr
 }
 
 func (r result) want(t *testing.T, code int, out, stderr string) {
