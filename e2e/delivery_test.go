@@ -63,7 +63,7 @@ func TestFailFixRedrive(t *testing.T) {
 	if err := json.Unmarshal(got.Event, &receipt); err != nil || receipt.Data["order"] != "o1" || receipt.Data["rate"] != 2.0 {
 		t.Errorf("receipt %s", got.Event)
 	}
-	if r := a.fnctl(t, "dlq", "redrive", id); r.code != 3 && !strings.Contains(r.stderr, "not there any more") {
+	if r := a.fnctl(t, "dlq", "redrive", id); r.code != 3 || !strings.Contains(r.stderr, "is not there") {
 		t.Errorf("a second redrive: %s", r)
 	}
 	if out := a.must(t, "dlq", "ls", "-o", "name"); out != "" {
