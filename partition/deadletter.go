@@ -41,9 +41,7 @@ func (m *machine) applyDiscard(r *discardRecord) result {
 	for _, l := range r.letters {
 		t, _, ok := m.takeLetter(l)
 		if ok {
-			m.unpark(t, l.offset)
-			m.setSpecial(t, l.offset, special{})
-			m.dropLetter(t, l.offset)
+			m.forgetLetter(t, l.offset)
 		}
 		res.letter(ok)
 	}
@@ -66,6 +64,14 @@ func (m *machine) takeLetter(l letter) (*trigger, deadLetter, bool) {
 	return t, d, err == nil && d.generation == l.generation
 }
 
+// forgetLetter lets a dead letter go for good, and with it what held its key.
+func (m *machine) forgetLetter(t *trigger, offset uint64) {
+	m.unpark(t, offset)
+	m.setSpecial(t, offset, special{})
+	m.dropLetter(t, offset)
+}
+
+// dropLetter takes an event out of the dead letters.
 func (m *machine) dropLetter(t *trigger, offset uint64) {
 	m.store.del(m.store.key(keyDeadLetter, t.ID, offset))
 	t.dead--

@@ -221,6 +221,35 @@ func TestParkedKeysAreShown(t *testing.T) {
 	}
 }
 
+// The dead letters of a trigger that was removed can still be found by its name, and discarded, but not run.
+func TestDeadLettersOfARemovedTrigger(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deployShop()
+	b.giveUp("default", 1)
+	c, ctx := b.client(), t.Context()
+	if err := c.DeleteFunction(ctx, "default", "charge"); err != nil {
+		t.Fatal(err)
+	}
+	page, err := c.DeadLetterPage(ctx, "default", api.DeadLetterQuery{Trigger: "charge:orders"})
+	if err != nil || len(page.Letters) != 1 || !page.Letters[0].TriggerGone {
+		t.Fatalf("%+v %v", page, err)
+	}
+	for _, dry := range []bool{true, false} {
+		r, err := c.Redrive(ctx, "default", api.DeadLetterSelection{Trigger: "charge:orders", DryRun: dry})
+		if err != nil || r.Changed != 0 || len(r.Letters) != 1 || r.Letters[0].Outcome != api.LetterNoTrigger {
+			t.Errorf("redrive (dry run %t): %+v %v", dry, r, err)
+		}
+	}
+	if r, err := c.Discard(ctx, "default", api.DeadLetterSelection{Trigger: "charge:orders", Reason: "r"}); err != nil || r.Changed != 1 {
+		t.Errorf("discard: %+v %v", r, err)
+	}
+	_, err = c.DeadLetterPage(ctx, "default", api.DeadLetterQuery{Trigger: "charge:orders"})
+	if p := problemOf(t, err); p.Status != 404 {
+		t.Errorf("after the last is gone: %+v", p)
+	}
+}
+
 func TestDeadLetterSelectionsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -35,7 +35,7 @@ func (s *Server) redrive(c echo.Context) error {
 			}
 		}
 		if sel.DryRun {
-			return nil, nil
+			return s.tryRedrive(list)
 		}
 		return s.o.Table.RedriveAs(ctx, wishes)
 	})
@@ -49,12 +49,30 @@ func (s *Server) discard(c echo.Context) error {
 		case sel.Revision != 0 || sel.Event != nil:
 			return nil, refuse(errInvalid, "leave them out, or redrive", "\"revision\" and \"event\" are for a redrive, not for a discard")
 		case sel.DryRun:
-			return nil, nil
+			return make([]partition.LetterOutcome, len(list)), nil // all of them would be
 		}
 		return s.o.Table.DiscardLetters(ctx, list, sel.Reason)
 	})
 }
 
+// tryRedrive says what a redrive would answer.
+func (s *Server) tryRedrive(list []partition.LetterID) ([]partition.LetterOutcome, error) {
+	out := make([]partition.LetterOutcome, len(list))
+	for i, l := range list {
+		d, err := s.o.Table.DeadLetter(l.ID)
+		switch {
+		case errors.Is(err, partition.ErrNotFound):
+			out[i] = partition.LetterGone
+		case err != nil:
+			return nil, err
+		case d.TriggerGone:
+			out[i] = partition.LetterOrphaned
+		}
+	}
+	return out, nil
+}
+
+// changeFunc answers an outcome for each of the list.
 type changeFunc func(ctx context.Context, ns string, sel api.DeadLetterSelection, list []partition.LetterID) ([]partition.LetterOutcome, error)
 
 // change resolves a selection, hands it on, and answers what became of each letter.
@@ -77,14 +95,13 @@ func (s *Server) change(c echo.Context, do changeFunc) error {
 		return fmt.Errorf("change dead letters: %w", err)
 	}
 	for i, l := range list {
-		o := api.DeadLetterOutcome{ID: l.ID.String(), Outcome: api.LetterSelected}
+		o := api.DeadLetterOutcome{ID: l.ID.String(), Outcome: outcomeName(outcomes[i])}
 		switch {
 		case l == noLetter(l.ID):
 			o.Outcome = api.LetterGone
-		case !sel.DryRun:
-			o.Outcome = outcomeName(outcomes[i])
-		}
-		if o.Outcome == api.LetterChanged {
+		case o.Outcome == api.LetterChanged && sel.DryRun:
+			o.Outcome = api.LetterSelected
+		case o.Outcome == api.LetterChanged:
 			out.Changed++
 		}
 		out.Letters = append(out.Letters, o)

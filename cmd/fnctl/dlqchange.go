@@ -130,33 +130,38 @@ func (c *cli) change(ctx context.Context, s *changing) error {
 	if s.All && !s.DryRun {
 		c.say("%s: all dead letters%s in namespace %s", s.verb, s.narrowing(), c.namespace)
 	}
+	total, err := c.changePages(ctx, client, s)
+	if err != nil {
+		if total.Changed > 0 {
+			c.say("%s %s before it ended; the same command goes on with the rest", s.did, countText(total.Changed))
+		}
+		return err
+	}
+	return c.changed(s, total)
+}
+
+// changePages returns what was changed, also with an error.
+func (c *cli) changePages(ctx context.Context, client *api.Client, s *changing) (api.DeadLetterResult, error) {
 	total := api.DeadLetterResult{Letters: []api.DeadLetterOutcome{}}
 	progress := c.progress()
 	defer progress.end()
 	ids, next := s.IDs, s.DeadLetterSelection
 	for pace := c.newPace(s.rate); ; {
-		if next.Limit = pace.page(); !s.All {
-			next.IDs = ids[:min(len(ids), next.Limit)]
-			ids = ids[len(next.IDs):]
-			next.Limit = 0
+		if n := pace.page(); s.All {
+			next.Limit = n
+		} else {
+			next.IDs, ids = ids[:min(len(ids), n)], ids[min(len(ids), n):]
 		}
 		res, err := c.changePage(ctx, client, s, next)
 		total.Changed += res.Changed
 		total.Letters = append(total.Letters, res.Letters...)
-		if err == nil && (s.All && res.Next != "" || len(ids) > 0) {
-			progress.doing("%s %s", s.did, countText(total.Changed))
-			next.After, next.Before = res.Next, res.Before
-			err = pace.wait(ctx, len(total.Letters))
-		} else if err == nil {
-			progress.end()
-			return c.changed(s, total)
+		if err != nil || res.Next == "" && len(ids) == 0 {
+			return total, err
 		}
-		if err != nil {
-			progress.end()
-			if total.Changed > 0 {
-				c.say("%s %s before it ended; the same command goes on with the rest", s.did, countText(total.Changed))
-			}
-			return err
+		progress.doing("%s %s", s.did, countText(total.Changed))
+		next.After, next.Before = res.Next, res.Before
+		if err := pace.wait(ctx, len(total.Letters)); err != nil {
+			return total, err
 		}
 	}
 }
