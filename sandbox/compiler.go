@@ -28,7 +28,7 @@ type compiler struct {
 
 const (
 	defaultCompileMemory = 1 << 30
-	defaultCompileTime   = 30 * time.Second
+	defaultCompileTime   = slowdown * 30 * time.Second
 	maxCompilers         = 4 // processes at once, so that one hostile module keeps no other from being deployed
 	privateDir           = "compile-"
 )

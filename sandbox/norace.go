@@ -3,3 +3,5 @@
 package sandbox
 
 const raceDetector = false
+
+const slowdown = 1
