@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"testing"
@@ -197,6 +198,22 @@ func TestRedriveWithoutTheEventsItNames(t *testing.T) {
 	}
 	if _, _, err := m.apply(s.records[1]); err == nil || err.Error() != "damaged record: it says that 1 events are edited and has fewer" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The bytes of these kinds are frozen: docs/log.md.
+func TestBytesOfTheDesksRecords(t *testing.T) {
+	t.Parallel()
+	edited := []storedEvent{{namespace: "n", topic: "t", event: []byte("E")}}
+	a := Attempt{Number: 2, Revision: 7, Start: time.UnixMilli(1), Duration: 3 * time.Microsecond, Verdict: 1, Class: "c", Error: "e"}
+	for want, b := range map[string]body{
+		"0d" + "01" + "ac02" + "03" + "0207" + "0100000000000000" + "0301" + "0163" + "0165" + "01" + "0800000000000000" + "000000" + "0000" + "01016e0174" + "0000000000000000" + "000145" + "00": &gaveUpRecord{trigger: 1, offset: 300, generation: 3, attempt: a, parks: true, lane: 8, effects: effects{own: edited}},
+		"0e" + "02" + "01ac02030901" + "0405060000" + "01016e0174" + "0000000000000000" + "000145":                                                                                                 &redriveAsRecord{letters: []letterAs{{letter{1, 300, 3}, 9, true}, {letter{4, 5, 6}, 0, false}}, edited: edited},
+	} {
+		got := encodeRecord(header{}, b)
+		if text := hex.EncodeToString(got[5:6]) + hex.EncodeToString(got[headerSize:]); text != want {
+			t.Errorf("kind %d: got  %s\nwant %s", b.kind(), text, want)
+		}
 	}
 }
 
