@@ -44,14 +44,12 @@ func TestPoisonedKeyParksAndIsHealed(t *testing.T) {
 	}
 	a.publish(t, "in", events...)
 	a.tail(t, "out").until(t, "the events of all other keys", countTo[api.TopicEvent]((keys-1)*each))
-	client := a.client(t)
 	eventually(t, "parked key", func() error { return a.wantParked(t, 1, each-1) })
 	dead := a.tail(t, "in.dead").until(t, "copy", func(api.TopicEvent) bool { return true })
 	contains(t, string(dead.Event), `"knativeerrordest":"/ns/default/functions/count"`, `"knativeerrorcode":500`, `"knativeerrordata":"told to fail (all 2 attempts failed)"`)
 
 	a.rt.kill()
 	a.rt = start(t, dir)
-	client = a.client(t)
 	eventually(t, "parked key after a restart", func() error { return a.wantParked(t, 1, each-1) })
 	contains(t, a.must(t, "dlq", "ls", "--parked"), "k7 (2 behind)", "told to fail")
 	contains(t, a.must(t, "describe", "trigger", "count:in"), "On failure:    park", "Parked keys:   1, the oldest ", "found waiting behind them: 2")
@@ -60,7 +58,7 @@ func TestPoisonedKeyParksAndIsHealed(t *testing.T) {
 		contains(t, metrics, name+`{namespace="default",trigger="count:in"} `)
 	}
 
-	page, err := client.DeadLetterPage(t.Context(), "default", api.DeadLetterQuery{Parked: true, Filter: "type = 'probe.fail' AND partitionkey = 'k7'"})
+	page, err := a.client(t).DeadLetterPage(t.Context(), "default", api.DeadLetterQuery{Parked: true, Filter: "type = 'probe.fail' AND partitionkey = 'k7'"})
 	if err != nil || len(page.Letters) != 1 {
 		t.Fatalf("%+v %v", page, err)
 	}
