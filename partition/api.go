@@ -95,12 +95,7 @@ type Delivery struct {
 }
 
 // Invocation is the id under which the delivery is known: the same for all its attempts, a new one for each redrive and replay.
-func (d *Delivery) Invocation() string {
-	if d.Generation == 0 {
-		return d.ID.String()
-	}
-	return d.ID.String() + "-g" + strconv.FormatUint(uint64(d.Generation), 10)
-}
+func (d *Delivery) Invocation() string { return invocationName(d.ID, d.Generation) }
 
 // StateRead is a state entry that an invocation looked at: the version it saw, 0 for an absent one.
 type StateRead struct {
@@ -135,6 +130,7 @@ func (e *Effects) Empty() bool { return len(e.Writes) == 0 && len(e.Emits) == 0 
 type Next struct {
 	RetryAt    time.Time // try again then
 	DeadLetter bool      // give up
+	Cancel     bool      // somebody does not want it done: settled, without effects
 }
 
 // Outcome is what apply said of a settle or of effects.

@@ -14,7 +14,7 @@ func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
 			Name: "evoke_published_events_total", Help: "Events that came in from outside, by result: stored or duplicate.",
 		}, []string{"result"}),
 		settles: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "evoke_settles_total", Help: "Outcomes of attempts as applied, by result: done, retry, dead_letter, conflict or stale.",
+			Name: "evoke_settles_total", Help: "Outcomes of attempts as applied, by result: done, retry, dead_letter, canceled, conflict or stale.",
 		}, []string{"result"}),
 		dedupEarly: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "evoke_dedup_evicted_early_total", Help: "Identities forgotten before the deduplication window ended, because a partition had too many.",
@@ -54,13 +54,15 @@ func (m *metrics) publishedEvents(stored []Stored) {
 	m.published.WithLabelValues("duplicate").Add(float64(duplicates))
 }
 
-func (m *metrics) settled(n next, o Outcome) {
+func (m *metrics) settled(n next, canceled bool, o Outcome) {
 	result := "done"
 	switch {
 	case o == Conflict:
 		result = "conflict"
 	case o == Stale:
 		result = "stale"
+	case canceled:
+		result = "canceled"
 	case n == nextRetry:
 		result = "retry"
 	case n == nextDeadLetter:

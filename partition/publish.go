@@ -67,7 +67,7 @@ func publishPart(namespace, topic string, events []event.Event, indexes []int) (
 			return record, n
 		}
 		size += s
-		record.stored = append(record.stored, storedEvent{namespace: namespace, topic: topic, event: events[i].AppendBinary(make([]byte, 0, s))})
+		record.stored = append(record.stored, storedEvent{namespace: namespace, topic: topic, notBefore: notBefore(&events[i]), event: events[i].AppendBinary(make([]byte, 0, s))})
 	}
 	return record, len(indexes)
 }

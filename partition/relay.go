@@ -84,9 +84,14 @@ func (r *relay) run() {
 }
 
 func (r *relay) deliver(o outgoing) {
+	due, err := storedNotBefore(o.event.event)
+	if err != nil {
+		r.table.opts.Fatal(fmt.Errorf("relay to partition %d: %w", o.event.to, err)) // it was encoded before it was stored: damage
+		return
+	}
 	r.append(int(o.event.to), &publishRecord{
 		origin: originOutbox, from: uint64(o.from), seq: o.seq,
-		stored: []storedEvent{{namespace: o.event.namespace, topic: o.event.topic, event: o.event.event}},
+		stored: []storedEvent{{namespace: o.event.namespace, topic: o.event.topic, notBefore: due, event: o.event.event}},
 	})
 }
 

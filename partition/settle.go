@@ -19,12 +19,13 @@ func (t *Table) Settle(ctx context.Context, d *Delivery, a Attempt, n Next, e Ef
 		b = t.gaveUp(d, record, e)
 	case !n.RetryAt.IsZero():
 		record.next, record.retryAt = nextRetry, n.RetryAt.UnixMilli()
+	case n.Cancel: // settled by an attempt that is not done and brings nothing
 	default:
 		record.effects = t.effects(p, scopeOf(d), e)
 	}
 	res, err := p.do(ctx, b)
 	if err == nil {
-		t.metrics.settled(record.next, res.outcome)
+		t.metrics.settled(record.next, n.Cancel, res.outcome)
 	}
 	return res.outcome, err
 }
@@ -65,7 +66,7 @@ func (t *Table) effects(p *partition, s stateScope, e Effects) effects {
 			out.foreign = append(out.foreign, foreignEvent{to: uint64(to.index), namespace: s.namespace, topic: e.Emits[i].Topic, event: raw})
 			continue
 		}
-		out.own = append(out.own, storedEvent{namespace: s.namespace, topic: e.Emits[i].Topic, event: raw})
+		out.own = append(out.own, storedEvent{namespace: s.namespace, topic: e.Emits[i].Topic, notBefore: notBefore(ev), event: raw})
 	}
 	return out
 }
