@@ -25,6 +25,7 @@ import (
 	"github.com/evoke-run/evoke/embedded"
 	"github.com/evoke-run/evoke/eventlog/local"
 	"github.com/evoke-run/evoke/history"
+	"github.com/evoke-run/evoke/inflight"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/registry"
 	"github.com/evoke-run/evoke/sandbox"
@@ -46,6 +47,7 @@ type Node struct {
 	table     *partition.Table
 	scheduler *scheduler.Scheduler
 	history   *history.Store
+	inflight  *inflight.File
 	server    *server.Server
 
 	gateway, admin net.Listener
@@ -82,6 +84,10 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.onClose(n.history.Close)
+	if n.inflight, err = inflight.Open(n.path("inflight")); err != nil {
+		n.log.Warn("attempts that ran when the last process died go unblamed", "err", err)
+	}
+	n.onClose(n.inflight.Close)
 	ready := make(chan struct{}, 1) // set by the table, read by the scheduler
 	if err := n.startPartitions(ctx, ready); err != nil {
 		return err
@@ -189,7 +195,7 @@ func (n *Node) startScheduler(ctx context.Context, ready <-chan struct{}) error 
 	}
 	n.onClose(func() error { return box.Close(context.Background()) })
 	n.scheduler = scheduler.New(scheduler.Options{
-		Table: n.table, Registry: n.registry, Sandbox: box, History: n.history, Ready: ready,
+		Table: n.table, Registry: n.registry, Sandbox: box, History: n.history, InFlight: n.inflight, Ready: ready,
 		Running: n.config.Running, Drain: n.config.Drain, Logger: n.log, Registerer: n.metrics,
 	})
 	return nil
@@ -207,8 +213,9 @@ func (n *Node) close() error {
 	return errors.Join(errs...)
 }
 
-// fatal ends the process: what cannot be stored or read must not be answered. All that was acknowledged is on disk.
+// fatal ends the process: what cannot be stored or read must not be answered. All that was acknowledged is on disk. No event is to blame.
 func (n *Node) fatal(err error) {
+	n.inflight.Forgive()
 	n.log.Error("stopping at once: the data directory cannot be trusted or written", "data_dir", n.config.DataDir, "err", err)
 	os.Exit(1)
 }

@@ -77,7 +77,7 @@ func TestAttemptsAreCountedByVerdictAndClass(t *testing.T) {
 	}
 	want := map[string]float64{
 		"done ": 2, "rejected rejected": 1, "failed error": 0, "failed trap": 1, "failed deadline": 0, "failed memory": 0, "failed exit": 0, "failed init": 0,
-		"failed canceled": 0, "failed internal": 1,
+		"failed canceled": 0, "failed internal": 1, "failed node_crash": 0,
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -98,7 +98,7 @@ func TestSeriesGoWithTheirFunctionEvenWhileItRuns(t *testing.T) {
 		_, err := b.scheduler.Call(ctx, Call{Namespace: "default", Function: "goes", Event: newEvent("2", "")})
 		ended <- err
 	}()
-	waitUntil(t, func() bool { return len(b.scheduler.running) == 1 })
+	waitUntil(t, func() bool { return b.seated() == 1 })
 	revision, err := b.registry.DeleteFunction(t.Context(), "default", "goes")
 	if err != nil {
 		t.Fatal(err)

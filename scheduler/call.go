@@ -75,7 +75,7 @@ func (s *Scheduler) Call(ctx context.Context, c Call) (Reply, error) {
 }
 
 func (s *Scheduler) call(ctx context.Context, f *function, c *Call) (Reply, error) {
-	inv := invocation{id: newInvocationID(), trigger: c.Trigger, number: 1, event: &c.Event}
+	inv := invocation{id: newInvocationID(), trigger: c.Trigger, number: 1, event: &c.Event, call: true}
 	turn := s.turn(f, c.Event.Key())
 	defer turn.end()
 	for conflicts := range maxConflicts {
@@ -96,6 +96,9 @@ func (s *Scheduler) call(ctx context.Context, f *function, c *Call) (Reply, erro
 
 // perform makes the effects of a call real before anyone hears of its reply.
 func (s *Scheduler) perform(ctx context.Context, f *function, c *Call, a attempt) (partition.Outcome, error) {
+	if a.cut != nil {
+		return 0, fmt.Errorf("%w: %s", ErrCanceled, a.cut.reason)
+	}
 	if a.result.Class == "canceled" && errors.Is(context.Cause(ctx), ErrDraining) {
 		return 0, ErrDraining
 	}

@@ -53,10 +53,18 @@ type try struct {
 	attempt    int
 	first, now time.Time
 	result     sandbox.Result
+	canceled   bool // somebody does not want it any more
+	crashes    int  // how often the runtime died under the event, this time included
 }
 
 // decide says what becomes of the event. random is from [0,1).
 func (p policy) decide(t try, random float64) (next partition.Next, why string) {
+	if t.canceled {
+		return partition.Next{Cancel: true}, ""
+	}
+	if t.crashes >= maxNodeCrashes {
+		return partition.Next{DeadLetter: true}, fmt.Sprintf("%d times by now", t.crashes)
+	}
 	switch t.result.Verdict {
 	case abi.Done:
 		return partition.Next{}, ""

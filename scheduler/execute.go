@@ -35,7 +35,7 @@ func (s *Scheduler) executeOn(ctx context.Context, f *function, d *partition.Del
 			s.opts.Table.Release(d)
 			return
 		}
-		if ctx.Err() != nil && a.result.Verdict != abi.Done {
+		if ctx.Err() != nil && a.cut == nil && a.result.Verdict != abi.Done {
 			s.opts.Table.Release(d) // cut by a stop: not the event's fault
 			return
 		}
@@ -84,7 +84,7 @@ func (s *Scheduler) settle(ctx context.Context, f *function, d *partition.Delive
 	if first.IsZero() {
 		first = a.start
 	}
-	next, why := f.policy.decide(try{attempt: d.Attempt, first: first, now: time.Now(), result: a.result}, rand.Float64())
+	next, why := f.policy.decide(try{attempt: d.Attempt, first: first, now: time.Now(), result: a.result, canceled: a.cut != nil}, rand.Float64())
 	kept := a.kept()
 	if why != "" && next.DeadLetter && a.result.Verdict != abi.Rejected {
 		kept.Error += " (" + why + ")"
@@ -105,6 +105,7 @@ type invocation struct {
 	number      int
 	event       *event.Event
 	triggerID   uint64 // 0 for a synchronous call
+	call        bool   // synchronous
 }
 
 // attempt is one finished try.
@@ -116,33 +117,46 @@ type attempt struct {
 	result   sandbox.Result
 	effects  partition.Effects // of a verdict done
 	held     bool              // its trigger has been paused since it was taken: it did not run
+	cut      *cut              // somebody canceled it; nil = nobody
 }
 
 // attempt runs the function on the event in a fresh sandbox, once a place among the running guests is free.
 func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) attempt {
 	a := attempt{invocation: inv, revision: f.spec.Revision}
-	select {
-	case s.running <- struct{}{}:
-		defer func() { <-s.running }()
-	case <-ctx.Done():
+	seat, ok := s.seats.take(ctx)
+	if !ok {
 		a.start = time.Now()
-		a.result = sandbox.Result{Verdict: abi.Failed, Class: "canceled", Reason: context.Cause(ctx).Error(), RetryAfter: -1}
+		a.result = canceledResult(context.Cause(ctx).Error())
 		return a
 	}
 	if a.held = s.isPaused(inv.triggerID); a.held {
+		s.seats.leave(seat)
 		return a
 	}
 	limited, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
 	h := &host{scheduler: s, function: f, invocation: inv, key: inv.event.Key()}
 	a.start = time.Now()
+	s.seats.sit(seat, sitting{invocation: inv, function: f, start: a.start, stop: cancel})
+	if reason, ok := s.unwanted.remove(inv.id); ok {
+		s.seats.cut(inv.id, f.spec.Namespace, reason)
+	}
 	a.result = f.module.Invoke(limited, inv.event, h)
 	a.duration = time.Since(a.start)
+	if a.cut = s.seats.leave(seat); a.cut != nil {
+		bill := a.result.Bill
+		a.result = canceledResult(a.cut.reason)
+		a.result.Bill = bill
+	}
 	if a.result.Verdict == abi.Done {
 		a.effects, a.result = h.finish(a.result)
 	}
 	f.series.attempt(&a)
 	return a
+}
+
+func canceledResult(reason string) sandbox.Result {
+	return sandbox.Result{Verdict: abi.Failed, Class: sandbox.ClassCanceled, Reason: reason, RetryAfter: -1}
 }
 
 // bill is what the attempt used, in the API's form. The two structs have the same fields, and this stops to compile when one changes alone.
@@ -162,15 +176,16 @@ const maxError = 4 << 10
 
 // kept is what the log keeps of the attempt.
 func (a *attempt) kept() partition.Attempt {
-	text := a.result.Reason
-	if len(text) > maxError {
-		text = text[:maxError]
-	}
 	return partition.Attempt{
 		Number: a.number, Revision: a.revision, Start: a.start, Duration: a.duration,
-		Verdict: int32(a.result.Verdict), Class: a.result.Class, Error: text,
+		Verdict: int32(a.result.Verdict), Class: a.result.Class, Error: cutError(a.result.Reason),
 	}
 }
+
+func cutError(text string) string { return text[:min(len(text), maxError)] }
+
+// nextCanceled is what history says of the last attempt of an event that was canceled.
+const nextCanceled = "canceled"
 
 // record writes the attempt's closing line to the history.
 func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
@@ -186,6 +201,8 @@ func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
 	switch {
 	case next.DeadLetter:
 		entry.Next = "dead-letter"
+	case next.Cancel:
+		entry.Next = nextCanceled
 	case !next.RetryAt.IsZero():
 		entry.Next, entry.RetryAt = "retry", next.RetryAt
 	}

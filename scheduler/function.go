@@ -120,6 +120,12 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 			triggers[t.ID] = name
 		}
 	}
+	if err := s.blame(ctx, next); err != nil { // nothing is in force yet
+		for _, f := range next {
+			s.release(f)
+		}
+		return err
+	}
 	s.mu.Lock()
 	old := s.functions
 	s.functions, s.triggers = next, triggers

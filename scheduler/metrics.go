@@ -67,7 +67,7 @@ func (m *metrics) function(n functionName) *series {
 		abi.Rejected: {sandbox.ClassRejected},
 		abi.Failed: {
 			sandbox.ClassError, sandbox.ClassTrap, sandbox.ClassDeadline, sandbox.ClassMemory, sandbox.ClassExit, sandbox.ClassInit,
-			sandbox.ClassCanceled, sandbox.ClassInternal,
+			sandbox.ClassCanceled, sandbox.ClassInternal, ClassNodeCrash,
 		},
 	}
 	for verdict, classes := range verdicts {

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/evoke-run/evoke/history"
+	"github.com/evoke-run/evoke/inflight"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/registry"
 	"github.com/evoke-run/evoke/sandbox"
@@ -37,6 +38,9 @@ type Options struct {
 	Registry *registry.Registry
 	Sandbox  *sandbox.Runtime
 	History  *history.Store
+
+	// InFlight notes the attempts that run and knows those that ran when the last process died; nil = nobody does.
+	InFlight *inflight.File
 
 	// Ready is the signal that partition.Options.Ready sets; the scheduler reads it.
 	Ready <-chan struct{}
@@ -62,10 +66,12 @@ type Scheduler struct {
 	keys    keyLocks
 	pins    *pins
 
-	running chan struct{} // a token for each guest that runs
-	taken   chan struct{} // a token for each event that is taken and not settled
-	calls   chan struct{} // a token for each synchronous call
-	freed   chan struct{} // set when a taken event has ended; read by Run
+	seats    *seats        // of guests that run
+	unwanted unwanted      // canceled before they ran
+	blamed   bool          // see blame; only used by Apply
+	taken    chan struct{} // a token for each event that is taken and not settled
+	calls    chan struct{} // a token for each synchronous call
+	freed    chan struct{} // set when a taken event has ended; read by Run
 
 	// work is the context of attempts. It ends only when draining takes too long.
 	work    context.Context
@@ -99,7 +105,7 @@ func New(o Options) *Scheduler {
 	}
 	s := &Scheduler{
 		opts: o, log: o.Logger, metrics: newMetrics(o.Registerer), keys: newKeyLocks(),
-		running: make(chan struct{}, o.Running), taken: make(chan struct{}, o.Taken), calls: make(chan struct{}, o.Calls),
+		seats: newSeats(o.Running, o.InFlight), taken: make(chan struct{}, o.Taken), calls: make(chan struct{}, o.Calls),
 		freed:     make(chan struct{}, 1),
 		functions: map[functionName]*function{}, triggers: map[uint64]functionName{}, forced: make(chan struct{}),
 	}

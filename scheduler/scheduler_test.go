@@ -185,7 +185,7 @@ func TestCallIsRefusedBeyondItsLimits(t *testing.T) {
 		}
 		ended <- r
 	}()
-	waitUntil(t, func() bool { return len(b.scheduler.running) == 1 })
+	waitUntil(t, func() bool { return b.seated() == 1 })
 	if _, err := call(t.Context()); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "slow runs 1 at once") {
 		t.Errorf("beyond the function's concurrency: %v", err)
 	}
@@ -221,7 +221,7 @@ func TestStopCutsWhatDoesNotEndAndBlamesNoEvent(t *testing.T) {
 	b := setup(t, func(o *Options) { o.Drain = 20 * time.Millisecond })
 	b.deploy("loops", wasmtest.Loops(), api.FunctionSpec{Triggers: onTopic("in")})
 	b.publish("in", newEvent("1", "k"))
-	waitUntil(t, func() bool { return len(b.scheduler.running) == 1 })
+	waitUntil(t, func() bool { return b.seated() == 1 })
 	b.stop()
 	if s := b.stats("loops:in"); s.Pending != 1 || s.Retrying != 0 || s.DeadLetters != 0 {
 		t.Errorf("after the stop: %+v, want one pending without an attempt", s)
@@ -241,10 +241,10 @@ func TestConcurrencyOfAFunctionIsKept(t *testing.T) {
 		events = append(events, newEvent(fmt.Sprint(i), fmt.Sprint(i)))
 	}
 	b.publish("in", events...)
-	waitUntil(t, func() bool { return len(b.scheduler.running) == 2 })
+	waitUntil(t, func() bool { return b.seated() == 2 })
 	b.publish("quick", events...) // another function is not held up
 	b.eventually("the other function is done", func() bool { return b.stats("quick:quick").Pending == 0 })
-	if n := len(b.scheduler.running); n != 2 {
+	if n := b.seated(); n != 2 {
 		t.Errorf("%d run at once, want 2", n)
 	}
 }

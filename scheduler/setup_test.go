@@ -181,6 +181,9 @@ func (b *bundle) call(function string, e event.Event) Reply {
 	return r
 }
 
+// seated is how many guests run now.
+func (b *bundle) seated() int { return cap(b.scheduler.seats.free) - len(b.scheduler.seats.free) }
+
 // eventually waits, at each change of any partition, until ok.
 func (b *bundle) eventually(what string, ok func() bool) {
 	b.t.Helper()
