@@ -230,11 +230,47 @@ type Attempt struct {
 	Duration Duration  `json:"duration"`
 	// Verdict is "done", "failed" or "rejected".
 	Verdict string `json:"verdict"`
-	// Class is "error" (the guest said so), "rejected", "trap", "deadline", "memory", "exit", "init", "canceled" or "internal"; empty when done.
+	// Class is "error" (the guest said so), "rejected", "trap", "deadline", "memory", "exit", "init", "canceled", "internal" or "node_crash" (the
+	// runtime died while it ran); empty when done.
 	Class string `json:"class,omitempty"`
 	Error string `json:"error,omitempty"`
 	// Bill is what the attempt used. It is absent in dead letters, which the log keeps without it, and in what older versions wrote.
 	Bill Bill `json:"bill,omitzero"`
+}
+
+// Invocation is the handling of one event by one function.
+type Invocation struct {
+	ID        string `json:"id"`
+	Function  string `json:"function"`
+	Trigger   string `json:"trigger,omitempty"`
+	Topic     string `json:"topic,omitempty"`
+	EventID   string `json:"eventId"`
+	EventType string `json:"eventType,omitempty"`
+	Key       string `json:"key,omitempty"`
+	// State is "running", "retrying", "delayed", "waiting" or "dead" (given up on), and of a finished one "done", "failed", "rejected" or "canceled".
+	State string `json:"state"`
+	// Why says what a waiting one waits for: "key", an earlier event of its key, or "turn", others of its trigger or room to run.
+	Why string `json:"why,omitempty"`
+	// Attempt is the number of the one that runs or comes next, or of the last when it has ended.
+	Attempt int `json:"attempt"`
+	// Revision, Class and Error are those of the last attempt.
+	Revision int    `json:"revision,omitempty"`
+	Class    string `json:"class,omitempty"`
+	Error    string `json:"error,omitempty"`
+
+	Stored  time.Time `json:"stored,omitzero"`  // when its event was stored
+	Started time.Time `json:"started,omitzero"` // of a synchronous call that runs
+	Due     time.Time `json:"due,omitzero"`     // of a retrying or delayed one: when it may run
+	Ended   time.Time `json:"ended,omitzero"`
+
+	Attempts []Attempt       `json:"attempts,omitempty"` // the finished ones; only when one is asked for
+	Event    json.RawMessage `json:"event,omitempty"`    // the same; absent once it has ended
+}
+
+// CancelRequest ends an invocation for good: POST /api/v1/ns/{ns}/invocations/{id}/cancel.
+type CancelRequest struct {
+	// Reason is kept in the log; required.
+	Reason string `json:"reason"`
 }
 
 // Bill is what one attempt used. Times are whole nanoseconds in JSON, so that bills can be added up.
@@ -269,7 +305,7 @@ type LogEntry struct {
 	Message string `json:"message,omitempty"`
 	// Attempt is set on the entry that closes an attempt.
 	Attempt *Attempt `json:"attempt,omitempty"`
-	// Next says what happens after a failed attempt: "retry" with RetryAt, or "dead-letter".
+	// Next says what happens after a failed attempt: "retry" with RetryAt, "dead-letter", or "canceled".
 	Next    string    `json:"next,omitempty"`
 	RetryAt time.Time `json:"retryAt,omitzero"`
 }

@@ -179,6 +179,38 @@ func (c *Client) Publish(ctx context.Context, ns, topic, contentType string, eve
 	})
 }
 
+// InvocationOptions select invocations; zero fields select all.
+type InvocationOptions struct {
+	Function, Trigger string
+	// State is one of Invocation, "open" (the default: all that wait or run), or "finished".
+	State string
+	Limit int // 0 is the server's own limit
+}
+
+// Invocations lists invocations without their events: what runs first, then what has a time, then what waits; of those that have ended the newest first.
+func (c *Client) Invocations(ctx context.Context, ns string, o InvocationOptions) ([]Invocation, error) {
+	q := url.Values{}
+	setText(q, "function", o.Function)
+	setText(q, "trigger", o.Trigger)
+	setText(q, "state", o.State)
+	setInt(q, "limit", o.Limit)
+	return get[[]Invocation](ctx, c, request{path: []string{"ns", ns, "invocations"}, query: q})
+}
+
+// Invocation is one invocation with its attempts and, unless it has ended, its event.
+func (c *Client) Invocation(ctx context.Context, ns, id string) (Invocation, error) {
+	return get[Invocation](ctx, c, request{path: []string{"ns", ns, "invocations", id}})
+}
+
+// CancelInvocation ends an invocation for good. The reason is kept in the log.
+func (c *Client) CancelInvocation(ctx context.Context, ns, id, reason string) error {
+	body, err := json.Marshal(CancelRequest{Reason: reason})
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, request{method: http.MethodPost, path: []string{"ns", ns, "invocations", id, "cancel"}, contentType: "application/json", body: body})
+}
+
 // request is one call; method defaults to GET. path is below /api/v1, each part is escaped.
 type request struct {
 	method      string

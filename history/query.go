@@ -22,12 +22,19 @@ type Filter struct {
 	Since time.Time
 	// MinLevel leaves out entries below "debug", "info", "warn" or "error".
 	MinLevel string
+	// Trigger selects entries of events that came by it.
+	Trigger string
+	// Attempts leaves out all but the lines that close an attempt, Last all but those that close the last one, of an invocation that is not a dead letter.
+	Attempts, Last bool
 }
 
 func (f Filter) match(e *api.LogEntry) bool {
 	return (f.Namespace == "" || f.Namespace == e.Namespace) &&
 		(f.Function == "" || f.Function == e.Function) &&
 		(f.Invocation == "" || f.Invocation == e.Invocation) &&
+		(f.Trigger == "" || f.Trigger == e.Trigger) &&
+		(e.Attempt != nil || !f.Attempts && !f.Last) &&
+		(!f.Last || e.Next != "retry" && e.Next != "dead-letter") &&
 		!e.Time.Before(f.Since) &&
 		severity(e.Level) >= severity(f.MinLevel)
 }
@@ -121,10 +128,13 @@ func appendMatches(found []api.LogEntry, seg segment, f Filter, limit int) ([]ap
 // decode reads a line if it may match. Most lines do not: looking for the name in the bytes is much faster than JSON. Names that JSON would escape
 // are not looked for.
 func (f Filter) decode(line []byte) (api.LogEntry, bool) {
-	for _, want := range []string{f.Invocation, f.Function} {
+	for _, want := range []string{f.Invocation, f.Function, f.Trigger} {
 		if plain(want) && !bytes.Contains(line, []byte(want)) {
 			return api.LogEntry{}, false
 		}
+	}
+	if (f.Attempts || f.Last) && !bytes.Contains(line, []byte(`"attempt":{`)) {
+		return api.LogEntry{}, false
 	}
 	var e api.LogEntry
 	if err := json.Unmarshal(line, &e); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/sdk/abi"
@@ -63,7 +64,10 @@ func parseEmitted(body []byte) (event.Event, error) {
 	if filled.Source == "" {
 		filled.Source = "/source"
 	}
-	return e, filled.Validate()
+	if err := filled.Validate(); err != nil {
+		return e, err
+	}
+	return e, e.ResolveDelay(time.Now())
 }
 
 // validTopic accepts names without wildcards, of at most 255 bytes.

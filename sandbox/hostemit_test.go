@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evoke-run/evoke/event"
 	w "github.com/evoke-run/evoke/sandbox/wasmtest"
@@ -24,6 +25,10 @@ func TestEmit(t *testing.T) {
 		{"no type", "orders", `{"id":"a"}`, abi.Invalid, `required attribute "type" is missing`},
 		{"not JSON", "orders", `type=t`, abi.Invalid, "is not a JSON object"},
 		{"bad extension", "orders", `{"type":"t","No":"x"}`, abi.Invalid, "lower-case"},
+		{"no duration", "orders", `{"type":"t","evokedelay":"soon"}`, abi.Invalid, `evokedelay "soon" is not a duration such as`},
+		{"no time", "orders", `{"type":"t","evokedeliverat":"tomorrow"}`, abi.Invalid, `evokedeliverat "tomorrow" is not an RFC 3339 time`},
+		{"too long", "orders", `{"type":"t","evokedelay":"31d"}`, abi.Invalid, "evokedelay 31d is more than 30 days"},
+		{"a time", "orders", `{"type":"t","evokedeliverat":"2026-01-31T12:00:00Z"}`, 0, ""},
 		{"other version", "orders", `{"specversion":"0.3","type":"t"}`, abi.Invalid, `specversion "0.3"`},
 		{"no topic", "", `{"type":"t"}`, abi.Invalid, "is no topic name"},
 		{"wildcard", "orders.>", `{"type":"t"}`, abi.Invalid, `"orders.>" is no topic name`},
@@ -54,6 +59,21 @@ func TestEmit(t *testing.T) {
 				t.Errorf("emitted %+v", res.Emitted)
 			}
 		})
+	}
+}
+
+// A delay counts from the moment of the emit.
+func TestEmitTurnsADelayIntoATime(t *testing.T) {
+	t.Parallel()
+	before := time.Now()
+	res := invoke(t, w.Emits("orders", `{"type":"t","evokedelay":"2h"}`), testEvent(), &fakeHost{})
+	if len(res.Emitted) != 1 {
+		t.Fatalf("%+v", res)
+	}
+	e := res.Emitted[0].Event
+	_, left := e.Extension(event.DelayExtension)
+	if at := e.DeliverAt().Add(-2 * time.Hour); left || at.Before(before.Add(-time.Millisecond)) || at.After(time.Now().Add(time.Millisecond)) {
+		t.Errorf("emitted %+v", e)
 	}
 }
 

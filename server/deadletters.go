@@ -14,7 +14,6 @@ import (
 	"github.com/evoke-run/evoke/filter"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/scheduler"
-	"github.com/evoke-run/evoke/sdk/abi"
 )
 
 // deadLetters lists the newest first, without their events.
@@ -161,10 +160,7 @@ func deadLetter(d *partition.DeadLetter) api.DeadLetter {
 		Parked: d.Parked, Behind: d.Behind, TriggerGone: d.TriggerGone, Edited: int(d.EditedAt),
 	}
 	for i, a := range d.Attempts {
-		out.Attempts[i] = api.Attempt{
-			Attempt: a.Number, Revision: a.Revision, Start: a.Start, Duration: api.Duration(a.Duration),
-			Verdict: verdictName(abi.Verdict(a.Verdict)), Class: a.Class, Error: a.Error,
-		}
+		out.Attempts[i] = attempt(a)
 		out.Revision, out.Class, out.Error = a.Revision, a.Class, a.Error // of the last
 	}
 	return out

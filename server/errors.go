@@ -33,6 +33,8 @@ var (
 	errReplaying       = errors.New("already looking through the past")
 	errExpired         = errors.New("removed by retention")
 	errNoRevision      = errors.New("unknown revision")
+	errNoInvocation    = errors.New("unknown invocation")
+	errEnded           = errors.New("invocation has ended")
 	errNoModule        = errors.New("module missing")
 	errRefusedModule   = errors.New("module refused")
 	errTooLarge        = errors.New("too large")
@@ -76,11 +78,14 @@ var table = [...]row{
 	{err: errUnknownTrigger, status: 404, slug: "unknown-trigger", title: "No such trigger", next: "\"fnctl ls triggers\" shows what there is"},
 	{err: errNoDeadLetter, status: 404, slug: "unknown-dead-letter", title: "No such dead letter", next: "\"fnctl dlq ls\" shows what there is; it may have been redriven or discarded"},
 	{err: errNoRevision, status: 404, slug: "unknown-revision", title: "No such revision"},
+	{err: errNoInvocation, status: 404, slug: "unknown-invocation", title: "No such invocation", next: "\"fnctl invocations ls\" shows what waits and runs, with --state finished what has ended"},
 	{err: scheduler.ErrNotFound, status: 404, slug: "unknown-function", title: "No such function", next: "it may just have been removed: \"fnctl ls\" shows what there is"},
 	{err: registry.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl ls\" shows what there is"},
 	{err: partition.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl dlq ls\" shows what there is"},
 	{err: errMethod, status: 405, slug: "method-not-allowed", title: "The method is not allowed here", next: "see the Allow header"},
 	{err: scheduler.ErrConflict, status: 409, slug: "state-conflict", title: "Others kept changing the same state", next: "repeat the request", after: time.Second},
+	{err: errEnded, status: 409, slug: "invocation-ended", title: "The invocation has ended", next: "\"fnctl invocations show\" says how"},
+	{err: scheduler.ErrCanceled, status: 409, slug: "canceled", title: "Somebody canceled the invocation", next: "ask who did before you repeat it"},
 	{err: registry.ErrConflict, status: 409, slug: "conflict", title: "In conflict with what is deployed", next: "resolve the conflict and repeat"},
 	{err: errReplaying, status: 409, slug: "replay-running", title: "The trigger is still catching up", next: "wait until \"fnctl describe trigger\" says that it has caught up, and repeat"},
 	{err: errExpired, status: 410, slug: "expired", title: "The events are not stored any more", next: "begin later; \"earliest\" is the first event that is stored"},

@@ -41,6 +41,9 @@ func (s *Server) callFunction(c echo.Context) error {
 	if prefersAsync(c.Request().Header) {
 		return s.acceptCall(c, to, call)
 	}
+	if err := s.refuseDelay(c.Request().Header, &call.Event); err != nil {
+		return err
+	}
 	reply, err := s.o.Scheduler.Call(c.Request().Context(), call)
 	if err != nil {
 		return callError(call.Function, err)
@@ -110,6 +113,9 @@ func callError(function string, err error) error {
 	case errors.Is(err, scheduler.ErrConflict):
 		return refuse(err, "", "function %q ran, but others kept changing the state of its key; nothing of it was kept", function)
 	}
+	if errors.Is(err, scheduler.ErrCanceled) {
+		return refuse(scheduler.ErrCanceled, "", "%v", err)
+	}
 	return fmt.Errorf("call function %q: %w", function, err)
 }
 
@@ -155,7 +161,11 @@ func rejection(function, reason string) string {
 
 // acceptCall stores the event in the function's inbox and answers with the id that its invocation will have.
 func (s *Server) acceptCall(c echo.Context, to target, call scheduler.Call) error {
-	invocation, err := s.enqueue(c.Request().Context(), to.function, call.Event)
+	events := []event.Event{call.Event}
+	if err := s.delay(c.Request().Header, events); err != nil {
+		return err
+	}
+	invocation, err := s.enqueue(c.Request().Context(), to.function, events[0])
 	if err != nil {
 		return err
 	}

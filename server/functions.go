@@ -77,11 +77,19 @@ func (s *Server) invoke(c echo.Context) error {
 		return err
 	}
 	if req.Async {
+		events := []event.Event{e}
+		if err := s.delay(c.Request().Header, events); err != nil {
+			return err
+		}
+		e = events[0]
 		invocation, err := s.enqueue(c.Request().Context(), f, e)
 		if err != nil {
 			return err
 		}
 		return c.JSON(http.StatusAccepted, api.InvokeReply{Invocation: invocation})
+	}
+	if err := s.refuseDelay(c.Request().Header, &e); err != nil {
+		return err
 	}
 	r, err := s.o.Scheduler.Call(c.Request().Context(), scheduler.Call{Namespace: f.Namespace, Function: f.Name, Event: e})
 	if err != nil {

@@ -47,6 +47,9 @@ func (s *Server) store(c echo.Context, ns, topic string) error {
 	if err != nil {
 		return err
 	}
+	if err := s.delay(c.Request().Header, events); err != nil {
+		return err
+	}
 	out := api.Published{Events: []api.PublishedEvent{}}
 	if len(events) > 0 {
 		stored, err := s.o.Table.Publish(c.Request().Context(), ns, topic, events)

@@ -46,6 +46,8 @@ type Scheduler interface {
 	Call(ctx context.Context, c scheduler.Call) (scheduler.Reply, error)
 	CheckModule(ctx context.Context, name string, wasm []byte, spec api.FunctionSpec) (kind string, warnings []string, err error)
 	WaitInForce(ctx context.Context, revision int64) error
+	RunningCalls(namespace string) []scheduler.RunningCall
+	Cancel(ctx context.Context, namespace, invocation, reason string) error
 }
 
 // Options of New. All fields without a default are required.

@@ -88,6 +88,9 @@ type bundle struct {
 type fakeScheduler struct {
 	call  func(ctx context.Context, c scheduler.Call) (scheduler.Reply, error)
 	check func(ctx context.Context, wasm []byte) (string, error)
+	// cancel and calls are of the invocations.
+	cancel func(namespace, invocation, reason string) error
+	calls  map[string][]scheduler.RunningCall
 
 	mu       sync.Mutex
 	snapshot *registry.Snapshot
@@ -225,6 +228,14 @@ func (s schedulerOf) Call(ctx context.Context, c scheduler.Call) (scheduler.Repl
 func (s schedulerOf) CheckModule(ctx context.Context, _ string, wasm []byte, _ api.FunctionSpec) (string, []string, error) {
 	kind, err := s.b.check(ctx, wasm)
 	return kind, []string{"a warning"}, err
+}
+
+func (s schedulerOf) RunningCalls(namespace string) []scheduler.RunningCall {
+	return s.b.calls[namespace]
+}
+
+func (s schedulerOf) Cancel(_ context.Context, namespace, invocation, reason string) error {
+	return s.b.cancel(namespace, invocation, reason)
 }
 
 func (s schedulerOf) WaitInForce(ctx context.Context, revision int64) error {

@@ -49,6 +49,7 @@ type eventFlags struct {
 	typ, source, subject, key, id, time string
 	contentType                         string
 	ext                                 []string
+	delay, at                           string
 }
 
 // build makes a structured CloudEvent. Attributes that were not given are left for the server to fill in.
@@ -56,6 +57,7 @@ func (f *eventFlags) build(data []byte) (json.RawMessage, error) {
 	ev := map[string]any{"specversion": "1.0"}
 	for name, v := range map[string]string{
 		"type": f.typ, "source": f.source, "subject": f.subject, "partitionkey": f.key, "id": f.id, "time": f.time,
+		"evokedelay": f.delay, "evokedeliverat": f.at,
 	} {
 		if v != "" {
 			ev[name] = v

@@ -24,6 +24,7 @@ With --content-type ` + api.EventJSON + ` or ` + api.EventBatchJSON + `
 the data is sent as it is: a whole CloudEvent, or an array of them.`,
 		Example: `  fnctl emit orders.created --type com.shop.order --key 42 -d '{"total": 12}'
   fnctl emit orders.created --type com.shop.order --id order-42 -d @order.json --ext tenant=acme
+  fnctl emit reminders --type com.shop.reminder --delay 24h -d '{"order": 42}'
   fnctl emit orders.created --content-type ` + api.EventBatchJSON + ` -d @orders.json -o json`,
 		Args: argCount(1, 1, "a TOPIC"),
 	}
@@ -59,11 +60,17 @@ func (c *cli) emit(ctx context.Context, topic string, ev *eventFlags) error {
 
 // emitBody is what is sent: one event made of the flags, or what the user wrote whole.
 func (c *cli) emitBody(topic string, ev *eventFlags) (contentType string, body []byte, err error) {
+	if err := ev.checkDelay(); err != nil {
+		return "", nil, err
+	}
 	data, err := c.readData(ev.data)
 	if err != nil {
 		return "", nil, err
 	}
 	if ev.contentType == api.EventJSON || ev.contentType == api.EventBatchJSON {
+		if ev.delay != "" || ev.at != "" {
+			return "", nil, usagef("set evokedelay or evokedeliverat in the event", "--delay and --at are for an event made of the flags, not for one that is sent as it is")
+		}
 		if !json.Valid(data) {
 			return "", nil, usagef("", "the data is not valid JSON: %s", jsonFault(data))
 		}

@@ -24,7 +24,8 @@ The data of the reply goes to stdout, everything else to stderr. The exit code i
 		Example: `  fnctl invoke hello -d '{"name": "Ada"}'
   fnctl invoke tally --key octo/repo -d @push.json -v
   date | fnctl invoke hello -d - --content-type text/plain
-  fnctl invoke charge --async -d @order.json`,
+  fnctl invoke charge --async -d @order.json
+  fnctl invoke remind --async --delay 24h -d '{"order": 42}'`,
 		Args: argCount(1, 1, "the NAME of a function"),
 	}
 	flags := cmd.Flags()
@@ -49,10 +50,18 @@ func (f *eventFlags) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&f.key, "key", "", "key: what orders events and holds state (partitionkey)")
 	flags.StringVar(&f.id, "id", "", "id of the event (default random)")
 	flags.StringVar(&f.contentType, "content-type", "", "content type of the data (default JSON, text or bytes, by what it is)")
+	flags.StringVar(&f.delay, "delay", "", "hold the event back for this long, like 90s, 24h or 14d")
+	flags.StringVar(&f.at, "at", "", "hold the event back until this time, like 2026-01-31T12:00:00Z")
 	flags.StringArrayVar(&f.ext, "ext", nil, "extension attribute NAME=VALUE; may be repeated")
 }
 
 func (c *cli) invoke(ctx context.Context, name string, ev *eventFlags, async, verbose bool) error {
+	if !async && (ev.delay != "" || ev.at != "") {
+		return usagef("fnctl invoke "+name+" --async --delay 10m", "only an event for the function's inbox can be held back")
+	}
+	if err := ev.checkDelay(); err != nil {
+		return err
+	}
 	data, err := c.readData(ev.data)
 	if err != nil {
 		return err

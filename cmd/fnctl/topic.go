@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -97,6 +98,7 @@ func (c *cli) eventLine(e api.TopicEvent) string {
 		Type         string
 		Subject      string
 		PartitionKey string
+		DeliverAt    time.Time `json:"evokedeliverat"`
 		Data         json.RawMessage
 		DataBase64   string `json:"data_base64"`
 	}
@@ -111,6 +113,9 @@ func (c *cli) eventLine(e api.TopicEvent) string {
 	}
 	if ev.PartitionKey != "" {
 		parts = append(parts, "key="+ev.PartitionKey)
+	}
+	if ev.DeliverAt.After(c.now()) {
+		parts = append(parts, "held-back-until="+timestamp(ev.DeliverAt))
 	}
 	switch {
 	case len(ev.Data) > 0:
