@@ -75,7 +75,7 @@ func BenchmarkInvoke(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				i.inv = invocation{}
-				i.begin(ctx, e, discard{}, time.Now())
+				i.begin(ctx, delivery{event: e, host: discard{}, started: time.Now()})
 				i.inv.phase = handling
 				_, err := i.inv.callExport(abi.ExportHandle)
 				check(b, i.inv.reply, err)
@@ -113,7 +113,7 @@ func benchNaive(b *testing.B, wasm []byte, e *event.Event, check func(*testing.B
 	m := &program{runtime: r, compiled: compiled, args: []string{"f"}, exports: map[string]bool{}}
 	for b.Loop() {
 		i := &instance{program: m}
-		i.inv = invocation{Context: b.Context(), program: m, instance: i, host: discard{}, event: e, log: guestLog{host: discard{}}}
+		i.inv = invocation{Context: b.Context(), program: m, instance: i, host: discard{}, first: delivered{event: e}, log: guestLog{host: discard{}}}
 		guest, err := r.engine.InstantiateModule(&i.inv, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 		if err != nil {
 			b.Fatal(err)
@@ -169,7 +169,7 @@ func BenchmarkIdle(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					if res, _, again := i.deliver(within(b, time.Minute), benchEvent(), discard{}, time.Now()); !again {
+					if res, _, again := i.deliver(within(b, time.Minute), delivery{event: benchEvent(), host: discard{}, started: time.Now()}); !again {
 						b.Fatal(res.Reason)
 					}
 					instances = append(instances, i)

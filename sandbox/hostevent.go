@@ -37,7 +37,7 @@ func evokeFuncs() []hostFunc {
 // set puts an i32 result on the stack.
 func set(stack []uint64, v int32) { stack[0] = api.EncodeI32(v) }
 
-func eventCount(_ call, stack []uint64) { set(stack, 1) }
+func eventCount(c call, stack []uint64) { set(stack, int32(c.count())) }
 
 func eventLen(c call, stack []uint64) {
 	b, code := c.part(uint32(stack[0]), uint32(stack[1]))
@@ -67,14 +67,15 @@ const lastPart = uint32(abi.PartPath)
 
 // part returns a part of an event, or a code below 0.
 func (inv *invocation) part(ev, part uint32) ([]byte, int32) {
-	if ev != 0 || part > lastPart || part > uint32(abi.PartRequest) && part < uint32(abi.PartID) {
+	if uint64(ev) >= uint64(inv.count()) || part > lastPart || part > uint32(abi.PartRequest) && part < uint32(abi.PartID) {
 		return nil, abi.Invalid
 	}
-	if !inv.built[part] {
-		inv.parts[part] = buildPart(inv.event, abi.Part(part))
-		inv.built[part] = true
+	d := inv.at(int(ev))
+	if !d.built[part] {
+		d.parts[part] = buildPart(d.event, abi.Part(part))
+		d.built[part] = true
 	}
-	if b := inv.parts[part]; b != nil {
+	if b := d.parts[part]; b != nil {
 		return b, 0
 	}
 	return nil, abi.Absent
@@ -156,18 +157,28 @@ func (inv *invocation) setReplyJSON(b []byte) int32 {
 func verdict(c call, stack []uint64) {
 	reason := c.memory.bytes(stack[3], stack[4])
 	ev, retryAfter := int32(stack[0]), int64(stack[2])
-	if ev != 0 && ev != -1 || retryAfter < -1 {
+	if ev < -1 || int(ev) >= c.count() || retryAfter < -1 {
 		set(stack, abi.Invalid)
 		return
 	}
-	c.verdictSet = true
-	c.verdict = abi.Verdict(int32(stack[1]))
-	c.reason = cutText(string(reason[:min(len(reason), abi.MaxReason+utf8.UTFMax)]), abi.MaxReason)
-	c.retryAfter = -1
+	said := delivered{verdictSet: true, verdict: abi.Verdict(int32(stack[1])), retryAfter: -1}
+	said.reason = cutText(string(reason[:min(len(reason), abi.MaxReason+utf8.UTFMax)]), abi.MaxReason)
 	if retryAfter >= 0 {
-		c.retryAfter = time.Duration(min(retryAfter, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+		said.retryAfter = time.Duration(min(retryAfter, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	}
+	if ev >= 0 {
+		c.at(int(ev)).say(&said)
+	} else {
+		for i := range c.count() {
+			c.at(i).say(&said)
+		}
 	}
 	set(stack, 0)
+}
+
+// say takes over a verdict; the last one counts.
+func (d *delivered) say(said *delivered) {
+	d.verdictSet, d.verdict, d.retryAfter, d.reason = true, said.verdict, said.retryAfter, said.reason
 }
 
 func deadlineMs(c call, stack []uint64) {

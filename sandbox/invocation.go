@@ -37,23 +37,40 @@ type invocation struct {
 	stack    [1]uint64
 	bill     Bill
 
-	event   *event.Event
-	parts   [lastPart + 1][]byte // built when first asked for
-	built   [lastPart + 1]bool
-	stdin   []byte // what is left of it
+	first   delivered
+	more    []delivered // of a batch: the events behind the first
+	stdin   []byte      // what is left of it
 	log     guestLog
 	reply   []byte
 	tooLong bool // stdout went over the limit of a reply
 	json    []byte
 
+	emitted []Emitted
+	effects effects
+	calls   calls
+}
+
+// delivered is one event of a delivery and what the guest said of it.
+type delivered struct {
+	event *event.Event
+	parts [lastPart + 1][]byte // built when first asked for
+	built [lastPart + 1]bool
+
 	verdictSet bool
 	verdict    abi.Verdict
 	retryAfter time.Duration
 	reason     string
+}
 
-	emitted []Emitted
-	effects effects
-	calls   calls
+// count is how many events the delivery has.
+func (inv *invocation) count() int { return 1 + len(inv.more) }
+
+// at is the event of a number from 0 on, below count.
+func (inv *invocation) at(ev int) *delivered {
+	if ev == 0 {
+		return &inv.first
+	}
+	return &inv.more[ev-1]
 }
 
 // Value hides the caller's values from the engine, which looks for some of its own at each call. Hosts get the caller's context itself.

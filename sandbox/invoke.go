@@ -15,8 +15,19 @@ import (
 // defaultDeadline is for a context without one.
 const defaultDeadline = 30 * time.Second
 
-// invoke runs one event in an instance that is as the snapshot.
-func (p *program) invoke(ctx context.Context, e *event.Event, h Host, started time.Time) (res Result) {
+// delivery is what one run of a guest is about: an event, or a batch of them.
+type delivery struct {
+	event   *event.Event
+	more    []*event.Event // of a batch: the events behind the first
+	host    Host
+	started time.Time
+}
+
+// invoke runs one delivery in an instance that is as the snapshot.
+func (p *program) invoke(ctx context.Context, d delivery) (res Result) {
+	if len(d.more) > 0 && p.kind == KindCommand {
+		return failure{ClassInternal, "a WASI command takes one event at a time, not a batch"}.result()
+	}
 	var i *instance
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -28,15 +39,15 @@ func (p *program) invoke(ctx context.Context, e *event.Event, h Host, started ti
 		}
 	}()
 	if err := p.pool.enter(ctx); err != nil {
-		return waited(ctx, err, started)
+		return waited(ctx, err, d.started)
 	}
 	defer p.pool.leave()
 	var failed *Result
-	if i, failed = p.instance(ctx, h); failed != nil {
+	if i, failed = p.instance(ctx, d.host); failed != nil {
 		return *failed
 	}
-	p.replayLog(h)
-	res, ended, again := i.deliver(ctx, e, h, started)
+	p.replayLog(d.host)
+	res, ended, again := i.deliver(ctx, d)
 	if !again || !p.pool.put(i, ended) {
 		p.discard(i)
 	}
@@ -64,21 +75,28 @@ func (p *program) instance(ctx context.Context, h Host) (*instance, *Result) {
 	return i, nil
 }
 
-// begin makes the instance ready for an event. Its invocation is empty: reset has left it so.
-func (i *instance) begin(ctx context.Context, e *event.Event, h Host, started time.Time) {
+// begin makes the instance ready for a delivery. Its invocation is empty: reset has left it so.
+func (i *instance) begin(ctx context.Context, d delivery) {
 	i.memory.Watch()
 	inv := &i.inv
-	inv.Context, inv.program, inv.instance, inv.host, inv.event = ctx, i.program, i, h, e
-	inv.started, inv.begun = started, time.Now()
+	inv.Context, inv.program, inv.instance, inv.host = ctx, i.program, i, d.host
+	inv.first.event, inv.first.retryAfter = d.event, -1
+	if len(d.more) > 0 {
+		inv.more = make([]delivered, len(d.more))
+		for n, e := range d.more {
+			inv.more[n].event, inv.more[n].retryAfter = e, -1
+		}
+	}
+	inv.started, inv.begun = d.started, time.Now()
 	inv.turn = inv.begun
 	inv.deadline, _ = ctx.Deadline()
-	inv.log.host, inv.phase, inv.retryAfter = h, initialising, -1
+	inv.log.host, inv.phase = d.host, initialising
 	i.fill()
 }
 
-// deliver runs one event and puts the instance back, if it can: again says that it may serve another one.
-func (i *instance) deliver(ctx context.Context, e *event.Event, h Host, started time.Time) (res Result, ended time.Time, again bool) {
-	i.begin(ctx, e, h, started)
+// deliver runs one delivery and puts the instance back, if it can: again says that it may serve another one.
+func (i *instance) deliver(ctx context.Context, d delivery) (res Result, ended time.Time, again bool) {
+	i.begin(ctx, d)
 	inv := &i.inv
 	err := inv.run()
 	inv.phase = over
@@ -124,8 +142,10 @@ func (inv *invocation) run() error {
 	}
 	inv.phase = handling
 	v, err := inv.callExport(abi.ExportHandle)
-	if err == nil && !inv.verdictSet {
-		inv.verdict = abi.Verdict(v)
+	for n := range inv.count() {
+		if d := inv.at(n); err == nil && !d.verdictSet {
+			d.verdict = abi.Verdict(v)
+		}
 	}
 	return err
 }
@@ -143,7 +163,7 @@ func (inv *invocation) runCommand() error {
 	if err := inv.instance.start(); err != nil {
 		return err
 	}
-	inv.stdin = commandInput(inv.event)
+	inv.stdin = commandInput(inv.first.event)
 	inv.phase = handling
 	_, err := inv.callExport(abi.ExportStart)
 	code, exited := exitCode(err)
@@ -151,18 +171,19 @@ func (inv *invocation) runCommand() error {
 		return err
 	}
 	inv.log.flush()
-	inv.verdictSet = true
+	said := &inv.first
+	said.verdictSet = true
 	switch {
 	case inv.tooLong:
-		inv.verdict, inv.reason = abi.Failed, fmt.Sprintf("the program wrote more than %d bytes to stdout", abi.MaxReply)
+		said.verdict, said.reason = abi.Failed, fmt.Sprintf("the program wrote more than %d bytes to stdout", abi.MaxReply)
 	case code == abi.ExitDone:
-		inv.verdict = abi.Done
+		said.verdict = abi.Done
 	case inv.instance.memory.Refused() && inv.log.crash != "":
 		return err
 	case code == abi.ExitRejected:
-		inv.verdict, inv.reason = abi.Rejected, inv.log.last
+		said.verdict, said.reason = abi.Rejected, inv.log.last
 	default:
-		inv.verdict, inv.reason = abi.Failed, inv.exitReason(code)
+		said.verdict, said.reason = abi.Failed, inv.exitReason(code)
 	}
 	return nil
 }

@@ -76,7 +76,20 @@ func (m *Module) current() *program {
 // Invoke runs the module on one event, in an instance that knows nothing of any event before, until ctx's deadline (30 s without one). It never returns
 // an error: what goes wrong is a Result. The event must not change meanwhile; nothing of the Result points into it or into the instance.
 func (m *Module) Invoke(ctx context.Context, e *event.Event, h Host) Result {
-	started := time.Now()
+	return m.invoke(ctx, delivery{event: e, host: h, started: time.Now()})
+}
+
+// InvokeBatch is Invoke for several events in one delivery, at least one. Each has its own verdict, the first in the Result itself and the others in More; what ends the
+// guest early is the verdict of all. A WASI command, which knows of one event only, fails.
+func (m *Module) InvokeBatch(ctx context.Context, events []*event.Event, h Host) Result {
+	res := m.invoke(ctx, delivery{event: events[0], more: events[1:], host: h, started: time.Now()})
+	for len(res.More) < len(events)-1 { // it ended early
+		res.More = append(res.More, Result{Verdict: res.Verdict, Class: res.Class, Reason: res.Reason, RetryAfter: res.RetryAfter})
+	}
+	return res
+}
+
+func (m *Module) invoke(ctx context.Context, d delivery) Result {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
@@ -84,12 +97,12 @@ func (m *Module) Invoke(ctx context.Context, e *event.Event, h Host) Result {
 	}
 	p, err := m.acquire(ctx)
 	if err != nil {
-		return m.cannotLoad(ctx, err, started)
+		return m.cannotLoad(ctx, err, d.started)
 	}
-	res := p.invoke(ctx, e, h, started)
+	res := p.invoke(ctx, d)
 	ended := time.Now()
 	m.release(ended)
-	res.Bill.Wall = ended.Sub(started)
+	res.Bill.Wall = ended.Sub(d.started)
 	return res
 }
 

@@ -36,17 +36,32 @@ func (inv *invocation) result(err error) Result {
 		res.Bill = inv.bill
 		return res
 	}
-	res := Result{Verdict: inv.verdict, Reason: inv.reason, RetryAfter: -1, Data: inv.reply, Attributes: inv.json, Bill: inv.bill}
-	switch inv.verdict {
+	res := inv.first.result()
+	res.Data, res.Attributes, res.Bill = inv.reply, inv.json, inv.bill
+	done := res.Verdict == abi.Done
+	for n := range inv.more {
+		one := inv.more[n].result()
+		done = done && one.Verdict == abi.Done
+		res.More = append(res.More, one)
+	}
+	if done {
+		res.Emitted = inv.emitted
+	}
+	return res
+}
+
+// result is what the guest said of one event.
+func (d *delivered) result() Result {
+	res := Result{Verdict: d.verdict, Reason: d.reason, RetryAfter: -1}
+	switch d.verdict {
 	case abi.Done:
 		res.Reason = ""
-		res.Emitted = inv.emitted
 	case abi.Rejected:
 		res.Class = ClassRejected
 		res.Reason = orElse(res.Reason, "the function rejected the event and gave no reason")
 	default:
-		res.Verdict, res.Class, res.RetryAfter = abi.Failed, ClassError, inv.retryAfter
-		res.Reason = orElse(res.Reason, fmt.Sprintf("the function returned %d and gave no reason", inv.verdict))
+		res.Verdict, res.Class, res.RetryAfter = abi.Failed, ClassError, d.retryAfter
+		res.Reason = orElse(res.Reason, fmt.Sprintf("the function returned %d and gave no reason", d.verdict))
 	}
 	return res
 }

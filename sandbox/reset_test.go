@@ -168,7 +168,7 @@ func TestSecretsEndWithTheirEvent(t *testing.T) {
 	}
 	i := waiting(t, m)
 	for n := range 2 { // without resets the guest does find it
-		i.begin(within(t, time.Minute), testEvent(), &fakeHost{}, time.Now())
+		i.begin(within(t, time.Minute), delivery{event: testEvent(), host: &fakeHost{}, started: time.Now()})
 		if err := i.inv.run(); err != nil || bytes.Equal(i.inv.reply, none) != (n == 0) {
 			t.Errorf("run %d: found % x (%v)", n, i.inv.reply, err)
 		}

@@ -36,8 +36,9 @@ type Result struct {
 	RetryAfter time.Duration // −1 = the policy decides
 	Data       []byte        // reply; also of a guest that said failed or rejected
 	Attributes []byte        // reply JSON, nil when not set
-	Emitted    []Emitted     // empty unless done
+	Emitted    []Emitted     // empty unless done; of a batch, unless all its events are
 	Bill       Bill
+	More       []Result // of a batch: what became of the events behind the first, one by one; the rest of the fields is for the whole batch
 }
 
 // Classes of results that are not done.

@@ -53,7 +53,7 @@ func (p *program) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, 
 		return nil, p.instanceFailure(err)
 	}
 	defer p.discard(i)
-	i.begin(ctx, nil, h, started)
+	i.begin(ctx, delivery{host: h, started: started})
 	i.inv.world = w
 	if err := i.boot(); err != nil {
 		res := i.inv.result(err)

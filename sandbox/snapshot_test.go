@@ -220,7 +220,7 @@ func TestSnapshotOfAGoGuest(t *testing.T) {
 	}
 	i := waiting(t, m)
 	for kind, data := range map[string]string{"hide": "a secret out of shot"} {
-		i.begin(within(t, time.Minute), &event.Event{ID: "1", Source: "/s", Type: kind, Data: []byte(data)}, &fakeHost{}, time.Now())
+		i.begin(within(t, time.Minute), delivery{event: &event.Event{ID: "1", Source: "/s", Type: kind, Data: []byte(data)}, host: &fakeHost{}, started: time.Now()})
 		if err := i.inv.run(); err != nil {
 			t.Fatal(err)
 		}
