@@ -238,6 +238,9 @@ func (t *Table) DeadLetter(id ID) (DeadLetter, error) {
 	}
 	out.Generation, out.Time, out.Attempts = d.generation, d.when(), d.attempts
 	out.Topic, out.Event, err = p.readEvent(out.source)
+	if vanished(err) {
+		return DeadLetter{}, fmt.Errorf("dead letter %s: %w", id, ErrNotFound)
+	}
 	return out, err
 }
 

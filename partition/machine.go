@@ -25,6 +25,7 @@ type machine struct {
 	sent       []uint64 // per receiver: the last outbox sequence given out
 	arrived    []uint64 // per receiver: the last that it has applied
 	received   []uint64 // per sender: the last that was applied here
+	floor      uint64   // nothing needs the log below it
 
 	// What the records since the last flush mean for others; flush hands it out.
 	work workList
@@ -159,6 +160,12 @@ func (m *machine) applyBody(offset uint64, b body) (result, error) {
 		m.applyDelivered(b)
 	case *controlRecord:
 		return result{}, m.applyControl(offset, b)
+	case *expireRecord:
+		return m.applyExpire(b), nil
+	case *lapseRecord:
+		return m.applyLapse(b)
+	case *trimRecord:
+		m.applyTrim(b)
 	}
 	return result{}, nil // a lead that lost
 }

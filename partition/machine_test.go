@@ -96,7 +96,7 @@ func busyScript(rnd *rand.Rand) *script {
 		offset := 1 + rnd.Uint64N(s.next)
 		attempt := Attempt{Number: 1 + rnd.IntN(2), Start: time.UnixMilli(s.time)}
 		trigger := 1 + rnd.Uint64N(2)
-		switch rnd.IntN(11) {
+		switch rnd.IntN(13) {
 		case 0, 1, 2:
 			s.add(&publishRecord{stored: []storedEvent{stored(fmt.Sprint("e", rnd.IntN(40)), 1, 2), stored(fmt.Sprint("f", i), 2)}})
 		case 3:
@@ -125,6 +125,11 @@ func busyScript(rnd *rand.Rand) *script {
 				s.add(&controlRecord{generation: 2, put: [][]byte{[]byte(`{"id":1,"namespace":"default","order":"key"}`)}})
 				s.add(&controlRecord{generation: 3, put: [][]byte{[]byte(`{"id":1,"namespace":"default","order":"key","onFailure":"park"}`)}})
 			}
+		case 11:
+			s.add(&lapseRecord{reason: "old", letters: []letter{{trigger, offset, 0}, {trigger, offset, 1}, {9, offset, 0}}})
+		case 12:
+			s.add(&expireRecord{topics: []expiredTopic{{"default", "a", rnd.Uint64N(1 + offset)}, {"default", "none", 1}}})
+			s.add(&trimRecord{before: rnd.Uint64N(1 + offset/2)})
 		}
 	}
 	return s

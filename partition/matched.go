@@ -74,9 +74,9 @@ func (m *machine) applyMatched(d *matchedRecord) (result, error) {
 	return res, nil
 }
 
-// handOut makes an event of the past pending, unless it is pending or a dead letter.
+// handOut makes an event of the past pending, unless it is pending, a dead letter, or below what the log has.
 func (m *machine) handOut(t *trigger, offset uint64, generation uint32) bool {
-	if t.pending.has(offset) {
+	if t.pending.has(offset) || offset < m.floor { // its bytes may be gone
 		return false
 	}
 	if t.dead > 0 {

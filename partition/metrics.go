@@ -6,6 +6,10 @@ type metrics struct {
 	published  *prometheus.CounterVec
 	settles    *prometheus.CounterVec
 	dedupEarly prometheus.Counter
+
+	pinned         *prometheus.GaugeVec
+	lapsed         prometheus.Counter
+	lettersExpired prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
@@ -20,12 +24,21 @@ func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
 			Name: "evoke_dedup_evicted_early_total", Help: "Identities forgotten before the deduplication window ended, because a partition had too many.",
 		}),
 	}
+	m.pinned = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "evoke_topic_pinned_seconds", Help: "How long the oldest event that is not settled has outlived the retention of its topic; absent when none has.",
+	}, []string{"namespace", "topic"})
+	m.lapsed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "evoke_lapsed_events_total", Help: "Events that were not settled within the retention of their topic and became dead letters (unsettled: deadletter).",
+	})
+	m.lettersExpired = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "evoke_dead_letters_expired_total", Help: "Dead letters removed because they were kept long enough.",
+	})
 	gauge := func(name, help string, value func(*trigger) int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(t.sum(value)) })
 	}
 	if reg != nil {
 		reg.MustRegister(t.positionGauges()...)
-		reg.MustRegister(m.published, m.settles, m.dedupEarly,
+		reg.MustRegister(m.published, m.settles, m.dedupEarly, m.pinned, m.lapsed, m.lettersExpired,
 			gauge("evoke_pending_events", "Events waiting, running or between attempts, over all triggers.", func(t *trigger) int { return t.pending.count }),
 			newLetterCollector(t))
 	}

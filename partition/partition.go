@@ -38,6 +38,9 @@ type partition struct {
 	ready   *ready
 	recent  *recent
 
+	lettersDue int64      // when the next dead letter has had its time, by lettersFor; only the retainer uses both
+	lettersFor *Retention // nil at first
+
 	takeMu sync.Mutex // one take at a time, so that lanes are claimed in order
 }
 

@@ -118,6 +118,12 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return &deliveredRecord{to: r.Uvarint(), seq: r.Uvarint()}, nil
 	case kindControl:
 		return readControl(r), nil
+	case kindExpire:
+		return readExpire(r), nil
+	case kindLapse:
+		return &lapseRecord{reason: r.String(), letters: readLetters(r)}, nil
+	case kindTrim:
+		return &trimRecord{before: r.Uvarint()}, nil
 	case kindGaveUp:
 		return readGaveUp(r), nil
 	case kindRedriveAs:

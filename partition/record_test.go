@@ -35,6 +35,9 @@ func sampleRecords() []body {
 		&discardRecord{reason: "why", letters: []letter{{1, 2, 3}}},
 		&deliveredRecord{to: 1, seq: 2},
 		&controlRecord{generation: 8, put: [][]byte{[]byte(`{"id":1}`)}, remove: []uint64{4, 5}},
+		&expireRecord{topics: []expiredTopic{{"n", "a.b", 7}, {"n", "_inbox.f", 1 << 40}}},
+		&lapseRecord{reason: "why", letters: []letter{{1, 2, 3}}},
+		&trimRecord{before: 300},
 		&gaveUpRecord{trigger: 1, offset: 2, generation: 3, attempt: a, parks: true, lane: 1 << 63, effects: e},
 		&redriveAsRecord{letters: []letterAs{{letter: letter{1, 2, 3}, revision: 7, edited: true}, {letter: letter{4, 5, 6}}}, edited: stored[:1]},
 	}

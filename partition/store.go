@@ -24,6 +24,8 @@ const (
 	keyIndex      = 'I' // namespace, topic, offset → time, length
 	keyParked     = 'K' // trigger, lane → head, when it was given up
 	keySpecial    = 'E' // trigger, offset → where its edited event is, and which revision must run it
+	keyHorizon    = 'H' // namespace, topic → offset below which retention has removed the topic's events
+	keyFloor      = 'F' // → offset below which nothing needs the log
 )
 
 // store is the state of one partition in pebble. Writes gather in a batch, which commit makes visible to all and which get sees before.
@@ -66,6 +68,10 @@ func (s *store) indexKey(namespace, topic string, offset uint64) []byte {
 	k := append(s.key(keyIndex), namespace...)
 	k = append(append(k, 0), topic...)
 	return binary.BigEndian.AppendUint64(append(k, 0), offset)
+}
+
+func (s *store) horizonKey(namespace, topic string) []byte {
+	return append(append(append(s.key(keyHorizon), namespace...), 0), topic...)
 }
 
 func (s *store) get(key []byte) ([]byte, bool) {

@@ -36,6 +36,8 @@ type Options struct {
 	DedupWindow time.Duration // 0 = 10 min
 	DedupLimit  int           // identities a partition; 0 = 256 k
 
+	Now func() time.Time // the clock of retention; nil = time.Now
+
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 
@@ -51,6 +53,8 @@ type Table struct {
 	parts   []*partition
 	relay   *relay
 	metrics *metrics
+
+	retainer *retainer
 
 	closeOnce sync.Once
 	closed    chan struct{}
@@ -90,6 +94,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	}
 	t.metrics = newMetrics(o.Registerer, t)
 	t.relay = newRelay(t)
+	t.retainer = newRetainer(t)
 	if err := t.start(ctx); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
@@ -126,6 +131,7 @@ func (t *Table) start(ctx context.Context) error {
 	t.workers.Go(t.runTimers)
 	t.workers.Go(t.relay.run)
 	t.workers.Go(t.runCatchUp)
+	t.workers.Go(t.retainer.run)
 	return nil
 }
 

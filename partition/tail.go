@@ -43,9 +43,12 @@ type entry struct {
 }
 
 // Tail yields the stored events of a topic from the cursor on, oldest first, and returns the cursor behind them. Events stored before since are left out (zero =
-// none); with limit > 0 only the newest limit of the rest come.
+// none); with limit > 0 only the newest limit of the rest come. ErrExpired when retention has removed events behind the cursor.
 func (t *Table) Tail(namespace, topic string, from Cursor, since time.Time, limit int, yield func(TopicRecord) error) (Cursor, error) {
 	head := t.Head()
+	if err := t.reaches(from, namespace, topic); err != nil {
+		return from, err
+	}
 	var entries []entry
 	for i, p := range t.parts {
 		list, err := t.index(p, namespace, topic, span64{from.at(i), head.next[i]}, since, limit)
@@ -63,7 +66,7 @@ func (t *Table) Tail(namespace, topic string, from Cursor, since time.Time, limi
 	at := before(entries, head)
 	for _, e := range entries {
 		at.next[e.partition] = e.offset + 1
-		if err := t.yieldEntry(e, topic, at, yield); err != nil {
+		if err := t.yieldEntry(e, topic, at, yield); err != nil && !vanished(err) {
 			return from, err
 		}
 	}
