@@ -33,8 +33,10 @@ type FunctionSpec struct {
 	DeadLetter *DeadLetterSpec `json:"deadLetter,omitempty"`
 }
 
-// DeadLetterSpec is for those who watch dead letters with programs.
+// DeadLetterSpec says how long dead letters are kept and who else hears of them.
 type DeadLetterSpec struct {
+	// Keep is how long they wait for somebody. Default 14 days.
+	Keep Duration `json:"keep,omitempty"`
 	// Topic gets a copy of each dead letter, with extension attributes that say why (docs/deadletters.md).
 	Topic string `json:"topic,omitempty"`
 	// Knative adds the attributes knativeerrordest, knativeerrorcode and knativeerrordata to the copy and to peek.
@@ -91,6 +93,11 @@ type TopicTrigger struct {
 type TopicSpec struct {
 	// Ingress lets events in from outside, through POST /topics/{topic} of the gateway.
 	Ingress bool `json:"ingress,omitempty"`
+	// Retention is how long events stay. Default 7 days.
+	Retention Duration `json:"retention,omitempty"`
+	// Unsettled says what becomes of events that are older and that a trigger has not settled: "keep" (default), so that they, and what came after them, stay, or
+	// "deadletter".
+	Unsettled string `json:"unsettled,omitempty"`
 }
 
 // Deployed answers a deploy.

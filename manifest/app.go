@@ -98,8 +98,12 @@ func (d *decoder) topics(v value) map[string]api.TopicSpec {
 		}
 		var spec api.TopicSpec
 		d.object(child, keys{
-			read:  map[string]func(value){"ingress": d.boolean(&spec.Ingress)},
-			later: []string{"retention", "unsettled", "dedup"},
+			read: map[string]func(value){
+				"ingress":   d.boolean(&spec.Ingress),
+				"retention": d.duration(&spec.Retention),
+				"unsettled": d.oneOf(&spec.Unsettled, "keep", "deadletter"),
+			},
+			later: []string{"dedup"},
 		})
 		out[name] = spec
 	})

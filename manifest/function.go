@@ -151,10 +151,10 @@ func (d *decoder) deadLetter(v value) *api.DeadLetterSpec {
 	out := &api.DeadLetterSpec{}
 	d.object(v, keys{
 		read: map[string]func(value){
+			"keep":    d.duration(&out.Keep),
 			"topic":   func(v value) { out.Topic = d.topicName(v, false) },
 			"knative": d.boolean(&out.Knative),
 		},
-		later: []string{"keep"},
 	})
 	return out
 }

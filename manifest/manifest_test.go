@@ -30,12 +30,12 @@ functions:
     retry: { attempts: 5, factor: 1.5 }
     timeout: 200ms
     memory: 1Gi
-    deadLetter: { topic: orders.dead, knative: true }
+    deadLetter: { keep: 2d, topic: orders.dead, knative: true }
   report:
     wasm: ./report.wasm
     on: { http: {} }
 topics:
-  orders.created: { ingress: true }
+  orders.created: { ingress: true, retention: 7d, unsettled: deadletter }
   orders.charged:
 `
 
@@ -57,7 +57,7 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 				Timeout: duration(200 * time.Millisecond), Memory: 1 << 30, Concurrency: 8, Reuse: true,
 				Env:   map[string]string{"CURRENCY": "EUR", "PORT": "8080", "DEBUG": "true", "RATE": "1.50", "EMPTY": ""},
 				Allow: api.Allow{Emit: []string{"orders.charged", "audit.>"}, State: true},
-				Retry: &own, DeadLetter: &api.DeadLetterSpec{Topic: "orders.dead", Knative: true},
+				Retry: &own, DeadLetter: &api.DeadLetterSpec{Keep: duration(48 * time.Hour), Topic: "orders.dead", Knative: true},
 				Triggers: []api.TriggerSpec{
 					{Topic: &api.TopicTrigger{Name: "orders.*", Filter: "type = 'com.shop.order'", Order: "key", OnFailure: "park"}},
 					{HTTP: &api.HTTPTrigger{Key: "header.X-Customer"}},
@@ -67,7 +67,7 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 				Timeout: duration(5 * time.Second), Memory: 64 << 20, Retry: &base, Triggers: []api.TriggerSpec{{HTTP: &api.HTTPTrigger{}}},
 			}},
 		},
-		Topics: map[string]api.TopicSpec{"orders.created": {Ingress: true}, "orders.charged": {}},
+		Topics: map[string]api.TopicSpec{"orders.created": {Ingress: true, Retention: duration(7 * 24 * time.Hour), Unsettled: "deadletter"}, "orders.charged": {}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", dump(got), dump(want))
@@ -148,7 +148,9 @@ func TestFaults(t *testing.T) {
 		{"topic name", head("topics: { orders..created: {} }"), `fn.yaml:4:11: topics: "orders..created" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created`},
 		{"topic wildcard", head("topics: { 'orders.*': {} }"), `fn.yaml:4:11: topics: "orders.*" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created`},
 		{"topic ingress", head("topics: { a: { ingress: yes please } }"), `fn.yaml:4:25: topics.a.ingress must be true or false, not the text "yes please"`},
-		{"topic retention", head("topics: { a: { retention: 7d } }"), "fn.yaml:4:16: topics.a.retention is not supported yet"},
+		{"topic retention", head("topics: { a: { retention: 7 } }"), "fn.yaml:4:27: topics.a.retention: 7 has no unit; try 7s"},
+		{"topic unsettled", head("topics: { a: { unsettled: drop } }"), `fn.yaml:4:27: topics.a.unsettled must be keep or deadletter, not "drop"`},
+		{"topic dedup", head("topics: { a: { dedup: 7d } }"), "fn.yaml:4:16: topics.a.dedup is not supported yet"},
 
 		{"no code", "version: 1\napp: a\nfunctions:\n  f: {}\n", "fn.yaml:4:3: functions.f has no code; add `source: ./f` (a Go package) or `wasm: ./f.wasm`"},
 		{"both", fn("    wasm: ./x.wasm"), "fn.yaml:5:11: functions.charge has both source and wasm; keep one"},
@@ -156,12 +158,13 @@ func TestFaults(t *testing.T) {
 		{"unknown function key", fn("    timeot: 5s"), "fn.yaml:5:5: functions.charge.timeot is not a known key; did you mean timeout?"},
 		{"secrets", fn("    secrets: [stripe_key]"), "fn.yaml:5:5: functions.charge.secrets is not supported yet"},
 		{"scale", fn("    scale: { max: 3 }"), "fn.yaml:5:5: functions.charge.scale is not supported yet"},
-		{"deadLetter", fn("    deadLetter: { keep: 14d }"), "fn.yaml:5:19: functions.charge.deadLetter.keep is not supported yet"},
 		{"deadLetter topic", fn("    deadLetter: { topic: a.* }"), `fn.yaml:5:26: functions.charge.deadLetter.topic: "a.*" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created`},
 		{"deadLetter knative", fn("    deadLetter: { knative: please }"), `fn.yaml:5:28: functions.charge.deadLetter.knative must be true or false, not the text "please"`},
 		{"park without order", fn("    on: [ { topic: { name: a, onFailure: park } } ]"), "fn.yaml:5:42: functions.charge.on[0].topic.onFailure: only keys that are kept in order can park; add `order: key`, or leave it at skip"},
 		{"park without an order", fn("    on: [ { topic: { onFailure: park, name: a, order: none } } ]"), "fn.yaml:5:33: functions.charge.on[0].topic.onFailure: only keys that are kept in order can park; add `order: key`, or leave it at skip"},
 		{"on failure", fn("    on: [ { topic: { name: a, order: key, onFailure: stop } } ]"), `fn.yaml:5:54: functions.charge.on[0].topic.onFailure must be skip or park, not "stop"`},
+		{"deadLetter", fn("    deadLetter: 14d"), `fn.yaml:5:17: functions.charge.deadLetter must be a map, not the text "14d"`},
+		{"deadLetter keep", fn("    deadLetter: { keep: long }"), `fn.yaml:5:25: functions.charge.deadLetter.keep: "long" is not a duration; try 500ms, 30s, 5m, 24h or 14d`},
 		{"concurrency text", fn("    concurrency: many"), `fn.yaml:5:18: functions.charge.concurrency must be a whole number, not the text "many"`},
 		{"concurrency below", fn("    concurrency: -1"), "fn.yaml:5:18: functions.charge.concurrency must be from 0 to 100000, not -1"},
 		{"concurrency huge", fn("    concurrency: 99999999999999999999"), "fn.yaml:5:18: functions.charge.concurrency must be a whole number, not the text \"99999999999999999999\""},

@@ -66,7 +66,7 @@ func topicsNamed(s api.FunctionSpec) []string {
 	for _, topic := range s.Allow.Emit {
 		add(topic)
 	}
-	if s.DeadLetter != nil {
+	if s.DeadLetter != nil && s.DeadLetter.Topic != "" {
 		add(s.DeadLetter.Topic)
 	}
 	slices.Sort(out)

@@ -57,6 +57,7 @@ func validate(namespace, app string, spec api.App, kinds map[string]string) erro
 		if err := filter.ValidTopic(name); err != nil {
 			f.add(fmt.Sprintf("topics[%q]", shorten(name)), "%s", err)
 		}
+		f.retention(member("topics", name, nameRule), spec.Topics[name])
 	}
 	return f.err()
 }
@@ -99,6 +100,9 @@ func (f *faults) function(path string, s api.FunctionSpec) {
 	}
 	if s.Retry != nil {
 		f.retry(path+".retry", *s.Retry)
+	}
+	if s.DeadLetter != nil {
+		f.keep(path+".deadLetter.keep", s.DeadLetter.Keep)
 	}
 	f.triggers(path+".on", s.Triggers)
 	if s.DeadLetter != nil && s.DeadLetter.Topic != "" {

@@ -35,6 +35,7 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{func(f *api.FunctionSpec) { f.Timeout = api.Duration(time.Microsecond) }, "functions.f.timeout: 1µs is not between 1ms and 15m"},
 		{func(f *api.FunctionSpec) { f.Timeout = api.Duration(16 * time.Minute) }, "functions.f.timeout: 16m0s is not between 1ms and 15m"},
 		{func(f *api.FunctionSpec) { f.Timeout = -1 }, "functions.f.timeout: -1ns is not between 1ms and 15m"},
+		{func(f *api.FunctionSpec) { f.DeadLetter = &api.DeadLetterSpec{Keep: 1} }, "functions.f.deadLetter.keep: 1ns is not between 1s and 100 years"},
 		{func(f *api.FunctionSpec) { f.Memory = 1000 }, "functions.f.memory: 1000 bytes is not between 1Mi (1048576) and 4Gi (4294967296)"},
 		{func(f *api.FunctionSpec) { f.Memory = 4<<30 + 1 }, "functions.f.memory: 4294967297 bytes is not between 1Mi (1048576) and 4Gi (4294967296)"},
 		{func(f *api.FunctionSpec) { f.Concurrency = -1 }, "functions.f.concurrency: -1 is below 0; 0 means no limit"},

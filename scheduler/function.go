@@ -149,6 +149,7 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 	if err := s.opts.Table.SetTriggers(ctx, uint64(snap.Revision), list); err != nil {
 		return fmt.Errorf("put triggers in force: %w", err)
 	}
+	s.opts.Table.SetRetention(retentionOf(snap))
 	s.mu.Lock()
 	s.paused = pausedOf(list)
 	s.inForce = snap.Revision
