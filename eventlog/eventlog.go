@@ -16,6 +16,13 @@ type Record struct {
 	Data   []byte
 }
 
+// Importer is a Log that can take over what another log held: a backup, or a partition of another node.
+type Importer interface {
+	// Import stores records of a partition at the offsets they have. They are in order and lie behind everything that the partition holds. It is only called
+	// before Follow, and returns when they are on stable storage. Later appends go behind them.
+	Import(partition int, records []Record) error
+}
+
 // Log is the durable log of all partitions that live on this node.
 //
 // Offsets start at 1, grow, and may have gaps. A driver may store a record twice (two offsets, the same bytes), and may store one whose caller has

@@ -34,6 +34,7 @@ func Run(t *testing.T, newStore func(t testing.TB) Open) {
 		"large records":                          testLarge,
 		"empty data":                             testEmpty,
 		"partitions do not mix":                  testPartitions,
+		"import keeps offsets":                   testImport,
 		"many producers, partitions and readers": testHammer,
 	} {
 		t.Run(name, func(t *testing.T) {
