@@ -13,7 +13,7 @@ import (
 
 // expireLetters discards the dead letters that have been kept for as long as their function wants.
 func (k *keeper) expireLetters(ctx context.Context) error {
-	if k.now.UnixMilli() < k.lettersDue && k.lettersFor == k.wanted {
+	if k.now.UnixMilli() < k.aging.letters {
 		return nil
 	}
 	expired, due, err := k.expiredLetters()
@@ -25,7 +25,7 @@ func (k *keeper) expireLetters(ctx context.Context) error {
 			return err
 		}
 	}
-	k.lettersDue, k.lettersFor = due, k.wanted
+	k.aging.letters = due
 	return nil
 }
 

@@ -38,8 +38,7 @@ type partition struct {
 	ready   *ready
 	recent  *recent
 
-	lettersDue int64      // when the next dead letter has had its time, by lettersFor; only the retainer uses both
-	lettersFor *Retention // nil at first
+	aging aging // only the retainer uses it
 
 	takeMu sync.Mutex // one take at a time, so that lanes are claimed in order
 }

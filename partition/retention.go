@@ -58,6 +58,17 @@ func (r *Retention) deadLetter(trigger uint64) time.Duration {
 	return DefaultDeadLetterKeep
 }
 
+// shortestTopic is the least that any event is kept.
+func (r *Retention) shortestTopic() time.Duration {
+	shortest := InboxRetention
+	for _, t := range r.Topics {
+		if t.Keep > 0 {
+			shortest = min(shortest, t.Keep)
+		}
+	}
+	return shortest
+}
+
 // shortestKeep is the least that any dead letter is kept.
 func (r *Retention) shortestKeep() time.Duration {
 	shortest := DefaultDeadLetterKeep
@@ -71,13 +82,7 @@ func (r *Retention) shortestKeep() time.Duration {
 
 // interval is how long to wait between two looks.
 func (r *Retention) interval() time.Duration {
-	shortest := min(2*retentionInterval, r.shortestKeep())
-	for _, t := range r.Topics {
-		if t.Keep > 0 {
-			shortest = min(shortest, t.Keep)
-		}
-	}
-	return max(time.Second, shortest/2)
+	return max(time.Second, min(2*retentionInterval, r.shortestKeep(), r.shortestTopic())/2)
 }
 
 // retainer removes what has had its time, and the part of the log that nothing needs any more.
@@ -170,16 +175,39 @@ func (r *retainer) tellPins(found pins) {
 	}
 }
 
+// aging is what the last look at a partition has found, so that the next one can be spared.
+type aging struct {
+	wanted          *Retention // that it was found by
+	topics, letters int64      // unix milliseconds: when the next of them has had its time
+	applied         uint64     // when the lowest needed offset was looked for
+}
+
 // keeper is one look at one partition.
 type keeper struct {
 	*partition
 	wanted *Retention
 	now    time.Time
 	pins   pins
+
+	interests interests
 }
 
 func (k *keeper) run(ctx context.Context) error {
-	expired, err := k.expiredTopics(ctx)
+	if k.aging.wanted != k.wanted {
+		k.aging = aging{wanted: k.wanted}
+	}
+	if err := k.expireTopics(ctx); err != nil {
+		return err
+	}
+	return k.expireLetters(ctx)
+}
+
+func (k *keeper) expireTopics(ctx context.Context) error {
+	if k.now.UnixMilli() < k.aging.topics {
+		return nil
+	}
+	k.interests = k.findInterests()
+	expired, due, err := k.expiredTopics(ctx)
 	if err != nil {
 		return err
 	}
@@ -188,14 +216,16 @@ func (k *keeper) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return k.expireLetters(ctx)
+	k.aging.topics = due
+	return nil
 }
 
-// expiredTopics finds up to where each topic can go.
-func (k *keeper) expiredTopics(ctx context.Context) ([]expiredTopic, error) {
-	var out []expiredTopic
-	err := eachTopic(k.table.db, k.machine.store, func(at topicStart) error {
+// expiredTopics finds up to where each topic can go, and when to look again.
+func (k *keeper) expiredTopics(ctx context.Context) (out []expiredTopic, due int64, err error) {
+	due = k.now.Add(k.wanted.shortestTopic()).UnixMilli() // for events that come after this look
+	err = eachTopic(k.table.db, k.machine.store, func(at topicStart) error {
 		policy := k.wanted.topic(at.name)
+		due = min(due, at.time+policy.Keep.Milliseconds())
 		deadline := k.now.Add(-policy.Keep).UnixMilli()
 		if at.time > deadline {
 			return nil
@@ -212,7 +242,7 @@ func (k *keeper) expiredTopics(ctx context.Context) ([]expiredTopic, error) {
 		}
 		return nil
 	})
-	return out, err
+	return out, due, err
 }
 
 // endOf is the offset behind the last event of a topic that was stored at or before deadline. Times of a partition never go back, so it can be searched.
@@ -249,7 +279,7 @@ func (k *keeper) endOf(at topicStart, deadline int64) (uint64, error) {
 // settledUpTo is how far of the range up to end every trigger has settled the topic. With the policy to do so, what is not settled becomes dead letters first.
 func (k *keeper) settledUpTo(ctx context.Context, at topicStart, end uint64, policy TopicRetention) (before uint64, err error) {
 	before = end
-	for _, id := range k.interested(at.name) {
+	for _, id := range k.interests.in(at.name) {
 		if policy.DeadLetter {
 			if err := k.lapse(ctx, id, at, end, policy.Keep); err != nil {
 				return 0, err

@@ -19,17 +19,17 @@ import (
 
 const day = 24 * time.Hour
 
-// aging is a table whose retention has a clock of its own. Rounds come when the test says.
-type aging struct {
+// agingTable is a table whose retention has a clock of its own. Rounds come when the test says.
+type agingTable struct {
 	*testTable
 	clock  atomic.Int64 // ahead of time, in nanoseconds
 	wanted Retention
 	log    *bytes.Buffer
 }
 
-func openAging(t *testing.T) *aging {
+func openAging(t *testing.T) *agingTable {
 	t.Helper()
-	a := &aging{log: &bytes.Buffer{}}
+	a := &agingTable{log: &bytes.Buffer{}}
 	a.testTable = openTable(t, func(o *Options) {
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(a.clock.Load())) }
 		o.Logger = slog.New(slog.NewTextHandler(a.log, nil))
@@ -39,7 +39,7 @@ func openAging(t *testing.T) *aging {
 }
 
 // later lets time pass and retention do its work.
-func (a *aging) later(d time.Duration) {
+func (a *agingTable) later(d time.Duration) {
 	a.t.Helper()
 	a.clock.Add(int64(d))
 	if err := a.retainer.round(&a.wanted); err != nil {
@@ -48,7 +48,7 @@ func (a *aging) later(d time.Duration) {
 }
 
 // logged are the records that the log still has.
-func (a *aging) logged() (n int) {
+func (a *agingTable) logged() (n int) {
 	a.t.Helper()
 	for i := range a.parts {
 		from := a.firstLogged(i)
@@ -60,7 +60,7 @@ func (a *aging) logged() (n int) {
 }
 
 // firstLogged is where the log of a partition begins: below, it says that it was trimmed.
-func (a *aging) firstLogged(partition int) uint64 {
+func (a *agingTable) firstLogged(partition int) uint64 {
 	for from := uint64(1); ; from++ {
 		err := a.testTable.log.Read(partition, from, func(eventlog.Record) bool { return false })
 		if !errors.Is(err, eventlog.ErrTrimmed) {
@@ -69,7 +69,7 @@ func (a *aging) firstLogged(partition int) uint64 {
 	}
 }
 
-func (a *aging) settleAll(trigger uint64, n int) {
+func (a *agingTable) settleAll(trigger uint64, n int) {
 	a.t.Helper()
 	for _, d := range a.takeN(trigger, n) {
 		if o := a.done(d, Effects{}); o != Applied {
@@ -254,12 +254,11 @@ func TestDeadLettersGoAfterTheirTime(t *testing.T) {
 	}
 }
 
-func TestNothingIsRemovedBeforeRetentionIsKnown(t *testing.T) {
+func TestRetentionRunsByItself(t *testing.T) {
 	t.Parallel()
 	a := openAging(t)
 	a.clock.Store(int64(365 * day))
 	a.publish("work", newEvent("1", "k"))
-	wake(a.retainer.wake)
 	a.SetRetention(Retention{})
 	for changed := a.Changed(); len(a.tail("work")) > 0; changed = a.Changed() {
 		if len(a.tail("work")) > 0 {

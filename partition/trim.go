@@ -26,6 +26,9 @@ func (r *retainer) trim(ctx context.Context) error {
 	trims := map[*partition]uint64{}
 	var errs []error
 	for _, p := range t.parts {
+		if !p.moved() {
+			continue
+		}
 		floor, _, err := needed(view, p.machine.store)
 		errs = append(errs, err)
 		if err == nil && floor >= p.floor()+trimStep {
@@ -49,6 +52,15 @@ func (r *retainer) trim(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// moved says whether anything was applied since the last call: only then the floor can have.
+func (p *partition) moved() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.aging.applied
+	p.aging.applied = p.machine.next
+	return p.machine.next != before
 }
 
 func (p *partition) floor() uint64 {

@@ -25,7 +25,9 @@ func TestPowerCutAfterTrimLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.handleFirst(250)
+	r.handleFirst(200, 0)
+	r.handleFirst(50, 10)
+	r.awaitOutputs(245)
 	before := r.logged()
 	r.table.retainer.now = func() time.Time { return time.Now().Add(8 * day) }
 	if err := r.table.retainer.round(&Retention{}); err != nil {
@@ -47,7 +49,7 @@ func TestPowerCutAfterTrimLosesNothing(t *testing.T) {
 	if got := r.observe(); !maps.Equal(got, want) {
 		t.Errorf("after the cut there is\n%v\nbefore there was\n%v", got, want)
 	}
-	r.handleFirst(50)
+	r.handleFirst(50, 0)
 	for k := range 5 {
 		value, _, err := r.table.State("default", "f1", fmt.Sprint("k", k), "n")
 		if err != nil || string(value) == "" {
@@ -57,8 +59,25 @@ func TestPowerCutAfterTrimLosesNothing(t *testing.T) {
 	r.stop()
 }
 
-// handleFirst settles n events: every tenth becomes a dead letter, the others are done.
-func (r *machineRoom) handleFirst(n int) {
+// awaitOutputs waits until events that were emitted have arrived in their partitions.
+func (r *machineRoom) awaitOutputs(n int) {
+	r.t.Helper()
+	for {
+		changed := r.table.Changed()
+		have := len(r.read("out"))
+		if have == n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(20 * time.Second):
+			r.t.Fatalf("%d outputs have arrived of %d", have, n)
+		}
+	}
+}
+
+// handleFirst settles n events: each that every divides becomes a dead letter, the others are done.
+func (r *machineRoom) handleFirst(n, every int) {
 	r.t.Helper()
 	for done := 0; done < n; {
 		list, err := r.table.Take(1, min(8, n-done))
@@ -66,7 +85,7 @@ func (r *machineRoom) handleFirst(n int) {
 			r.t.Fatalf("took %d events after %d, %v", len(list), done, err)
 		}
 		for _, d := range list {
-			if done++; done%10 > 0 {
+			if done++; every == 0 || done%every > 0 {
 				r.settle(r.t.Context(), d)
 			} else if _, err := r.table.Settle(r.t.Context(), &d, attemptOf(d, abi.Failed, "no"), Next{DeadLetter: true}, Effects{}); err != nil {
 				r.t.Fatal(err)

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,20 +9,44 @@ import (
 	"github.com/evoke-run/evoke/filter"
 )
 
-// interested are the triggers that may have pending events of a topic.
-func (k *keeper) interested(name TopicName) []uint64 {
+// interests are the triggers that have pending events, by what they are bound to.
+type interests struct {
+	exact    map[TopicName][]uint64
+	patterns map[string][]interest // by namespace: those with wildcards
+}
+
+type interest struct {
+	pattern filter.Pattern
+	trigger uint64
+}
+
+func (k *keeper) findInterests() interests {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var ids []uint64
+	out := interests{map[TopicName][]uint64{}, map[string][]interest{}}
 	for id, t := range k.machine.triggers {
-		if t.gone || t.pending.count == 0 || t.Namespace != name.Namespace {
+		if t.gone || t.pending.count == 0 {
 			continue
 		}
-		if p, err := filter.ParsePattern(t.Topic); t.Topic == name.Name || err == nil && p.Match(name.Name) {
-			ids = append(ids, id)
+		if p, err := filter.ParsePattern(t.Topic); err == nil && p.Wildcard() {
+			out.patterns[t.Namespace] = append(out.patterns[t.Namespace], interest{p, id})
+			continue
+		}
+		name := TopicName{t.Namespace, t.Topic}
+		out.exact[name] = append(out.exact[name], id)
+	}
+	return out
+}
+
+// in lists the triggers that may have pending events of a topic.
+func (i interests) in(name TopicName) []uint64 {
+	ids := slices.Clone(i.exact[name])
+	for _, p := range i.patterns[name.Namespace] {
+		if p.pattern.Match(name.Name) {
+			ids = append(ids, p.trigger)
 		}
 	}
-	slices.SortFunc(ids, cmp.Compare[uint64])
+	slices.Sort(ids)
 	return ids
 }
 
