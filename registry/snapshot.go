@@ -13,10 +13,14 @@ type Snapshot struct {
 	// Revision is the etcd revision up to which the view is complete: every write that returned this revision or a lower one is in it.
 	Revision int64
 
+	base      uint64
 	functions index[*api.Function]
 	topics    index[*api.Topic]
 	triggers  index[*api.Trigger]
 }
+
+// Generation orders snapshots, also across a restore from a backup, after which etcd's revisions begin anew.
+func (s *Snapshot) Generation() uint64 { return s.base + uint64(s.Revision) }
 
 // Function returns a function.
 func (s *Snapshot) Function(namespace, name string) (*api.Function, bool) {

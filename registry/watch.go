@@ -54,12 +54,16 @@ func (r *Registry) loadAndFollow(ctx context.Context, publish func(*Snapshot)) e
 	resp, err := r.client.Txn(ctx).Then(
 		clientv3.OpGet(r.keys.functions(), clientv3.WithPrefix()),
 		clientv3.OpGet(r.keys.topics(), clientv3.WithPrefix()),
+		clientv3.OpGet(r.keys.base()),
 	).Commit()
 	if err != nil {
 		return fmt.Errorf("load registry: %w", err)
 	}
 	v := newView(r.keys, r.log)
-	for _, part := range resp.Responses {
+	if v.base, err = readBase((*clientv3.GetResponse)(resp.Responses[2].GetResponseRange())); err != nil {
+		return err
+	}
+	for _, part := range resp.Responses[:2] {
 		for _, kv := range part.GetResponseRange().Kvs {
 			v.put(string(kv.Key), kv.Value)
 		}
@@ -94,6 +98,7 @@ func (r *Registry) loadAndFollow(ctx context.Context, publish func(*Snapshot)) e
 type view struct {
 	keys      keys
 	log       *slog.Logger
+	base      uint64
 	functions map[id]*api.Function
 	topics    map[id]*api.Topic
 }
@@ -132,6 +137,7 @@ func (v *view) snapshot(revision int64) *Snapshot {
 	}
 	return &Snapshot{
 		Revision:  revision,
+		base:      v.base,
 		functions: newIndex(maps.Clone(v.functions)),
 		topics:    newIndex(maps.Clone(v.topics)),
 		triggers:  newIndex(triggers),

@@ -146,7 +146,7 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 		return err
 	}
 	s.resume(list)
-	if err := s.opts.Table.SetTriggers(ctx, uint64(snap.Revision), list); err != nil {
+	if err := s.opts.Table.SetTriggers(ctx, snap.Generation(), list); err != nil {
 		return fmt.Errorf("put triggers in force: %w", err)
 	}
 	s.opts.Table.SetRetention(retentionOf(snap))
