@@ -283,7 +283,7 @@ func (c *Config) Validate() error {
 func printHelp(out io.Writer) error {
 	defaults := NewConfig()
 	var b strings.Builder
-	b.WriteString("runtime runs Evoke: functions on events.\n\nusage: runtime [--config FILE] [--SETTING VALUE …]\n\n" +
+	b.WriteString("runtime runs Evoke: functions on events.\n\nusage: runtime [--config FILE] [--SETTING VALUE …]\n       runtime restore [--SETTING VALUE …] FILE|-\n\n" +
 		"Each setting is a flag, a variable of the environment, and a key of the file; a flag wins over the\nenvironment, which wins over the file.\n\n")
 	fmt.Fprintf(&b, "  --%-12s %-21s %s\n", "config", "EVOKE_CONFIG", "configuration file (YAML)")
 	for _, s := range settings() {

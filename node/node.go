@@ -70,6 +70,9 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.onClose(l.Close)
+	if err := n.checkRestored(); err != nil {
+		return err
+	}
 	// A runtime that was killed has left its addresses. Who waits for the file must not find those.
 	if err := os.Remove(n.path("addresses.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the addresses of the last start: %w", err)
@@ -99,6 +102,7 @@ func (n *Node) start(ctx context.Context) error {
 		Gateway: n.gateway, Admin: n.admin, AdminToken: n.config.AdminToken, AdminHosts: n.config.AdminHosts,
 		Registry: n.registry, Table: n.table, Scheduler: n.scheduler, History: n.history, Metrics: n.metrics,
 		Version:      api.Version{Version: Version, Go: runtime.Version(), ABI: abi.Module},
+		Backup:       n.Backup,
 		DrainTimeout: n.config.Drain, Logger: n.log,
 	})
 	return err

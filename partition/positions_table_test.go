@@ -424,7 +424,7 @@ func TestRangesThatAreNotStored(t *testing.T) {
 		"one too many": {Range{From: append(slices.Clone(head), 1)}, "it has 5 offsets, the data directory has 4 partitions"},
 		"not yet":      {Range{To: ahead}, "is behind the end of partition 2, which is"},
 	} {
-		if err := tt.CheckRange(tc.r); tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+		if err := tt.CheckRange("default", "in", tc.r); tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -434,10 +434,10 @@ func TestRangesThatAreNotStored(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := tt.CheckRange(Range{From: head}); err != nil {
+	if err := tt.CheckRange("default", "in", Range{From: head}); err != nil {
 		t.Errorf("what is stored: %v", err)
 	}
-	if err := tt.CheckRange(Range{From: []uint64{1, 1, 1, 1}}); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "were removed by retention") {
+	if err := tt.CheckRange("default", "in", Range{From: []uint64{1, 1, 1, 1}}); !errors.Is(err, ErrExpired) || !strings.Contains(err.Error(), "were removed by retention") {
 		t.Errorf("what was removed: %v", err)
 	}
 }

@@ -31,7 +31,6 @@ var (
 	errUnknownTrigger  = errors.New("unknown trigger")
 	errNoDeadLetter    = errors.New("unknown dead letter")
 	errReplaying       = errors.New("already looking through the past")
-	errExpired         = errors.New("removed by retention")
 	errNoRevision      = errors.New("unknown revision")
 	errNoInvocation    = errors.New("unknown invocation")
 	errEnded           = errors.New("invocation has ended")
@@ -88,7 +87,7 @@ var table = [...]row{
 	{err: scheduler.ErrCanceled, status: 409, slug: "canceled", title: "Somebody canceled the invocation", next: "ask who did before you repeat it"},
 	{err: registry.ErrConflict, status: 409, slug: "conflict", title: "In conflict with what is deployed", next: "resolve the conflict and repeat"},
 	{err: errReplaying, status: 409, slug: "replay-running", title: "The trigger is still catching up", next: "wait until \"fnctl describe trigger\" says that it has caught up, and repeat"},
-	{err: errExpired, status: 410, slug: "expired", title: "The events are not stored any more", next: "begin later; \"earliest\" is the first event that is stored"},
+	{err: partition.ErrExpired, status: 410, slug: "expired", title: "Removed by retention", next: "begin at what is still there; docs/retention.md says how long that is"},
 	{err: errNoKey, status: 412, slug: "no-key", title: "The request has no key", next: "send an Evoke-Key header"},
 	{err: errTooLarge, status: 413, slug: "too-large", title: "Too large", next: "put large data elsewhere and send a reference to it"},
 	{err: registry.ErrTooLarge, status: 413, slug: "too-large", title: "Too large", next: "build a smaller module"},

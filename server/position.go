@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -157,15 +156,7 @@ func (s *Server) replayRange(t *api.Trigger, req api.ReplayRequest, out *api.Rep
 	if r.Until > 0 && r.Since >= r.Until {
 		return r, refuse(errInvalid, "", "the replay begins at %s and ends at %s, which is not later", out.From, out.To)
 	}
-	return r, s.checkRange(r)
-}
-
-func (s *Server) checkRange(r partition.Range) error {
-	err := s.o.Table.CheckRange(r)
-	if errors.Is(err, partition.ErrNotFound) {
-		return refuse(errExpired, "", "%v", err)
-	}
-	return err
+	return r, s.o.Table.CheckRange(t.Namespace, t.Topic.Name, r)
 }
 
 // checkToken refuses a token that is of another topic or data directory. what names it; nil is no token.
@@ -206,7 +197,7 @@ func (s *Server) checkStarts(ns string, app api.App) error {
 			if err := s.checkToken(what, at.Token, ns, spec.Topic.Name); err != nil {
 				return err
 			}
-			if err := s.checkRange(partition.Range{From: at.Token.Offsets}); err != nil {
+			if err := s.o.Table.CheckRange(ns, spec.Topic.Name, partition.Range{From: at.Token.Offsets}); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -65,6 +66,8 @@ type Options struct {
 	History   *history.Store
 	// Metrics takes the server's own metrics and is what /metrics shows.
 	Metrics *prometheus.Registry
+	// Backup writes everything that is kept to a client. What it wrote is whole when it returns nil.
+	Backup func(ctx context.Context, out io.Writer) error
 	// Version is answered as it is; an empty Gateway is filled in from the listener.
 	Version api.Version
 	// Ready answers nil when the node can work, else what it waits for. Default: always ready.

@@ -184,7 +184,7 @@ func TestLinksNoServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := regexp.MustCompile(`^github\.com/(evoke-run/evoke/(api|manifest|cmd/fnctl.*)|spf13/(cobra|pflag)|goccy/go-yaml|inconshreveable/mousetrap)(/|$)`)
+	allowed := regexp.MustCompile(`^github\.com/(evoke-run/evoke/(api|archive|manifest|cmd/fnctl.*)|spf13/(cobra|pflag)|goccy/go-yaml|inconshreveable/mousetrap)(/|$)`)
 	for _, pkg := range strings.Fields(string(out)) {
 		if strings.Contains(strings.Split(pkg, "/")[0], ".") && !allowed.MatchString(pkg) {
 			t.Errorf("fnctl links %s", pkg)

@@ -32,6 +32,9 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		fmt.Fprintln(stdout, node.Version)
 		return 0
 	}
+	if len(args) > 0 && args[0] == restoreCommand {
+		return restore(args[1:], getenv, os.Stdin, stderr)
+	}
 	config, err := node.LoadConfig(args, getenv, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
