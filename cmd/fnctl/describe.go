@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -79,6 +80,7 @@ func (c *cli) describeFunction(f api.Function) error {
 		"Instances", instancesText(f.Spec.Reuse),
 		"Retry", retryText(f.Spec.Retry),
 		"Dead letters", deadLetterText(f.Spec.DeadLetter),
+		"Keeps dead letters", keepText(f.Spec.DeadLetter),
 		"May emit to", strings.Join(f.Spec.Allow.Emit, ", "),
 		"May keep state", yesNo(f.Spec.Allow.State),
 		"Env", strings.Join(slices.Sorted(maps.Keys(f.Spec.Env)), ", "),
@@ -202,8 +204,25 @@ func (c *cli) describeTopic(t api.Topic) error {
 		"Topic", t.Name,
 		"Namespace", t.Namespace,
 		"Ingress", ingressText(t),
+		"Retention", retentionText(t.Spec),
 		"Created", timestamp(t.Created),
 	)
+}
+
+// retentionText is empty for the defaults of the server.
+func retentionText(s api.TopicSpec) string {
+	text := durationText(s.Retention)
+	if s.Unsettled == "deadletter" {
+		text = cmp.Or(text, "7 days") + "; what is not settled by then becomes dead letters"
+	}
+	return text
+}
+
+func keepText(p *api.DeadLetterSpec) string {
+	if p == nil {
+		return ""
+	}
+	return durationText(p.Keep)
 }
 
 func ingressText(t api.Topic) string {
