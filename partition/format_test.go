@@ -135,7 +135,8 @@ func (tt *testTable) holds() string {
 		add("topic %s begins at %v", topic, horizon.next)
 	}
 	for trigger := range uint64(4) {
-		add("trigger %d %+v", trigger, tt.Stats(trigger))
+		n := tt.Stats(trigger)
+		add("trigger %d {Pending:%d Retrying:%d DeadLetters:%d}", trigger, n.Pending, n.Retrying, n.DeadLetters)
 		for _, d := range tt.takeAll(trigger) {
 			add("pending %s generation %d attempt %d %s", d.ID, d.Generation, d.Attempt, d.Event.ID)
 			tt.Release(&d)
