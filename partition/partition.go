@@ -28,6 +28,7 @@ type partition struct {
 	lastTime int64
 	matcher  *matcher          // of the last control record appended
 	inForce  map[uint64][]byte // its triggers as JSON
+	newest   uint64            // its generation
 
 	waitMu  sync.Mutex
 	waiting map[uint64]chan<- result // by sequence; each gets one result
@@ -73,7 +74,7 @@ func (p *partition) lead() (<-chan result, error) {
 // begin takes over what was in force when the lead record was applied. Until then the leader before could still change it.
 func (p *partition) begin() error {
 	p.mu.Lock()
-	clock, inForce := p.machine.clock, p.triggersInForce()
+	clock, newest, inForce := p.machine.clock, p.machine.generation, p.triggersInForce()
 	p.mu.Unlock()
 	m, err := newMatcher(inForce)
 	if err != nil {
@@ -82,7 +83,7 @@ func (p *partition) begin() error {
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
 	p.lastTime = max(p.lastTime, clock)
-	p.matcher, p.inForce = m, marshalTriggers(inForce)
+	p.matcher, p.inForce, p.newest = m, marshalTriggers(inForce), newest
 	return nil
 }
 
@@ -242,10 +243,14 @@ func (p *partition) answer(done []verdict) {
 	}
 }
 
-// setTriggers appends the difference between what is in force and what is wanted, as a barrier between matches. A nil channel means there is none.
+// setTriggers appends the difference between what is in force and what is wanted, as a barrier between matches. A nil channel means there is none, or that
+// something newer is in force.
 func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *matcher) (<-chan result, error) {
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
+	if generation < p.newest {
+		return nil, nil
+	}
 	c := controlRecord{generation: generation}
 	for _, id := range slices.Sorted(maps.Keys(wanted)) {
 		if string(p.inForce[id]) != string(wanted[id]) {
@@ -258,11 +263,12 @@ func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *
 		}
 	}
 	if len(c.put) == 0 && len(c.remove) == 0 {
+		p.newest = generation
 		return nil, nil
 	}
 	done, err := p.appendLocked(&c)
 	if err == nil {
-		p.inForce, p.matcher = wanted, m
+		p.inForce, p.matcher, p.newest = wanted, m, generation
 	}
 	return done, err
 }
