@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/eventlog/local"
@@ -27,6 +28,11 @@ type machineRoom struct {
 	table *Table
 	ready chan struct{}
 	step  int // Options.step
+
+	breaks func(errorfs.Op) error // nil = the disk is well
+	broken atomic.Bool            // breaks is asked
+	dead   atomic.Bool            // told to end: what is acknowledged from then on does not count
+	died   chan error             // the first reason
 }
 
 func (r *machineRoom) start() {
@@ -43,14 +49,23 @@ func (r *machineRoom) restart() {
 	r.epoch++
 	r.ready = make(chan struct{}, 1)
 	ready := r.ready
-	fatal := func(err error) { r.t.Errorf("fatal: %v", err) }
+	r.dead.Store(false)
+	r.broken.Store(false)
+	r.died = make(chan error, 1)
+	files := errorfs.Wrap(r.disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if r.broken.Load() {
+			return r.breaks(op)
+		}
+		return nil
+	}))
+	fatal := r.fatal
 	var err error
 	// Small memory tables, so that flushes and compactions happen too.
-	if r.log, err = local.Open(local.Options{Dir: "log", Partitions: 4, MemTableSize: 256 << 10, FS: r.disk, Fatal: fatal}); err != nil {
+	if r.log, err = local.Open(local.Options{Dir: "log", Partitions: 4, MemTableSize: 256 << 10, FS: files, Fatal: fatal}); err != nil {
 		r.t.Fatal(err)
 	}
 	r.table, err = Open(r.t.Context(), Options{
-		Log: r.log, Dir: "state", FS: r.disk, Partitions: 4, Epoch: r.epoch, Fatal: fatal,
+		Log: r.log, Dir: "state", FS: files, Partitions: 4, Epoch: r.epoch, Fatal: fatal,
 		Ready: func() { wake(ready) }, Logger: slog.New(slog.DiscardHandler), step: r.step,
 	})
 	if err != nil {
@@ -58,8 +73,23 @@ func (r *machineRoom) restart() {
 	}
 }
 
+// fatal is where a process would end.
+func (r *machineRoom) fatal(err error) {
+	if !r.broken.Load() {
+		r.t.Errorf("fatal: %v", err)
+	}
+	if !r.dead.Swap(true) {
+		r.died <- err
+	}
+}
+
 func (r *machineRoom) stop() {
 	r.t.Helper()
+	if r.broken.Swap(false) { // so that pebble can come to an end; what it says then does not matter
+		_ = r.table.Close()
+		_ = r.log.Close()
+		return
+	}
 	if err := r.table.Close(); err != nil {
 		r.t.Error(err)
 	}
@@ -70,7 +100,7 @@ func (r *machineRoom) stop() {
 
 // handle settles whatever is ready until ctx ends: each event adds one to the counter of its key and emits one event with a key of its own.
 func (r *machineRoom) handle(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		list, err := r.table.Take(1, 8)
 		if err != nil {
 			r.t.Error(err)
@@ -104,14 +134,42 @@ func (r *machineRoom) settle(ctx context.Context, d Delivery) {
 			Writes: []StateWrite{{Name: "n", Value: fmt.Append(nil, n+1)}},
 			Emits:  []Emit{{Topic: "out", Event: newEvent("out-"+d.Event.ID, "to-"+d.Event.ID)}},
 		}
-		o, err := r.table.Settle(ctx, &d, attemptOf(d, abi.Done, ""), Next{}, e)
+		a, next := r.decide(&d)
+		o, err := r.table.Settle(ctx, &d, a, next, e)
 		if err != nil { // power is gone, or the test has seen enough
 			r.table.Release(&d)
 			return
 		}
+		if next.DeadLetter {
+			_, _ = r.table.Redrive(ctx, []ID{d.ID}) // what is cut short here is found when all is drained
+		}
 		if o != Conflict {
 			return
 		}
+	}
+}
+
+// decide lets some events fail at first and some be given up on once.
+func (r *machineRoom) decide(d *Delivery) (Attempt, Next) {
+	switch {
+	case d.Generation == 0 && d.ID.Offset%7 == 0:
+		return attemptOf(*d, abi.Failed, "give up"), Next{DeadLetter: true}
+	case d.Attempt == 1 && d.ID.Offset%5 == 0:
+		return attemptOf(*d, abi.Failed, "again"), Next{RetryAt: time.Now()}
+	}
+	return attemptOf(*d, abi.Done, ""), Next{}
+}
+
+// redriveAll makes pending what was given up on.
+func (r *machineRoom) redriveAll(ctx context.Context) {
+	r.t.Helper()
+	var ids []ID
+	err := r.table.DeadLetters("default", 0, func(d DeadLetter) error { ids = append(ids, d.ID); return nil })
+	if err == nil {
+		_, err = r.table.Redrive(ctx, ids)
+	}
+	if err != nil {
+		r.t.Error(err)
 	}
 }
 
@@ -177,7 +235,7 @@ func (r *machineRoom) load(ctx context.Context, sent []atomic.Int64, goal int) *
 		wg.Go(func() {
 			for i := int(sent[p].Load()); i < goal; i++ {
 				ev := newEvent(fmt.Sprintf("p%d-%d", p, i), fmt.Sprint("k", i%5))
-				if _, err := r.table.Publish(ctx, "default", "in", []event.Event{ev}); err != nil {
+				if _, err := r.table.Publish(ctx, "default", "in", []event.Event{ev}); err != nil || r.dead.Load() {
 					return
 				}
 				sent[p].Add(1)
@@ -194,6 +252,7 @@ func (r *machineRoom) drainAndCheck(producers, each int) {
 	var wg sync.WaitGroup
 	handling, stop := context.WithCancel(ctx)
 	wg.Go(func() { r.handle(handling) })
+	r.redriveAll(ctx)
 	var in, out []string
 	for {
 		changed := r.table.Changed()

@@ -102,8 +102,14 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 }
 
 func openState(o Options) (*pebble.DB, error) {
+	logger := pebbleLogger{o}
 	db, err := pebble.Open(o.Dir, &pebble.Options{
-		FS: o.FS, FormatMajorVersion: pebble.FormatValueSeparation, Logger: pebbleLogger{o}, MemTableSize: 32 << 20, CacheSize: 16 << 20,
+		FS: o.FS, FormatMajorVersion: pebble.FormatValueSeparation, Logger: logger, MemTableSize: 32 << 20, CacheSize: 16 << 20,
+		EventListener: &pebble.EventListener{
+			// A flush or compaction that fails would be tried again for ever, while apply waits for room in memory.
+			BackgroundError: func(err error) { logger.Fatalf("background work: %w", err) },
+			DataCorruption:  func(info pebble.DataCorruptionInfo) { logger.Fatalf("damaged file %s: %w", info.Path, info.Details) },
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open state %s: %w", o.Dir, err)
