@@ -3,6 +3,7 @@ package partition
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,11 +51,37 @@ func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
 	if err := p.machine.load(); err != nil {
 		return nil, fmt.Errorf("load partition %d: %w", index, err)
 	}
+	if err := p.checkLog(); err != nil {
+		return nil, err
+	}
 	p.ready = newReady(p.machine)
 	if err := p.log.Follow(index, p.machine.next, p.applied); err != nil {
 		return nil, fmt.Errorf("replay partition %d: %w", index, err)
 	}
 	return p, nil
+}
+
+// checkLog refuses a log that has lost what the state has applied: new records would get offsets that were used, and be taken for old ones.
+func (p *partition) checkLog() error {
+	last := p.machine.next - 1
+	if last == 0 {
+		return nil
+	}
+	there := false
+	err := p.log.Read(p.index, last, func(rec eventlog.Record) bool {
+		there = rec.Offset+uint64(rec.Span) > last
+		return false
+	})
+	if errors.Is(err, eventlog.ErrTrimmed) {
+		return nil // what follows is there
+	}
+	if err == nil && !there {
+		err = fmt.Errorf("%w: the log ends before offset %d, up to which the state was applied: it has lost records; restore both directories from a backup", errDamaged, last)
+	}
+	if err != nil {
+		return fmt.Errorf("check the log of partition %d: %w", p.index, err)
+	}
+	return nil
 }
 
 // lead begins this node's epoch. It holds when the lead record is applied, which is what the channel tells; begin comes next.
