@@ -27,7 +27,8 @@ type machineRoom struct {
 	log   *local.Log
 	table *Table
 	ready chan struct{}
-	step  int // Options.step
+	step  int  // Options.step
+	calm  bool // every attempt is done
 
 	breaks func(errorfs.Op) error // nil = the disk is well
 	broken atomic.Bool            // breaks is asked
@@ -75,7 +76,7 @@ func (r *machineRoom) restart() {
 
 // fatal is where a process would end.
 func (r *machineRoom) fatal(err error) {
-	if !r.broken.Load() {
+	if !r.broken.Load() && !r.dead.Load() { // once told, pebble may go on telling until it is closed
 		r.t.Errorf("fatal: %v", err)
 	}
 	if !r.dead.Swap(true) {
@@ -135,6 +136,9 @@ func (r *machineRoom) settle(ctx context.Context, d Delivery) {
 			Emits:  []Emit{{Topic: "out", Event: newEvent("out-"+d.Event.ID, "to-"+d.Event.ID)}},
 		}
 		a, next := r.decide(&d)
+		if next != (Next{}) { // what is emitted with a dead letter is a copy of it for others, see Table.Settle
+			e = Effects{}
+		}
 		o, err := r.table.Settle(ctx, &d, a, next, e)
 		if err != nil { // power is gone, or the test has seen enough
 			r.table.Release(&d)
@@ -152,6 +156,7 @@ func (r *machineRoom) settle(ctx context.Context, d Delivery) {
 // decide lets some events fail at first and some be given up on once.
 func (r *machineRoom) decide(d *Delivery) (Attempt, Next) {
 	switch {
+	case r.calm:
 	case d.Generation == 0 && d.ID.Offset%7 == 0:
 		return attemptOf(*d, abi.Failed, "give up"), Next{DeadLetter: true}
 	case d.Attempt == 1 && d.ID.Offset%5 == 0:

@@ -87,7 +87,7 @@ func TestExportUnderLoadLosesNothingAndDoublesNothing(t *testing.T) {
 	const producers, each = 8, 60
 	for seed := range uint64(2) {
 		rnd := rand.New(rand.NewPCG(seed, 5))
-		r := &machineRoom{t: t, disk: vfs.NewCrashableMem()}
+		r := &machineRoom{t: t, disk: vfs.NewCrashableMem(), calm: true}
 		r.start()
 		sent := make([]atomic.Int64, producers)
 		in := r.exportDuringLoad(sent, each, producers*each/4+rnd.IntN(producers*each/2))
@@ -132,7 +132,7 @@ func (r *machineRoom) exportDuringLoad(sent []atomic.Int64, goal, n int) []byte 
 // What a trimmed partition has left goes into an export whole: dead letters and pending events with their bytes, state, and where offsets go on.
 func TestExportOfATrimmedPartition(t *testing.T) {
 	t.Parallel()
-	r := &machineRoom{t: t, disk: vfs.NewCrashableMem()}
+	r := &machineRoom{t: t, disk: vfs.NewCrashableMem(), calm: true}
 	r.start()
 	sent := make([]atomic.Int64, 4)
 	r.load(t.Context(), sent, 50).Wait()

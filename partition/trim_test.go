@@ -17,7 +17,7 @@ import (
 // do not wait for the disk.
 func TestPowerCutAfterTrimLosesNothing(t *testing.T) {
 	t.Parallel()
-	r := &machineRoom{t: t, disk: vfs.NewCrashableMem()}
+	r := &machineRoom{t: t, disk: vfs.NewCrashableMem(), calm: true}
 	r.start()
 	for i := range 300 {
 		ev := newEvent(fmt.Sprint("p", i), fmt.Sprint("k", i%5))
