@@ -1,0 +1,356 @@
+package partition
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/evoke-run/evoke/event"
+)
+
+// This file is what clients of a table do: publish, take, settle, call, redrive, discard, change triggers.
+
+var simKeys = []string{"", "k1", "k2", "k3", "k4"}
+
+// simTriggers are those that come and go, by id. Their order never changes; their filter does.
+var simTriggers = map[uint64]Trigger{
+	1: {Topic: "a"},
+	2: {Topic: "a", Order: "key"},
+	3: {Topic: "b", Filter: "type = 'x'"},
+	4: {Topic: "out.*", Order: "key"},
+	5: {Topic: "b", Order: "key"},
+}
+
+func simDefinition(id uint64) Trigger {
+	t := simTriggers[id]
+	t.ID, t.Namespace, t.Name, t.Function = id, "default", fmt.Sprint("t", id), fmt.Sprint("f", (id+1)/2)
+	return t
+}
+
+func (w *simWorld) event(id string) (event.Event, string) {
+	nonce := w.nonce()
+	return event.Event{
+		ID: id, Source: "/s", Type: []string{"x", "y"}[w.rng.IntN(2)], Subject: simKeys[w.rng.IntN(len(simKeys))], Data: []byte(nonce),
+	}, nonce
+}
+
+func (w *simWorld) stepPublish() {
+	n := w.someNode()
+	if n == nil {
+		return
+	}
+	topic := []string{"a", "b", "a", "nobody"}[w.rng.IntN(4)]
+	var events []event.Event
+	var nonces []string
+	for range 1 + w.rng.IntN(4) {
+		ev, nonce := w.event(fmt.Sprint("e", w.rng.IntN(16)))
+		events, nonces = append(events, ev), append(nonces, nonce)
+	}
+	w.logf("epoch %d: publish %v to %s", n.epoch, nonces, topic)
+	table := n.table
+	w.call(func() func() {
+		stored, err := table.Publish(n.ctx, "default", topic, events)
+		return func() {
+			if w.gone(n, "publish", err) {
+				return
+			}
+			for i, s := range stored {
+				w.acknowledged(n, s, nonces[i], topic+" "+events[i].ID)
+			}
+		}
+	})
+}
+
+func (w *simWorld) acknowledged(n *simNode, s Stored, nonce, what string) {
+	got := fmt.Sprint("stored ", s.Offset)
+	if s.Duplicate {
+		got = fmt.Sprint("duplicate ", s.Offset)
+	} else {
+		w.told[nonce] = what
+	}
+	w.agree(n, s.Partition, nonce, got)
+}
+
+// agree checks what a client heard of something against what the model of the node says.
+func (w *simWorld) agree(n *simNode, partition int, about, got string) {
+	if said := n.models[partition].said[about]; !slices.Contains(said, got) {
+		w.found("epoch %d answered %q for %s, the model says %q", n.epoch, got, about, said)
+	}
+}
+
+// stepPublishLater stores an event that is not due before a time.
+func (w *simWorld) stepPublishLater() {
+	n := w.someNode()
+	if n == nil {
+		return
+	}
+	ev, nonce := w.event("later-" + fmt.Sprint(w.rng.IntN(1000)))
+	p := n.table.place("default", ev.Key(), ev.Source, ev.ID)
+	done, err := p.append(&publishRecord{stored: []storedEvent{{
+		namespace: "default", topic: "a", notBefore: time.Now().UnixMilli() + w.rng.Int64N(20_000), event: ev.AppendBinary(nil),
+	}}})
+	if err != nil {
+		w.found("append: %v", err)
+		return
+	}
+	w.call(func() func() {
+		res, err := p.wait(n.ctx, done)
+		return func() {
+			if !w.gone(n, "publish for later", err) {
+				w.acknowledged(n, res.stored[0], nonce, "a "+ev.ID)
+			}
+		}
+	})
+}
+
+// stepTake hands out a few events of a trigger, or all of them; then none may be left that has its turn.
+func (w *simWorld) stepTake() {
+	n := w.someNode()
+	if n == nil {
+		return
+	}
+	id := 1 + w.rng.Uint64N(uint64(len(simTriggers)))
+	if w.rng.IntN(3) > 0 {
+		w.take(n, id, 1+w.rng.IntN(4))
+		return
+	}
+	w.takeAll(n, id)
+}
+
+func (w *simWorld) takeAll(n *simNode, id uint64) (taken int) {
+	_, listed := n.table.Ready()[id]
+	taken = w.take(n, id, 10_000)
+	if taken > 0 && !listed {
+		w.found("trigger %d had %d events to take and was not ready", id, taken)
+	}
+	w.checkNothingLeft(n, id)
+	return taken
+}
+
+func (w *simWorld) take(n *simNode, id uint64, limit int) int {
+	list, err := n.table.Take(id, limit)
+	if err != nil {
+		w.found("take: %v", err)
+	}
+	for _, d := range list {
+		w.logf("epoch %d: taken %s attempt %d", n.epoch, d.Invocation(), d.Attempt)
+		w.checkTaken(n, &d)
+		h := &simHeld{Delivery: d}
+		if h.Event.Key() != "" {
+			h.read.Name = "s" + fmt.Sprint(w.rng.IntN(2))
+			_, h.read.Version, _ = n.table.State("default", d.Trigger.Function, d.Event.Key(), h.read.Name)
+		}
+		n.held = append(n.held, h)
+	}
+	return len(list)
+}
+
+func (w *simWorld) someHeld(settling bool) (*simNode, *simHeld) {
+	n := w.someNode()
+	if n == nil {
+		return nil, nil
+	}
+	var list []*simHeld
+	for _, h := range n.held {
+		if settling || !h.settling {
+			list = append(list, h)
+		}
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return n, list[w.rng.IntN(len(list))]
+}
+
+func (w *simWorld) stepRelease() {
+	if n, h := w.someHeld(false); h != nil {
+		w.release(n, h)
+	}
+}
+
+func (w *simWorld) release(n *simNode, h *simHeld) {
+	if n.table != nil && slices.Contains(n.held, h) {
+		w.logf("epoch %d: release %s", n.epoch, h.Invocation())
+		n.table.Release(&h.Delivery)
+		n.drop(h)
+	}
+}
+
+func (n *simNode) drop(h *simHeld) {
+	n.held = slices.DeleteFunc(n.held, func(o *simHeld) bool { return o == h })
+}
+
+// stepSettle ends an attempt in one of many ways; sometimes twice, sometimes with a wrong number, sometimes at the node that leads now.
+func (w *simWorld) stepSettle() {
+	n, h := w.someHeld(w.rng.IntN(12) == 0)
+	if h == nil {
+		return
+	}
+	at := n
+	if last := w.nodes[len(w.nodes)-1]; last.table != nil && w.rng.IntN(4) == 0 {
+		at = last
+	}
+	next := Next{}
+	switch w.rng.IntN(8) {
+	case 0, 1:
+		next.RetryAt = time.Now().Add(time.Duration(w.rng.IntN(5000)-500) * time.Millisecond)
+	case 2:
+		next.DeadLetter = true
+	}
+	w.settle(n, at, h, next, w.rng.IntN(12) == 0)
+}
+
+func (w *simWorld) settle(n, at *simNode, h *simHeld, next Next, wrong bool) {
+	nonce := w.nonce()
+	d := h.Delivery
+	a := Attempt{
+		Number: d.Attempt, Revision: 1 + w.rng.IntN(9), Start: time.Now(), Duration: time.Duration(w.rng.IntN(1000)) * time.Microsecond,
+		Verdict: int32(w.rng.IntN(3)), Class: nonce, Error: "text",
+	}
+	if wrong && w.rng.IntN(2) == 0 {
+		a.Number += 1 - 2*w.rng.IntN(2)
+	} else if wrong {
+		d.Generation++
+	}
+	e := w.effects(h, nonce)
+	h.settling = true
+	w.logf("epoch %d: settle %s attempt %d (%s)", at.epoch, d.Invocation(), a.Number, nonce)
+	table := at.table
+	w.call(func() func() {
+		outcome, err := table.Settle(at.ctx, &d, a, next, e)
+		return func() {
+			h.settling = false
+			if w.gone(at, "settle", err) {
+				w.release(n, h)
+				return
+			}
+			w.agree(at, d.ID.Partition, nonce, []string{"applied", "conflict", "stale"}[outcome])
+			switch {
+			case outcome == Conflict:
+				_, h.read.Version, _ = at.table.State("default", d.Trigger.Function, d.Event.Key(), h.read.Name)
+			case !wrong:
+				n.drop(h)
+			}
+		}
+	})
+}
+
+// effects reads and writes one state entry and emits, unless the event was emitted itself.
+func (w *simWorld) effects(h *simHeld, nonce string) (e Effects) {
+	if h.read.Name != "" && w.rng.IntN(3) > 0 {
+		e.Reads = []StateRead{h.read}
+		e.Writes = []StateWrite{{Name: h.read.Name, Value: []byte(nonce), Delete: w.rng.IntN(5) == 0}}
+	}
+	if h.Topic == "a" || h.Topic == "b" {
+		e.Emits = w.emits(nonce)
+	}
+	return e
+}
+
+func (w *simWorld) emits(nonce string) (list []Emit) {
+	for i := range w.rng.IntN(3) {
+		ev, _ := w.event(fmt.Sprint(nonce, "-", i))
+		list = append(list, Emit{Topic: []string{"out.x", "out.y", "out"}[w.rng.IntN(3)], Event: ev})
+	}
+	return list
+}
+
+// stepPerform stores the effects of a synchronous call.
+func (w *simWorld) stepPerform() {
+	n := w.someNode()
+	if n == nil {
+		return
+	}
+	nonce := w.nonce()
+	ev, _ := w.event(nonce)
+	s := Scope{Namespace: "default", Function: "f1", Key: ev.Key(), Event: &ev}
+	e := Effects{Emits: w.emits(nonce)}
+	if s.Key != "" {
+		name := "s" + fmt.Sprint(w.rng.IntN(2))
+		_, version, _ := n.table.State(s.Namespace, s.Function, s.Key, name)
+		e.Reads, e.Writes = []StateRead{{name, version}}, []StateWrite{{Name: name, Value: []byte(nonce)}}
+	}
+	table, partition := n.table, n.table.place(s.Namespace, s.Key, ev.Source, ev.ID).index
+	w.call(func() func() {
+		outcome, err := table.Perform(n.ctx, s, nonce, e)
+		return func() {
+			if !w.gone(n, "perform", err) {
+				w.agree(n, partition, nonce, []string{"applied", "conflict"}[outcome])
+			}
+		}
+	})
+}
+
+// stepLetters redrives or discards up to three dead letters of one partition.
+func (w *simWorld) stepLetters() {
+	n := w.someNode()
+	if n == nil {
+		return
+	}
+	partition, found := w.somePartition(), [][3]uint64{}
+	var ids []ID
+	err := n.table.DeadLetters("default", 0, func(d DeadLetter) error {
+		if d.ID.Partition == partition && len(ids) < 3 && w.rng.IntN(2) == 0 {
+			ids, found = append(ids, d.ID), append(found, [3]uint64{d.ID.Trigger, d.ID.Offset, uint64(d.Generation)})
+		}
+		return nil
+	})
+	if err != nil {
+		w.found("list dead letters: %v", err)
+	}
+	if len(ids) == 0 {
+		return
+	}
+	what, change := "redrive", n.table.Redrive
+	if w.rng.IntN(3) == 0 {
+		what, change = "discard", func(ctx context.Context, ids []ID) (int, error) { return n.table.Discard(ctx, ids, "reason") }
+	}
+	w.logf("epoch %d: %s %v", n.epoch, what, found)
+	w.call(func() func() {
+		count, err := change(n.ctx, ids)
+		return func() {
+			if !w.gone(n, what, err) {
+				w.agree(n, partition, fmt.Sprint(what, " ", found), fmt.Sprint(count))
+			}
+		}
+	})
+}
+
+// stepTriggers puts a trigger in force, changes its filter, or takes it out; sometimes several changes come in a row.
+func (w *simWorld) stepTriggers() {
+	n := w.someNode()
+	if n == nil {
+		return
+	}
+	for range 1 + w.rng.IntN(3) {
+		id := 1 + w.rng.Uint64N(uint64(len(simTriggers)))
+		t, ok := w.wanted[id]
+		switch {
+		case !ok:
+			w.wanted[id] = simDefinition(id)
+		case w.rng.IntN(3) == 0:
+			t.Filter = []string{"", "type = 'x'", "type = 'y'"}[w.rng.IntN(3)]
+			w.wanted[id] = t
+		default:
+			delete(w.wanted, id)
+		}
+		w.setTriggers(n)
+	}
+}
+
+func (w *simWorld) setTriggers(n *simNode) {
+	w.generation++
+	generation, list := w.generation, []Trigger{}
+	for _, id := range slices.Sorted(maps.Keys(w.wanted)) {
+		list = append(list, w.wanted[id])
+	}
+	w.logf("epoch %d: triggers %v", n.epoch, slices.Sorted(maps.Keys(w.wanted)))
+	table := n.table
+	w.call(func() func() {
+		err := table.SetTriggers(n.ctx, generation, list)
+		return func() { w.gone(n, "set triggers", err) }
+	})
+	w.settleDown()
+}

@@ -1,0 +1,93 @@
+package partition
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
+
+// simLength is how many steps a run has.
+const simLength = 150
+
+// TestSimulation drives real tables from one number a run, over a log that loses, repeats and delays what its contract allows, with crashes, leaders that were
+// deposed and do not know it, and states behind the log. After every step it compares them with a naive model written from docs/log.md.
+//
+// EVOKE_SIM_SEEDS says how many runs, EVOKE_SIM_SEED=N runs only N and prints every step.
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	if one := os.Getenv("EVOKE_SIM_SEED"); one != "" {
+		seed, err := strconv.ParseUint(one, 10, 64)
+		if err != nil {
+			t.Fatalf("EVOKE_SIM_SEED: %v", err)
+		}
+		simReport(t, seed)
+		return
+	}
+	seeds := simEnv(t, "EVOKE_SIM_SEEDS", 200)
+	simSpread(t, seeds, func(t *testing.T, seed uint64) {
+		if finding, _ := simRun(t, seed, "", simLength, nil); finding != "" {
+			simReport(t, seed)
+		}
+	})
+}
+
+func simEnv(t *testing.T, name string, n uint64) uint64 {
+	if text := os.Getenv(name); text != "" {
+		var err error
+		if n, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	return n
+}
+
+// simSpread runs the seeds 1..n on all processors and stops at the first failure.
+func simSpread(t *testing.T, n uint64, run func(*testing.T, uint64)) {
+	var last atomic.Uint64
+	for worker := range runtime.GOMAXPROCS(0) {
+		t.Run(fmt.Sprint("worker ", worker), func(t *testing.T) {
+			t.Parallel()
+			for seed := last.Add(1); seed <= n && !t.Failed(); seed = last.Add(1) {
+				run(t, seed)
+			}
+		})
+	}
+}
+
+// simRun is one run; it gives the first finding and the step after which it showed.
+func simRun(t *testing.T, seed uint64, broken string, length int, leaveOut map[int]bool) (finding string, at int) {
+	synctest.Test(t, func(t *testing.T) {
+		finding, at = newSimWorld(t, seed, broken).steps(length, leaveOut)
+	})
+	return finding, at
+}
+
+// simReport runs a seed again, leaves out the steps that the finding does not need, and prints what is left.
+func simReport(t *testing.T, seed uint64) {
+	t.Helper()
+	finding, at := simRun(t, seed, "", simLength, nil)
+	if finding == "" {
+		t.Logf("seed %d: nothing found", seed)
+		return
+	}
+	length, leaveOut := min(at+1, simLength), map[int]bool{}
+	for i := length - 1; i >= 0; i-- {
+		leaveOut[i] = true
+		if f, _ := simRun(t, seed, "", length, leaveOut); f == "" {
+			delete(leaveOut, i)
+		}
+	}
+	var trace []string
+	synctest.Test(t, func(t *testing.T) {
+		w := newSimWorld(t, seed, "")
+		w.tracing = true
+		finding, _ = w.steps(length, leaveOut)
+		trace = w.trace
+	})
+	t.Errorf("%s\n%s\nreproduce with: EVOKE_SIM_SEED=%d go test -run '^TestSimulation$' ./partition", strings.Join(trace, "\n"), finding, seed)
+}
