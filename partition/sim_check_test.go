@@ -275,15 +275,24 @@ func (w *simWorld) drain() {
 	}
 	w.setTriggers(n)
 	w.flow()
-	for idle := 0; idle < 30 && w.finding() == ""; {
+	for round, idle := 0, 0; idle < 30 && w.finding() == ""; round++ {
 		taken := 0
 		for id := range uint64(len(simTriggers)) {
 			taken += w.takeAll(n, id+1)
 		}
 		for _, h := range slices.Clone(n.held) {
-			w.settle(n, n, h, Next{}, false)
+			next := Next{}
+			if round < 6 {
+				next = w.someNext()
+			}
+			w.settle(n, n, h, next, false)
 		}
 		w.settleDown()
+		if round < 6 {
+			w.stepLetters()
+			w.stepSleep()
+			w.settleDown()
+		}
 		w.flow()
 		w.afterStep()
 		switch {

@@ -192,14 +192,17 @@ func (w *simWorld) stepSettle() {
 	if last := w.nodes[len(w.nodes)-1]; last.table != nil && w.rng.IntN(4) == 0 {
 		at = last
 	}
-	next := Next{}
-	switch w.rng.IntN(8) {
-	case 0, 1:
+	w.settle(n, at, h, w.someNext(), w.rng.IntN(12) == 0)
+}
+
+func (w *simWorld) someNext() (next Next) {
+	switch w.rng.IntN(12) {
+	case 0, 1, 2, 3:
 		next.RetryAt = time.Now().Add(time.Duration(w.rng.IntN(5000)-500) * time.Millisecond)
-	case 2:
+	case 4, 5, 6:
 		next.DeadLetter = true
 	}
-	w.settle(n, at, h, next, w.rng.IntN(12) == 0)
+	return next
 }
 
 func (w *simWorld) settle(n, at *simNode, h *simHeld, next Next, wrong bool) {
@@ -342,11 +345,26 @@ func (w *simWorld) stepTriggers() {
 
 func (w *simWorld) setTriggers(n *simNode) {
 	w.generation++
-	generation, list := w.generation, []Trigger{}
-	for _, id := range slices.Sorted(maps.Keys(w.wanted)) {
-		list = append(list, w.wanted[id])
+	w.callSetTriggers(n, w.generation, slices.Sorted(maps.Keys(w.wanted)))
+}
+
+// stepOldTriggers is a node whose registry is behind: it wants what was wanted some time ago. What is in force stays.
+func (w *simWorld) stepOldTriggers() {
+	if n := w.someNode(); n != nil && w.generation > 0 {
+		w.callSetTriggers(n, w.rng.Uint64N(w.generation), []uint64{1 + w.rng.Uint64N(5)})
 	}
-	w.logf("epoch %d: triggers %v", n.epoch, slices.Sorted(maps.Keys(w.wanted)))
+}
+
+func (w *simWorld) callSetTriggers(n *simNode, generation uint64, ids []uint64) {
+	list := []Trigger{}
+	for _, id := range ids {
+		t, ok := w.wanted[id]
+		if !ok {
+			t = simDefinition(id)
+		}
+		list = append(list, t)
+	}
+	w.logf("epoch %d: triggers %v of generation %d", n.epoch, ids, generation)
 	table := n.table
 	w.call(func() func() {
 		err := table.SetTriggers(n.ctx, generation, list)

@@ -42,6 +42,20 @@ func TestNextLeaderMatchesAgainstWhatIsInForceWhenItBegins(t *testing.T) {
 	})
 }
 
+// A node whose registry is behind asks for triggers that apply refuses; what is published then is for those in force.
+func TestTriggersOfAnOlderGenerationChangeNothing(t *testing.T) {
+	simScript(t, func(w *simWorld) {
+		w.flow()
+		n := w.nodes[0]
+		delete(w.wanted, 1)
+		w.setTriggers(n)
+		w.callSetTriggers(n, w.generation-1, []uint64{3})
+		w.flow()
+		w.publishOne(n, "one")
+		w.flow()
+	})
+}
+
 func (w *simWorld) publishOne(n *simNode, id string) {
 	w.call(func() func() {
 		_, err := n.table.Publish(n.ctx, "default", "a", []event.Event{newEvent(id, "k1")})

@@ -1,0 +1,29 @@
+package partition
+
+import "testing"
+
+// simMutants are the rules of docs/log.md that a mutant of the model leaves out, each with the number of runs within which the simulation must notice. The code keeps
+// the rule and the model does not, which differs exactly where a code without it would differ from the model: so every rule is one that runs come by.
+var simMutants = map[string]uint64{
+	"epoch": 100, "sequence": 100, "remove": 100, "control generation": 400, "every trigger": 50, "not before": 50,
+	"dedup": 50, "dedup window": 100, "dedup limit": 100,
+	"generation": 400, "attempt": 50, "first attempt": 100, "conflict": 50, "state version": 50,
+	"outbox sequence": 200, "outbox once": 50, "delivered": 200,
+	"next generation": 200, "generation of dead letters": 2000,
+}
+
+func TestSimulationNoticesABrokenRule(t *testing.T) {
+	t.Parallel()
+	for rule, runs := range simMutants {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(1); seed <= runs; seed++ {
+				if finding, _ := simRun(t, seed, rule, simLength, nil); finding != "" {
+					t.Logf("run %d: %.200s", seed, finding)
+					return
+				}
+			}
+			t.Errorf("%d runs did not notice", runs)
+		})
+	}
+}
