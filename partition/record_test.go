@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/wire"
 )
 
 func sampleRecords() []body {
@@ -50,6 +51,27 @@ func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
 		gotHeader, got, err := decodeRecord(encodeRecord(h, want))
 		if err != nil || gotHeader != h || !reflect.DeepEqual(got, want) {
 			t.Errorf("kind %d:\ngot  %+v %+v, %v\nwant %+v %+v", want.kind(), gotHeader, got, err, h, want)
+		}
+	}
+}
+
+// A new kind is in the samples, which the fuzz test begins with, and in the simulation.
+func TestEveryKindIsTested(t *testing.T) {
+	t.Parallel()
+	samples := map[kind]bool{}
+	for _, b := range sampleRecords() {
+		samples[b.kind()] = true
+	}
+	for k := range kind(255) {
+		r := wire.NewReader(nil)
+		if _, err := decodeBody(k, &r); err != nil {
+			continue
+		}
+		if !samples[k] {
+			t.Errorf("kind %d is not in sampleRecords", k)
+		}
+		if simBodies[byte(k)] == nil || simRules[byte(k)] == nil {
+			t.Errorf("kind %d is not in the simulation: see simBodies and simRules", k)
 		}
 	}
 }
