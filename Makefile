@@ -30,7 +30,7 @@ else
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 	$(GO) test ./sandbox ./sandbox/rewrite ./sandbox/wasmtest/hostile # too slow under the race detector: more Go guests, WebAssembly's specification, floods
 endif
-	EVOKE_SIM_SEEDS=10000 $(GO) test -run '^TestSimulation$$' ./partition # without the race detector: nothing runs at once there
+	EVOKE_SIM_SEEDS=10000 $(GO) test -run '^TestSimulation' ./partition # without the race detector: nothing runs at once there
 	cd sdk/go && $(GO) test ./...
 	cd examples/github && $(GO) test ./...
 
@@ -58,6 +58,13 @@ fuzz: ## fuzz every parser for 30 seconds each
 .PHONY: crash
 crash: ## kill the runtime 100 times under load and count every event
 	EVOKE_CRASH_ROUNDS=100 $(GO) test -run Crash -timeout 60m -v ./e2e
+
+SOAK ?= 1h
+
+.PHONY: soak
+soak: ## simulate and kill for SOAK (1h) and count every event
+	EVOKE_SOAK=$(SOAK) $(GO) test -run '^TestSimulation$$' -timeout 0 -v ./partition
+	EVOKE_SOAK=$(SOAK) $(GO) test -run '^TestCrash$$' -timeout 0 -v ./e2e
 
 .PHONY: bench
 bench: ## the figures of README.md and docs, against yardsticks of the same run

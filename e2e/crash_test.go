@@ -24,7 +24,21 @@ topics:
   in.1: { ingress: true }
 `
 
-// crashRounds is how often TestCrash kills the runtime: EVOKE_CRASH_ROUNDS, 5 when it does not say.
+// crashes says whether TestCrash kills the runtime once more: EVOKE_CRASH_ROUNDS times, 5 when it does not say, or for as long as EVOKE_SOAK says.
+func crashes(t *testing.T) func(round int) bool {
+	t.Helper()
+	if text := os.Getenv("EVOKE_SOAK"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatalf("EVOKE_SOAK: %v", err)
+		}
+		end := time.Now().Add(d)
+		return func(int) bool { return time.Now().Before(end) }
+	}
+	rounds := crashRounds(t)
+	return func(round int) bool { return round < rounds }
+}
+
 func crashRounds(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("EVOKE_CRASH_ROUNDS")
@@ -47,7 +61,8 @@ func TestCrash(t *testing.T) {
 	l := newLoad(a)
 	l.start(t)
 	p := a.rt
-	for round := range crashRounds(t) {
+	more := crashes(t)
+	for round := 0; more(round); round++ {
 		gone := l.serve(t, p)
 		// An event that runs at three kills is a dead letter, by design: between two of them it must have had the time to end.
 		l.progress(t, 40+rand.IntN(80))

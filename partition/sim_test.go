@@ -2,6 +2,7 @@ package partition
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // simLength is how many steps a run has.
@@ -17,7 +19,7 @@ const simLength = 150
 // TestSimulation drives real tables from one number a run, over a log that loses, repeats and delays what its contract allows, with crashes, leaders that were
 // deposed and do not know it, and states behind the log. After every step it compares them with a naive model written from docs/log.md.
 //
-// EVOKE_SIM_SEEDS says how many runs, EVOKE_SIM_SEED=N runs only N and prints every step.
+// EVOKE_SIM_SEEDS says how many runs, EVOKE_SIM_SEED=N runs only N and prints every step, EVOKE_SOAK=2h runs for so long, beginning somewhere.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	if one := os.Getenv("EVOKE_SIM_SEED"); one != "" {
@@ -28,8 +30,16 @@ func TestSimulation(t *testing.T) {
 		simReport(t, seed)
 		return
 	}
-	seeds := simEnv(t, "EVOKE_SIM_SEEDS", 200)
-	simSpread(t, seeds, func(t *testing.T, seed uint64) {
+	first, seeds := uint64(1), simEnv(t, "EVOKE_SIM_SEEDS", 200)
+	end := time.Time{}
+	if text := os.Getenv("EVOKE_SOAK"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatalf("EVOKE_SOAK: %v", err)
+		}
+		first, seeds, end = rand.Uint64()>>1, 1<<62, time.Now().Add(d)
+	}
+	simSpread(t, simRange{first, seeds, end}, func(t *testing.T, seed uint64) {
 		if finding, _ := simRun(t, seed, "", simLength, nil); finding != "" {
 			simReport(t, seed)
 		}
@@ -46,14 +56,20 @@ func simEnv(t *testing.T, name string, n uint64) uint64 {
 	return n
 }
 
-// simSpread runs the seeds 1..n on all processors and stops at the first failure.
-func simSpread(t *testing.T, n uint64, run func(*testing.T, uint64)) {
-	var last atomic.Uint64
+// simRange is which seeds are run: so many from the first on, and none begins after the end if there is one.
+type simRange struct {
+	first, count uint64
+	end          time.Time
+}
+
+// simSpread runs seeds on all processors and stops at the first failure.
+func simSpread(t *testing.T, r simRange, run func(*testing.T, uint64)) {
+	var taken atomic.Uint64
 	for worker := range runtime.GOMAXPROCS(0) {
 		t.Run(fmt.Sprint("worker ", worker), func(t *testing.T) {
 			t.Parallel()
-			for seed := last.Add(1); seed <= n && !t.Failed(); seed = last.Add(1) {
-				run(t, seed)
+			for n := taken.Add(1); n <= r.count && !t.Failed() && (r.end.IsZero() || time.Now().Before(r.end)); n = taken.Add(1) {
+				run(t, r.first+n-1)
 			}
 		})
 	}
