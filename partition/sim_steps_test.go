@@ -142,7 +142,7 @@ func (w *simWorld) stepCopy() {
 }
 
 func (w *simWorld) stepSleep() {
-	d := []time.Duration{time.Millisecond, 40 * time.Millisecond, time.Second, 8 * time.Second, 90 * time.Second}[w.rng.IntN(5)]
+	d := []time.Duration{time.Millisecond, 40 * time.Millisecond, time.Second, 8 * time.Second, simDedupWindow, 90 * time.Second}[w.rng.IntN(6)]
 	w.logf("sleep %s", d)
 	time.Sleep(d)
 }
