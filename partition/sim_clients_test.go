@@ -218,6 +218,9 @@ func (w *simWorld) settle(n, at *simNode, h *simHeld, next Next, wrong bool) {
 		d.Generation++
 	}
 	e := w.effects(h, nonce)
+	if next.DeadLetter {
+		e = Effects{} // copies of it for a topic are not simulated
+	}
 	h.settling = true
 	w.logf("epoch %d: settle %s attempt %d (%s)", at.epoch, d.Invocation(), a.Number, nonce)
 	table := at.table
@@ -294,7 +297,11 @@ func (w *simWorld) stepLetters() {
 	}
 	partition, found := w.somePartition(), [][3]uint64{}
 	var ids []ID
+	discards := w.rng.IntN(3) == 0
 	err := n.table.DeadLetters("default", 0, func(d DeadLetter) error {
+		if d.TriggerGone && !discards { // refused without a record
+			return nil
+		}
 		if d.ID.Partition == partition && len(ids) < 3 && w.rng.IntN(2) == 0 {
 			ids, found = append(ids, d.ID), append(found, [3]uint64{d.ID.Trigger, d.ID.Offset, uint64(d.Generation)})
 		}
@@ -307,7 +314,7 @@ func (w *simWorld) stepLetters() {
 		return
 	}
 	what, change := "redrive", n.table.Redrive
-	if w.rng.IntN(3) == 0 {
+	if discards {
 		what, change = "discard", func(ctx context.Context, ids []ID) (int, error) { return n.table.Discard(ctx, ids, "reason") }
 	}
 	w.logf("epoch %d: %s %v", n.epoch, what, found)
