@@ -18,7 +18,7 @@ var hostileSample = []struct {
 	name, class string
 	want        []string
 }{
-	{"nested ifs, one too many", "", []string{"module refused: blocks are nested deeper than 1000", "in function evoke_handle", "Try: split the function"}},
+	{"nested ifs, one too many", "", []string{"module refused: blocks are nested deeper than 5000", "in function evoke_handle", "Try: split the function"}},
 	{"a memory of 4 GiB", "", []string{"module refused: the module starts with 4Gi of memory, its limit is 64Mi", "Try: raise memory: in fn.yaml"}},
 	{"an import's name that steers the terminal", "", []string{"module refused: the module imports \uFFFD[2J.", "which this runtime does not offer"}},
 	{"a function's name that steers the terminal", "trap", []string{"unreachable in \uFFFD[2J", "< evoke_handle"}},
