@@ -72,7 +72,7 @@ func (e *extism) run(mode string, length time.Duration) (time.Duration, error) {
 	}
 	var a extismAnswer
 	if err := json.Unmarshal(line, &a); err != nil || a.Events < 1 {
-		return 0, fmt.Errorf("Extism answered %q: %w", line, err)
+		return 0, fmt.Errorf("read the answer of Extism, %q: %w", line, err)
 	}
 	return a.Took / time.Duration(a.Events), nil
 }

@@ -187,7 +187,8 @@ func (e simEvent) read(bytes string) simEvent {
 		panic(fmt.Sprintf("event of version %d with flags %d", version, flags))
 	}
 	e.bytes, e.id, e.source, e.kind, e.key = bytes, r.str(), r.str(), r.str(), r.str()
-	if r.str() != "" || r.str() != "" || r.uv() != 0 {
+	contentType, schema, extensions := r.str(), r.str(), r.uv()
+	if contentType+schema != "" || extensions != 0 {
 		panic("an event has attributes that nobody gave it")
 	}
 	e.data = string(r.b)
