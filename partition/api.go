@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,8 @@ type Trigger struct {
 	Start *Range `json:"start,omitempty"`
 	// Replay is the newest replay asked for. It begins where its ID is higher than that of the one before.
 	Replay *Replay `json:"replay,omitempty"`
+	// Batch lets it hand out several events at a time; nil = one.
+	Batch *Batch `json:"batch,omitempty"`
 }
 
 // Attempt is what the log keeps of one try.
@@ -81,7 +84,7 @@ type Attempt struct {
 	Error    string
 }
 
-// Delivery is an event handed to one trigger for one attempt.
+// Delivery is an event handed to one trigger for one attempt, or the first one of a batch.
 type Delivery struct {
 	ID         ID
 	Generation uint32
@@ -92,6 +95,21 @@ type Delivery struct {
 	Trigger    Trigger
 	Topic      string
 	Event      event.Event
+	More       []Delivery // of a batch: those behind the first, of the same partition and trigger
+}
+
+// All yields the delivery and those behind it in its batch.
+func (d *Delivery) All() iter.Seq[*Delivery] {
+	return func(yield func(*Delivery) bool) {
+		if !yield(d) {
+			return
+		}
+		for i := range d.More {
+			if !yield(&d.More[i]) {
+				return
+			}
+		}
+	}
 }
 
 // Invocation is the id under which the delivery is known: the same for all its attempts, a new one for each redrive and replay.

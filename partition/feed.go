@@ -1,6 +1,8 @@
 package partition
 
-// What a feed does besides going ahead: pauses, the limit of a trigger that starts in the past, and events that became pending again behind its scan.
+import "time"
+
+// What a feed does besides going ahead: pauses, batches that fill, the limit of a trigger that starts in the past, and events that became pending again behind its scan.
 
 // hasWork says whether pick would find something.
 func (f *feed) hasWork() bool {
@@ -9,13 +11,35 @@ func (f *feed) hasWork() bool {
 		return false
 	case len(f.due) > 0 || f.again != nil:
 		return true
-	case f.trigger.pending.count <= f.passed:
+	case f.gather.open || f.trigger.pending.count <= f.passed:
 		return false
 	case len(f.trigger.position.runs) == 0:
 		return true
 	}
 	offset, ok := f.trigger.pending.next(f.scan)
 	return ok && offset < f.trigger.position.limit()
+}
+
+// gather is the batch that new events of a trigger wait for. What comes due, is redriven or tried again does not wait.
+type gather struct {
+	open  bool  // the batch may still fill
+	since int64 // when the first of the new events was seen; 0 = there is none
+}
+
+// gather opens a batch for the first new event, and closes it when it is full or has waited long enough.
+func (r *ready) gather(f *feed) {
+	b := f.trigger.Batch
+	if b == nil || b.Window == 0 {
+		f.gather = gather{}
+		return
+	}
+	now := time.Now().UnixMilli()
+	fresh := f.trigger.pending.count - f.passed
+	if fresh > 0 && f.gather.since == 0 {
+		f.gather.since = now
+		r.schedule(timer{at: now + b.Window, trigger: f.trigger.ID})
+	}
+	f.gather.open = fresh < b.Size && now < f.gather.since+b.Window
 }
 
 func (f *feed) addAgain(offset uint64) {

@@ -17,6 +17,7 @@ type gaveUpRecord struct {
 
 func (*gaveUpRecord) kind() kind              { return kindGaveUp }
 func (g *gaveUpRecord) events() []storedEvent { return g.effects.own }
+func (g *gaveUpRecord) brings() *effects      { return &g.effects }
 func (g *gaveUpRecord) append(b []byte) []byte {
 	b = wire.AppendUvarint(b, g.trigger)
 	b = wire.AppendUvarint(b, g.offset)

@@ -33,6 +33,7 @@ const (
 	WaitsForTurn = "turn"   // others of its trigger come first, or there is no room
 	WaitsForKey  = "key"    // an earlier event of its key is not settled
 	WaitsPaused  = "paused" // its trigger is
+	WaitsForMore = "batch"  // its batch is not full, and its window has not ended
 )
 
 // Invocation is what the state knows of one delivery.
@@ -98,6 +99,8 @@ func (f *feed) standing(offset uint64, now int64) standing {
 		s.why = WaitsPaused
 	case f.queued(offset):
 		s.why = WaitsForKey
+	case f.gather.open && offset >= f.scan:
+		s.why = WaitsForMore
 	}
 	return s
 }

@@ -152,6 +152,8 @@ func (m *machine) applyBody(offset uint64, b body) (result, error) {
 		return m.applyRedrive(b), nil
 	case *redriveAsRecord:
 		return m.applyRedriveAs(offset, b)
+	case *batchRecord:
+		return m.applyBatch(offset, b)
 	case *gaveUpRecord:
 		return m.applyGaveUp(offset, b)
 	case *discardRecord:
@@ -241,11 +243,8 @@ func (m *machine) changed(k changeKind, t *trigger, offset uint64) {
 
 func (m *machine) applySettle(offset uint64, s *settleRecord) (result, error) {
 	t := m.triggers[s.trigger]
-	if t == nil || !t.pending.has(s.offset) {
-		return result{outcome: Stale}, nil
-	}
-	p := t.at(s.offset)
-	if s.generation != p.generation || s.attempt.Number != p.attempts+1 {
+	p, ok := m.attempted(t, s.offset, s.generation, s.attempt.Number)
+	if !ok {
 		return result{outcome: Stale}, nil
 	}
 	switch s.next {
@@ -257,9 +256,23 @@ func (m *machine) applySettle(offset uint64, s *settleRecord) (result, error) {
 	if !m.current(&s.effects) {
 		return result{outcome: Conflict}, nil
 	}
-	m.settled(t, s.offset)
-	m.setSpecial(t, s.offset, special{})
+	m.done(t, s.offset)
 	return result{}, m.takeEffects(offset, &s.effects)
+}
+
+// attempted says how far a pending event is, if the attempt is the next one that may settle it. t is nil for a trigger that is gone.
+func (m *machine) attempted(t *trigger, offset uint64, generation uint32, number int) (p progress, ok bool) {
+	if t == nil || !t.pending.has(offset) {
+		return progress{}, false
+	}
+	p = t.at(offset)
+	return p, generation == p.generation && number == p.attempts+1
+}
+
+// done settles a pending event for good.
+func (m *machine) done(t *trigger, offset uint64) {
+	m.settled(t, offset)
+	m.setSpecial(t, offset, special{})
 }
 
 func (m *machine) settled(t *trigger, offset uint64) {

@@ -96,7 +96,11 @@ func busyScript(rnd *rand.Rand) *script {
 		offset := 1 + rnd.Uint64N(s.next)
 		attempt := Attempt{Number: 1 + rnd.IntN(2), Start: time.UnixMilli(s.time)}
 		trigger := 1 + rnd.Uint64N(2)
-		switch rnd.IntN(13) {
+		switch rnd.IntN(14) {
+		case 13:
+			s.add(&batchRecord{trigger: trigger, attempt: attempt, settled: []batchEntry{{offset, 0, 1}, {offset + 1 + rnd.Uint64N(3), 0, 1}}, effects: effects{
+				function: "f", own: []storedEvent{stored("b", 1)}, foreign: []foreignEvent{{to: 1}},
+			}})
 		case 0, 1, 2:
 			s.add(&publishRecord{stored: []storedEvent{stored(fmt.Sprint("e", rnd.IntN(40)), 1, 2), stored(fmt.Sprint("f", i), 2)}})
 		case 3:

@@ -67,7 +67,7 @@ func (m *metrics) publishedEvents(stored []Stored) {
 	m.published.WithLabelValues("duplicate").Add(float64(duplicates))
 }
 
-func (m *metrics) settled(n next, canceled bool, o Outcome) {
+func (m *metrics) settled(n next, canceled bool, o Outcome, events int) {
 	result := "done"
 	switch {
 	case o == Conflict:
@@ -81,5 +81,5 @@ func (m *metrics) settled(n next, canceled bool, o Outcome) {
 	case n == nextDeadLetter:
 		result = "dead_letter"
 	}
-	m.settles.WithLabelValues(result).Inc()
+	m.settles.WithLabelValues(result).Add(float64(events))
 }

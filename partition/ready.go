@@ -25,6 +25,7 @@ type feed struct {
 	due     []uint64
 	again   *pending // below scan and not looked at since they became pending anew; nil = none
 	running map[uint64]struct{}
+	gather  gather
 
 	// Only of triggers with order: key.
 	lanes map[uint64]*lane  // by hash of the key; two keys with one hash wait for each other
@@ -69,6 +70,7 @@ func (r *ready) sync(t *trigger) {
 
 // note keeps work in step with a feed.
 func (r *ready) note(f *feed) {
+	r.gather(f)
 	if f.hasWork() {
 		r.work[f.trigger.ID] = f
 	} else {
@@ -194,13 +196,14 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		f.running[offset] = struct{}{}
 		return offset, false, true
 	}
-	for {
+	for !f.gather.open {
 		offset, ok = f.trigger.pending.next(f.scan)
 		if !ok || offset >= f.trigger.position.limit() {
 			return 0, false, false
 		}
 		f.scan = offset + 1
 		f.passed++
+		f.gather.since = 0
 		waiting = f.trigger.progress[offset].next > now
 		if waiting && f.trigger.Order != "key" {
 			continue
@@ -210,6 +213,7 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		}
 		return offset, waiting, true
 	}
+	return 0, false, false
 }
 
 // unpick gives back an offset that was picked and did not run to a verdict.
@@ -219,10 +223,14 @@ func (r *ready) unpick(trigger, offset uint64) {
 		return
 	}
 	if _, ok := f.running[offset]; ok {
-		delete(f.running, offset)
-		f.due = slices.Insert(f.due, 0, offset)
+		f.unpick(offset)
 		r.note(f)
 	}
+}
+
+func (f *feed) unpick(offset uint64) {
+	delete(f.running, offset)
+	f.due = slices.Insert(f.due, 0, offset)
 }
 
 func (r *ready) schedule(t timer) {
@@ -242,6 +250,10 @@ func (r *ready) fire(now int64) int64 {
 	for len(r.timers) > 0 && r.timers[0].at <= now {
 		t := heap.Pop(&r.timers).(timer)
 		f := r.feeds[t.trigger]
+		if f != nil && t.offset == 0 {
+			r.note(f) // its batch goes as it is
+			continue
+		}
 		if f == nil || t.offset >= f.scan || f.trigger.progress[t.offset].next != t.at {
 			continue // gone, not looked at yet, or an old timer: what is true now stands elsewhere
 		}
@@ -257,7 +269,7 @@ func (r *ready) fire(now int64) int64 {
 	return r.timers[0].at
 }
 
-// timer is the time at which a pending event is due.
+// timer is the time at which a pending event is due, or, with offset 0, at which a trigger waits no longer for its batch to fill.
 type timer struct {
 	at      int64
 	trigger uint64

@@ -36,6 +36,7 @@ const (
 
 	kindGaveUp    kind = 13
 	kindRedriveAs kind = 14
+	kindBatch     kind = 15
 )
 
 // header is the part that every record has.
@@ -51,6 +52,9 @@ type body interface {
 	// events are those that the record stores for its own partition; they own the record's offsets.
 	events() []storedEvent
 }
+
+// bringer is a kind that brings what an invocation did.
+type bringer interface{ brings() *effects }
 
 // span is how many offsets a record owns.
 func span(b body) uint32 { return uint32(max(1, len(b.events()))) }
@@ -128,6 +132,8 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return readGaveUp(r), nil
 	case kindRedriveAs:
 		return readRedriveAs(r), nil
+	case kindBatch:
+		return readBatch(r), nil
 	}
 	return nil, fmt.Errorf("record kind %d is unknown: a newer program wrote this log", k)
 }
@@ -261,6 +267,7 @@ type settleRecord struct {
 
 func (*settleRecord) kind() kind              { return kindSettle }
 func (s *settleRecord) events() []storedEvent { return s.effects.own }
+func (s *settleRecord) brings() *effects      { return &s.effects }
 func (s *settleRecord) append(b []byte) []byte {
 	b = wire.AppendUvarint(b, s.trigger)
 	b = wire.AppendUvarint(b, s.offset)
@@ -365,6 +372,7 @@ type effectsRecord struct {
 
 func (*effectsRecord) kind() kind              { return kindEffects }
 func (e *effectsRecord) events() []storedEvent { return e.effects.own }
+func (e *effectsRecord) brings() *effects      { return &e.effects }
 func (e *effectsRecord) append(b []byte) []byte {
 	return e.effects.append(wire.AppendBytes(b, e.invocation))
 }

@@ -132,17 +132,8 @@ func (p *partition) readForeign(offset uint64, index int) (foreignEvent, error) 
 		if _, b, inner = decodeRecord(append([]byte(nil), rec.Data...)); inner != nil || rec.Offset != offset {
 			return false
 		}
-		var list []foreignEvent
-		switch b := b.(type) {
-		case *settleRecord:
-			list = b.effects.foreign
-		case *effectsRecord:
-			list = b.effects.foreign
-		case *gaveUpRecord:
-			list = b.effects.foreign
-		}
-		if index < len(list) {
-			found = &list[index]
+		if b, ok := b.(bringer); ok && index < len(b.brings().foreign) {
+			found = &b.brings().foreign[index]
 		}
 		return false
 	})

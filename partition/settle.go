@@ -25,7 +25,7 @@ func (t *Table) Settle(ctx context.Context, d *Delivery, a Attempt, n Next, e Ef
 	}
 	res, err := p.do(ctx, b)
 	if err == nil {
-		t.metrics.settled(record.next, n.Cancel, res.outcome)
+		t.metrics.settled(record.next, n.Cancel, res.outcome, 1)
 	}
 	return res.outcome, err
 }

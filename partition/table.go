@@ -223,7 +223,7 @@ func (t *Table) Ready() map[uint64]struct{} {
 	return ids
 }
 
-// Take hands out up to n events of a trigger whose turn it is. Each ends with Settle or Release. A trigger that Ready lists may still give none: its keys are busy.
+// Take hands out up to n deliveries of a trigger whose turn it is. Each ends with Settle, SettleBatch or Release. A trigger that Ready lists may still give none: its keys are busy.
 func (t *Table) Take(trigger uint64, n int) ([]Delivery, error) {
 	var out []Delivery
 	for i := range t.parts {
@@ -239,9 +239,13 @@ func (t *Table) Take(trigger uint64, n int) ([]Delivery, error) {
 	return out, nil
 }
 
-// Release gives a delivery back that was cut before its verdict. No attempt is counted.
+// Release gives a delivery back that was cut before its verdict, without those of its events that have been settled meanwhile. No attempt is counted.
 func (t *Table) Release(d *Delivery) {
-	t.parts[d.ID.Partition].release(d.ID)
+	p := t.parts[d.ID.Partition]
+	for i := len(d.More) - 1; i >= 0; i-- { // each goes to the front
+		p.release(d.More[i].ID)
+	}
+	p.release(d.ID)
 	t.opts.Ready()
 }
 

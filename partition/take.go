@@ -10,31 +10,36 @@ import (
 	"github.com/evoke-run/evoke/eventlog"
 )
 
-// take returns up to n events of a trigger that have their turn. Less than n means that it has no more.
+// take returns up to n deliveries of a trigger that have their turn. Less than n means that it has no more.
 func (p *partition) take(trigger uint64, n int) ([]Delivery, error) {
 	p.takeMu.Lock()
 	defer p.takeMu.Unlock()
+	defer p.wakeTimers()
 	var out []Delivery
 	for len(out) < n {
-		picked := p.pick(trigger, n-len(out), time.Now().UnixMilli())
+		picked, batch := p.pick(trigger, n-len(out), time.Now().UnixMilli())
 		if len(picked) == 0 {
 			break
 		}
 		if err := p.readPicked(picked); err != nil {
 			return out, err
 		}
-		out = p.claim(trigger, picked, out)
+		taken := p.claim(trigger, picked)
+		if batch {
+			taken = p.limitBatch(taken)
+		}
+		out = append(out, taken...)
 	}
 	return out, nil
 }
 
-// claim adds to out those of the picked events whose keys are free; the others queue behind their key.
-func (p *partition) claim(trigger uint64, picked []candidate, out []Delivery) []Delivery {
+// claim returns those of the picked events whose keys are free; the others queue behind their key.
+func (p *partition) claim(trigger uint64, picked []candidate) (out []Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.ready.feeds[trigger]
 	if f == nil {
-		return out // taken out of force meanwhile
+		return nil // taken out of force meanwhile
 	}
 	for _, c := range picked {
 		switch mine := f.claim(c.ID.Offset, c.Event.Key()); {
@@ -58,20 +63,30 @@ type candidate struct {
 	source  uint64 // where its event is
 }
 
-func (p *partition) pick(trigger uint64, n int, now int64) []candidate {
+// pick marks what may run next: up to n events, or those of one batch.
+func (p *partition) pick(trigger uint64, n int, now int64) (picked []candidate, batch bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.ready.feeds[trigger]
 	if f == nil {
-		return nil
+		return nil, false
 	}
-	var picked []candidate
+	if batch = f.trigger.Batch != nil; batch {
+		n = f.trigger.Batch.Size
+	}
 	for len(picked) < n {
 		offset, waiting, ok := f.pick(now)
 		if !ok {
 			break
 		}
 		at, as := f.trigger.at(offset), f.trigger.special[offset]
+		if alone := at.attempts > 0 || as.revision != 0; batch && alone && !waiting {
+			if len(picked) > 0 {
+				f.unpick(offset)
+				break
+			}
+			n = 1
+		}
 		c := candidate{waiting: waiting, source: as.at(offset), Delivery: Delivery{
 			ID:         ID{Partition: p.index, Offset: offset, Trigger: trigger},
 			Generation: at.generation, Revision: as.revision, Attempt: at.attempts + 1, Trigger: f.trigger.Trigger,
@@ -82,7 +97,7 @@ func (p *partition) pick(trigger uint64, n int, now int64) []candidate {
 		picked = append(picked, c)
 	}
 	p.ready.note(f)
-	return picked
+	return picked, batch
 }
 
 // readPicked fills in the events: those at hand, then what reading ahead from the first missing one brings, then the rest one by one.
@@ -182,4 +197,15 @@ func (p *partition) release(id ID) {
 	p.mu.Lock()
 	p.ready.unpick(id.Trigger, id.Offset)
 	p.mu.Unlock()
+	p.wakeTimers()
+}
+
+// wakeTimers is for whoever may have begun to wait for a time without a record applied.
+func (p *partition) wakeTimers() {
+	p.mu.Lock()
+	earlier := p.ready.takeEarlier()
+	p.mu.Unlock()
+	if earlier {
+		wake(p.table.timerWake)
+	}
 }
