@@ -196,9 +196,12 @@ func TestReplyIsAValue(t *testing.T) {
 func TestHandleOnce(t *testing.T) {
 	// Not parallel: it sets the handler of the program.
 	defer func() { registered = nil }()
+	one := func(context.Context, *Event) (Reply, error) { return NoReply(), nil }
 	mustPanic(t, "nil", func() { Handle(nil) })
-	Handle(func(_ context.Context, _ *Event) (Reply, error) { return NoReply(), nil })
-	mustPanic(t, "twice", func() { Handle(registered) })
+	mustPanic(t, "nil", func() { HandleBatch(nil) })
+	Handle(one)
+	mustPanic(t, "one handler", func() { Handle(one) })
+	mustPanic(t, "one handler", func() { HandleBatch(func(context.Context, []*Event) []error { return nil }) })
 }
 
 func mustPanic(t *testing.T, want string, f func()) {

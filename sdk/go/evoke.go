@@ -3,6 +3,7 @@ package evoke
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/evoke-run/evoke/sdk/go/internal/abi"
 	"github.com/evoke-run/evoke/sdk/go/internal/host"
@@ -11,18 +12,35 @@ import (
 // Handler handles one event. The context ends at the deadline of the attempt. The event is only valid until the handler returns.
 type Handler func(ctx context.Context, e *Event) (Reply, error)
 
-// registered is set once, in an init function of the program: with -buildmode=c-shared there is no main to hand the handler to.
-var registered Handler
+// BatchHandler handles the events of a batch together (`batch:` of a topic trigger); an event that comes alone is a batch of one. The error at a place is what became of
+// the event at that place; those without one are done. What it emits becomes real when all are done; when some are not, the others are delivered again without
+// them. State needs one key, so a batch has none.
+type BatchHandler func(ctx context.Context, events []*Event) []error
 
-// Handle registers the function's handler. Call it once, in an init function.
+// registered is set once, in an init function of the program: with -buildmode=c-shared there is no main to hand the handler to.
+var registered func() int32
+
+// Handle registers the function's handler. Call it, or HandleBatch, once, in an init function. The events of a batch are handled one by one.
 func Handle(h Handler) {
 	if h == nil {
 		panic("evoke.Handle: the handler is nil")
 	}
-	if registered != nil {
-		panic("evoke.Handle was called twice; a function has one handler")
+	register(func() int32 { return Deliver(h) })
+}
+
+// HandleBatch registers a handler for batches. Call it, or Handle, once, in an init function.
+func HandleBatch(h BatchHandler) {
+	if h == nil {
+		panic("evoke.HandleBatch: the handler is nil")
 	}
-	registered = h
+	register(func() int32 { return DeliverBatch(h) })
+}
+
+func register(deliver func() int32) {
+	if registered != nil {
+		panic("evoke.Handle or HandleBatch was called before; a function has one handler")
+	}
+	registered = deliver
 }
 
 // Deliver runs a handler on the events at hand and returns the verdict for the runtime. The entry point of the module calls it, and package
@@ -38,6 +56,26 @@ func Deliver(h Handler) int32 {
 		}
 		if count == 1 {
 			return v
+		}
+	}
+	return abi.Done // is the verdict of those that have none yet
+}
+
+// DeliverBatch is Deliver for a handler of batches.
+func DeliverBatch(h BatchHandler) int32 {
+	ctx := &delivery{}
+	defer ctx.end()
+	events := make([]*Event, host.EventCount())
+	for ev := range events {
+		events[ev] = receive(int32(ev))
+	}
+	errs := h(ctx, events)
+	if len(errs) > len(events) {
+		panic("the batch handler returned " + strconv.Itoa(len(errs)) + " errors for " + strconv.Itoa(len(events)) + " events")
+	}
+	for ev, err := range errs {
+		if v, after, reason := judge(err); v != abi.Done {
+			host.Verdict(int32(ev), v, after, reason)
 		}
 	}
 	return abi.Done // is the verdict of those that have none yet

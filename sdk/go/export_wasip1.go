@@ -12,7 +12,7 @@ import (
 //go:wasmexport evoke_init
 func evokeInit() int32 {
 	if registered == nil {
-		host.Log(abi.LevelError, "the function has no handler; call evoke.Handle in an init function (main is never called)")
+		host.Log(abi.LevelError, "the function has no handler; call evoke.Handle or evoke.HandleBatch in an init function (main is never called)")
 		return 1
 	}
 	warm()
@@ -33,4 +33,4 @@ func warm() {
 var sink any // keeps the compiler from leaving allocations out
 
 //go:wasmexport evoke_handle
-func evokeHandle() int32 { return Deliver(registered) }
+func evokeHandle() int32 { return registered() }

@@ -18,12 +18,8 @@ import (
 type delivery struct {
 	rt       *Runtime
 	key      string
-	parts    map[int32][]byte // an absent one is not there
+	events   []delivered
 	deadline time.Time
-
-	verdict    Verdict
-	reason     string
-	retryAfter time.Duration
 
 	reply     []byte
 	replyJSON []byte
@@ -33,6 +29,15 @@ type delivery struct {
 	writes    map[string][]byte // nil deletes
 	answers   []answer          // by handle - 1
 	open      int
+}
+
+// delivered is one event of a delivery, and what became of it.
+type delivered struct {
+	parts map[int32][]byte // an absent one is not there
+
+	verdict    Verdict
+	reason     string
+	retryAfter time.Duration
 }
 
 type answer struct {
@@ -83,14 +88,14 @@ func mustJSON(v any) []byte {
 	return b
 }
 
-func (d *delivery) EventCount() int32 { return 1 }
+func (d *delivery) EventCount() int32 { return int32(len(d.events)) }
 
 func (d *delivery) EventLen(ev, part int32) int32 {
-	b, ok := d.parts[part]
-	switch {
-	case ev != 0 || part < 0 || part > abi.PartPath:
+	if ev < 0 || ev >= d.EventCount() || part < 0 || part > abi.PartPath {
 		return abi.Invalid
-	case !ok:
+	}
+	b, ok := d.events[ev].parts[part]
+	if !ok {
 		return abi.Absent
 	}
 	return int32(len(b))
@@ -101,7 +106,7 @@ func (d *delivery) EventRead(ev, part int32, off uint32, b []byte) int32 {
 	if n < 0 {
 		return n
 	}
-	return int32(copy(b, d.parts[part][min(off, uint32(n)):]))
+	return int32(copy(b, d.events[ev].parts[part][min(off, uint32(n)):]))
 }
 
 func (d *delivery) Reply(part int32, b []byte) int32 {
@@ -219,10 +224,14 @@ func parse(b []byte) (*evoke.Event, bool) {
 	return e, true
 }
 
-func (d *delivery) Verdict(_, _ int32, retryAfterMs int64, reason string) int32 {
-	d.reason, d.retryAfter = reason, -1
+func (d *delivery) Verdict(ev, verdict int32, retryAfterMs int64, reason string) int32 {
+	if ev < 0 || ev >= d.EventCount() {
+		return abi.Invalid
+	}
+	e := &d.events[ev]
+	e.verdict, e.reason, e.retryAfter = verdicts[verdict], reason, -1
 	if retryAfterMs >= 0 {
-		d.retryAfter = time.Duration(retryAfterMs) * time.Millisecond
+		e.retryAfter = time.Duration(retryAfterMs) * time.Millisecond
 	}
 	return 0
 }

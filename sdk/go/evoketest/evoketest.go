@@ -85,7 +85,26 @@ type Line struct {
 }
 
 // Deliver runs a handler on an event.
-func (r *Runtime) Deliver(h evoke.Handler, e *evoke.Event) Result { return r.run(h, e, nil) }
+func (r *Runtime) Deliver(h evoke.Handler, e *evoke.Event) Result {
+	d := r.delivery(delivered{parts: partsOf(e, nil)})
+	d.key = e.Key()
+	return d.run(func() int32 { return evoke.Deliver(h) })
+}
+
+// DeliverBatch runs a handler of batches on events. The first Result is what the batch did, Done when all events are; the others are the verdicts of the events.
+func (r *Runtime) DeliverBatch(h evoke.BatchHandler, events ...*evoke.Event) (Result, []Result) {
+	var list []delivered
+	for _, e := range events {
+		list = append(list, delivered{parts: partsOf(e, nil)})
+	}
+	d := r.delivery(list...)
+	all := d.run(func() int32 { return evoke.DeliverBatch(h) })
+	each := make([]Result, len(d.events))
+	for i, e := range d.events {
+		each[i] = Result{Verdict: e.verdict, Reason: e.reason, RetryAfter: e.retryAfter}
+	}
+	return all, each
+}
 
 // Serve runs a handler on an HTTP request with a body. Names of headers may have any case. The key of the event is the Evoke-Key header.
 func (r *Runtime) Serve(h evoke.Handler, req evoke.Request, body []byte) Result {
@@ -104,33 +123,54 @@ func (r *Runtime) Serve(h evoke.Handler, req evoke.Request, body []byte) Result 
 		e.DataContentType = req.Header("Content-Type")
 	}
 	e.SetExtension("partitionkey", req.Header("Evoke-Key"))
-	return r.run(h, e, &req)
+	d := r.delivery(delivered{parts: partsOf(e, &req)})
+	d.key = e.Key()
+	return d.run(func() int32 { return evoke.Deliver(h) })
 }
 
-func (r *Runtime) run(h evoke.Handler, e *evoke.Event, req *evoke.Request) Result {
+func (r *Runtime) delivery(events ...delivered) *delivery {
 	timeout := r.Timeout
 	if timeout == 0 {
 		timeout = 30 * time.Second
 	}
-	d := &delivery{rt: r, key: e.Key(), parts: partsOf(e, req), deadline: time.Now().Add(timeout), retryAfter: -1}
-	host.Deliver(d, func() { d.run(h) })
+	return &delivery{rt: r, events: events, deadline: time.Now().Add(timeout)}
+}
+
+func (d *delivery) run(deliver func() int32) Result {
+	host.Deliver(d, func() { d.judge(deliver) })
 	return d.result()
 }
 
-func (d *delivery) run(h evoke.Handler) {
+// judge gives each event its verdict: the one it was given, else what the function returned, or that it panicked.
+func (d *delivery) judge(deliver func() int32) {
 	defer func() {
-		if r := recover(); r != nil {
-			d.verdict, d.reason = Trapped, fmt.Sprint("panic: ", r)
-			d.Log(abi.LevelError, d.reason+"\n\n"+string(debug.Stack()))
+		r := recover()
+		if r == nil {
+			return
+		}
+		reason := fmt.Sprint("panic: ", r)
+		d.Log(abi.LevelError, reason+"\n\n"+string(debug.Stack()))
+		for i := range d.events {
+			e := &d.events[i]
+			e.verdict, e.reason, e.retryAfter = Trapped, reason, -1
 		}
 	}()
-	d.verdict = verdicts[evoke.Deliver(h)]
+	returned := verdicts[deliver()]
+	for i := range d.events {
+		if e := &d.events[i]; e.verdict == "" {
+			e.verdict, e.retryAfter = returned, -1
+		}
+	}
 }
 
+// result is that of the first event that is not done, else what the delivery did.
 func (d *delivery) result() Result {
-	out := Result{Verdict: d.verdict, Reason: d.reason, RetryAfter: d.retryAfter, Logs: d.logs}
-	if d.verdict != Done {
-		return out
+	out := Result{Verdict: Done, RetryAfter: -1, Logs: d.logs}
+	for _, e := range d.events {
+		if e.verdict != Done {
+			out.Verdict, out.Reason, out.RetryAfter = e.verdict, e.reason, e.retryAfter
+			return out
+		}
 	}
 	out.Data, out.Emitted = d.reply, d.emitted
 	var meta struct {

@@ -5,6 +5,7 @@ package evoketest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -343,5 +344,42 @@ func TestDeadline(t *testing.T) {
 	}, keyed(""))
 	if got.Verdict != evoketest.Failed || got.Reason != context.DeadlineExceeded.Error() {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestBatch(t *testing.T) {
+	events := []*evoke.Event{keyed("a"), keyed("b"), keyed("c")}
+	emits := func(errs ...error) evoke.BatchHandler {
+		return func(_ context.Context, events []*evoke.Event) []error {
+			for _, e := range events {
+				if err := evoke.Emit("out", evoke.NewEvent("seen", e.Subject)); err != nil {
+					t.Error(err)
+				}
+			}
+			return errs
+		}
+	}
+	var rt evoketest.Runtime
+	for name, tc := range map[string]struct {
+		errs []error
+		want string
+		sent int
+	}{
+		"nil":          {nil, "done  -1ns, done  -1ns, done  -1ns", 3},
+		"short":        {[]error{nil}, "done  -1ns, done  -1ns, done  -1ns", 3},
+		"one failed":   {[]error{nil, errors.New("no")}, "done  -1ns, failed no -1ns, done  -1ns", 0},
+		"one rejected": {[]error{evoke.Reject(errors.New("bad")), nil, evoke.RetryAfter(time.Second, errors.New("later"))}, "rejected bad -1ns, done  -1ns, failed later 1s", 0},
+		"too many":     {make([]error, 4), strings.Repeat(", trapped panic: the batch handler returned 4 errors for 3 events -1ns", 3)[2:], 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all, each := rt.DeliverBatch(emits(tc.errs...), events...)
+			var got []string
+			for _, r := range each {
+				got = append(got, fmt.Sprint(r.Verdict, " ", r.Reason, " ", r.RetryAfter))
+			}
+			if text := strings.Join(got, ", "); text != tc.want || len(all.Emitted) != tc.sent || (all.Verdict == evoketest.Done) != (tc.sent > 0) {
+				t.Errorf("%s; %s and %d emitted, want %s and %d", text, all.Verdict, len(all.Emitted), tc.want, tc.sent)
+			}
+		})
 	}
 }
