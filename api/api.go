@@ -87,6 +87,19 @@ type TopicTrigger struct {
 	// OnFailure is, with order key, what the key of an event that was given up on does: "skip" (default) goes on, "park" stands still until that event is redriven
 	// and done, or discarded.
 	OnFailure string `json:"onFailure,omitempty"`
+	// Batch gives the function several events in one delivery; nil = one.
+	Batch *BatchSpec `json:"batch,omitempty"`
+}
+
+// MaxBatch is the most events of a batch.
+const MaxBatch = 1000
+
+// BatchSpec says how many events a batch has.
+type BatchSpec struct {
+	// Size is the most, 2 to MaxBatch.
+	Size int `json:"size"`
+	// Window is how long a new event waits, at most, for others to fill its batch; 0 = what is there goes at once.
+	Window Duration `json:"window,omitempty"`
 }
 
 // TopicSpec is what can be said of a topic.
@@ -256,7 +269,7 @@ type Invocation struct {
 	Key       string `json:"key,omitempty"`
 	// State is "running", "retrying", "delayed", "waiting" or "dead" (given up on), and of a finished one "done", "failed", "rejected" or "canceled".
 	State string `json:"state"`
-	// Why says what a waiting one waits for: "key", an earlier event of its key, or "turn", others of its trigger or room to run.
+	// Why says what a waiting one waits for: "key", an earlier event of its key, "batch", others to fill its batch, "paused", or "turn", others of its trigger or room to run.
 	Why string `json:"why,omitempty"`
 	// Attempt is the number of the one that runs or comes next, or of the last when it has ended.
 	Attempt int `json:"attempt"`
@@ -307,6 +320,8 @@ type LogEntry struct {
 	Invocation string    `json:"invocation"`
 	EventID    string    `json:"eventId"`
 	Trigger    string    `json:"trigger,omitempty"`
+	// Batch is, for an event that was handled in a batch, the invocation of the batch's first event, which has the lines that the function logged and the bill.
+	Batch string `json:"batch,omitempty"`
 	// Level is "debug", "info", "warn" or "error".
 	Level   string `json:"level"`
 	Message string `json:"message,omitempty"`

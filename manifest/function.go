@@ -135,8 +135,9 @@ func (d *decoder) topic(v value) *api.TopicTrigger {
 				d.oneOf(&t.OnFailure, "skip", "park")(v)
 				failure = v
 			},
+			"batch": func(v value) { t.Batch = d.batch(v) },
 		},
-		later: []string{"batch", "reply", "delivery"},
+		later: []string{"reply", "delivery"},
 	})
 	if ok && t.OnFailure == "park" && t.Order != "key" {
 		d.fault(failure.at(), "%s: only keys that are kept in order can park; add `order: key`, or leave it at skip", failure.path)
@@ -145,6 +146,33 @@ func (d *decoder) topic(v value) *api.TopicTrigger {
 		d.fault(v.at(), "%s has no name; write { name: orders.created }", v.path)
 	}
 	return t
+}
+
+// batch reads the size alone, or a map. nil is one event at a time.
+func (d *decoder) batch(v value) *api.BatchSpec {
+	out := &api.BatchSpec{Size: 1}
+	sized := true
+	if kindName(v.node) != "a map" {
+		d.integer(&out.Size, 1, api.MaxBatch)(v)
+	} else {
+		sized = false
+		ok := d.object(v, keys{
+			read: map[string]func(value){
+				"size":   func(v value) { sized = true; d.integer(&out.Size, 1, api.MaxBatch)(v) },
+				"window": d.duration(&out.Window),
+			},
+		})
+		if ok && !sized {
+			d.fault(v.at(), "%s has no size; write { size: 100, window: 500ms } or only the number", v.path)
+		}
+	}
+	if out.Size == 1 {
+		if sized && out.Window > 0 {
+			d.fault(v.at(), "%s: a batch of one event has nothing to wait for; raise size or take window away", v.path)
+		}
+		return nil
+	}
+	return out
 }
 
 func (d *decoder) deadLetter(v value) *api.DeadLetterSpec {

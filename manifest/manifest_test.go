@@ -33,7 +33,11 @@ functions:
     deadLetter: { keep: 2d, topic: orders.dead, knative: true }
   report:
     wasm: ./report.wasm
-    on: { http: {} }
+    on:
+      - http: {}
+      - topic: { name: a, batch: { size: 100, window: 500ms } }
+      - topic: { name: b, batch: 7 }
+      - topic: { name: c, batch: 1 }
 topics:
   orders.created: { ingress: true, retention: 7d, unsettled: deadletter }
   orders.charged:
@@ -64,7 +68,13 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 				},
 			}},
 			{Name: "report", Wasm: "./report.wasm", Spec: api.FunctionSpec{
-				Timeout: duration(5 * time.Second), Memory: 64 << 20, Retry: &base, Triggers: []api.TriggerSpec{{HTTP: &api.HTTPTrigger{}}},
+				Timeout: duration(5 * time.Second), Memory: 64 << 20, Retry: &base,
+				Triggers: []api.TriggerSpec{
+					{HTTP: &api.HTTPTrigger{}},
+					{Topic: &api.TopicTrigger{Name: "a", Batch: &api.BatchSpec{Size: 100, Window: duration(500 * time.Millisecond)}}},
+					{Topic: &api.TopicTrigger{Name: "b", Batch: &api.BatchSpec{Size: 7}}},
+					{Topic: &api.TopicTrigger{Name: "c"}},
+				},
 			}},
 		},
 		Topics: map[string]api.TopicSpec{"orders.created": {Ingress: true, Retention: duration(7 * 24 * time.Hour), Unsettled: "deadletter"}, "orders.charged": {}},
@@ -198,7 +208,12 @@ func TestFaults(t *testing.T) {
 		{"http key", fn("    on: [ { http: { key: params.id } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: "params.id" is not supported; it is header.NAME or query.NAME`},
 		{"topic without name", fn("    on: [ { topic: { order: key } } ]"), "fn.yaml:5:20: functions.charge.on[0].topic has no name; write { name: orders.created }"},
 		{"topic text", fn("    on: [ { topic: orders } ]"), `fn.yaml:5:20: functions.charge.on[0].topic must be a map, not the text "orders"`},
-		{"topic batch", fn("    on: [ { topic: { name: a, batch: 10 } } ]"), "fn.yaml:5:31: functions.charge.on[0].topic.batch is not supported yet"},
+		{"batch of none", fn("    on: [ { topic: { name: a, batch: 0 } } ]"), "fn.yaml:5:38: functions.charge.on[0].topic.batch must be from 1 to 1000, not 0"},
+		{"batch of too many", fn("    on: [ { topic: { name: a, batch: { size: 1001 } } } ]"), "fn.yaml:5:46: functions.charge.on[0].topic.batch.size must be from 1 to 1000, not 1001"},
+		{"batch text", fn("    on: [ { topic: { name: a, batch: many } } ]"), `fn.yaml:5:38: functions.charge.on[0].topic.batch must be a whole number, not the text "many"`},
+		{"batch without a size", fn("    on: [ { topic: { name: a, batch: { window: 1s } } } ]"), "fn.yaml:5:38: functions.charge.on[0].topic.batch has no size; write { size: 100, window: 500ms } or only the number"},
+		{"batch of one that waits", fn("    on: [ { topic: { name: a, batch: { size: 1, window: 1s } } } ]"), "fn.yaml:5:38: functions.charge.on[0].topic.batch: a batch of one event has nothing to wait for; raise size or take window away"},
+		{"batch key", fn("    on: [ { topic: { name: a, batch: { size: 2, wait: 1s } } } ]"), "fn.yaml:5:49: functions.charge.on[0].topic.batch.wait is not a known key; known here: size, window"},
 		{"topic order", fn("    on: [ { topic: { name: a, order: keys } } ]"), `fn.yaml:5:38: functions.charge.on[0].topic.order must be none or key, not "keys"`},
 		{"topic start", fn("    on: [ { topic: { name: a, start: yesterday } } ]"), `fn.yaml:5:38: functions.charge.on[0].topic.start: "yesterday" is no position; it is latest, earliest, a time like 2026-01-31T12:00:00Z, a time span back from now like -2h, or a token of fnctl topic tail -o wide`},
 		{"topic start span", fn("    on: [ { topic: { name: a, start: -2x } } ]"), `fn.yaml:5:38: functions.charge.on[0].topic.start: "-2x" is not a time span back from now; try -2h or -7d`},

@@ -19,9 +19,13 @@ const (
 	maxTriggers = 100
 	minTimeout  = time.Millisecond
 	maxTimeout  = 15 * time.Minute
+	maxWindow   = 5 * time.Minute
 	minMemory   = 1 << 20
 	maxMemory   = 4 << 30
 )
+
+// kindCommand is what api.Function.Kind is for a WASI command.
+const kindCommand = "wasi-command"
 
 // Defaults of api.Retry that a rule about two fields needs.
 const (
@@ -49,6 +53,7 @@ func validate(namespace, app string, spec api.App, kinds map[string]string) erro
 		path := member("functions", name, nameRule)
 		f.name(path, name)
 		f.function(path, spec.Functions[name])
+		f.batches(path, spec.Functions[name], kinds[name])
 		if kinds[name] == "" {
 			f.add(path+".module", "the kind of the module is not known; upload the module before the deploy")
 		}
@@ -198,6 +203,28 @@ func (f *faults) topic(path string, t api.TopicTrigger) {
 		f.add(path+".onFailure", "%q is neither skip nor park", shorten(t.OnFailure))
 	case t.OnFailure == "park" && t.Order != "key":
 		f.add(path+".onFailure", "only keys that are kept in order can park; add order: key, or leave it at skip")
+	}
+}
+
+// batches refuses them where an event would get less than it gets alone.
+func (f *faults) batches(path string, s api.FunctionSpec, kind string) {
+	for i, t := range s.Triggers {
+		if t.Topic == nil || t.Topic.Batch == nil {
+			continue
+		}
+		b, at := t.Topic.Batch, fmt.Sprintf("%s.on[%d].topic.batch", path, i)
+		if b.Size < 2 || b.Size > api.MaxBatch {
+			f.add(at+".size", "%d is not between 2 and %d; leave batch out for one event at a time", b.Size, api.MaxBatch)
+		}
+		if w := time.Duration(b.Window); w < 0 || w > maxWindow {
+			f.add(at+".window", "%s is not between 0 and %s", w, maxWindow)
+		}
+		switch {
+		case s.Allow.State:
+			f.add(at, "state belongs to one key, and the events of a batch have many; leave batch out, or keep the state in a function of its own")
+		case kind == kindCommand:
+			f.add(at, "a WASI command reads one event from stdin; leave batch out, or build the function against evoke_v1 with an SDK")
+		}
 	}
 }
 

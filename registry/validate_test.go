@@ -27,6 +27,9 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 	env := func(name, value string) func(*api.FunctionSpec) {
 		return func(f *api.FunctionSpec) { f.Env = map[string]string{name: value} }
 	}
+	inBatches := func(size int, window time.Duration) func(*api.FunctionSpec) {
+		return topic(api.TopicTrigger{Name: "a", Batch: &api.BatchSpec{Size: size, Window: api.Duration(window)}})
+	}
 	for _, c := range []struct {
 		spoil func(*api.FunctionSpec)
 		want  string
@@ -66,6 +69,10 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{topic(api.TopicTrigger{Name: "a", Order: "strict"}), `functions.f.on[0].topic.order: "strict" is neither none nor key`},
 		{topic(api.TopicTrigger{Name: "a", Order: "key", OnFailure: "stop"}), `functions.f.on[0].topic.onFailure: "stop" is neither skip nor park`},
 		{topic(api.TopicTrigger{Name: "a", Order: "none", OnFailure: "park"}), "functions.f.on[0].topic.onFailure: only keys that are kept in order can park; add order: key, or leave it at skip"},
+		{inBatches(1, 0), "functions.f.on[0].topic.batch.size: 1 is not between 2 and 1000; leave batch out for one event at a time"},
+		{inBatches(1001, 0), "functions.f.on[0].topic.batch.size: 1001 is not between 2 and 1000; leave batch out for one event at a time"},
+		{inBatches(2, 6*time.Minute), "functions.f.on[0].topic.batch.window: 6m0s is not between 0 and 5m0s"},
+		{func(f *api.FunctionSpec) { inBatches(2, 0)(f); f.Allow.State = true }, "functions.f.on[0].topic.batch: state belongs to one key, and the events of a batch have many; leave batch out, or keep the state in a function of its own"},
 		{func(f *api.FunctionSpec) { f.DeadLetter = &api.DeadLetterSpec{Topic: "a.*"} }, `functions.f.deadLetter.topic: topic "a.*"`},
 		{func(f *api.FunctionSpec) {
 			f.DeadLetter, f.Triggers = &api.DeadLetterSpec{Topic: "a.dead"}, []api.TriggerSpec{onTopic("a.*")}
@@ -77,6 +84,11 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		c.spoil(&f)
 		checkFault(t, validate("default", "shop", app(map[string]api.FunctionSpec{"f": f}), map[string]string{"f": "native"}), c.want)
 	}
+
+	command := function("v1")
+	inBatches(2, 0)(&command)
+	checkFault(t, validate("default", "shop", app(map[string]api.FunctionSpec{"f": command}), map[string]string{"f": "wasi-command"}),
+		"functions.f.on[0].topic.batch: a WASI command reads one event from stdin; leave batch out, or build the function against evoke_v1 with an SDK")
 
 	one := app(map[string]api.FunctionSpec{"f": function("v1")})
 	kinds := map[string]string{"f": "native"}

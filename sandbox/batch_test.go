@@ -90,8 +90,8 @@ func TestVerdictsOfABatch(t *testing.T) {
 			}
 			p.run(w.I32Const(tc.returned))
 			res := load(t, p.Handle(p.code...).Bytes(), Settings{}).InvokeBatch(t.Context(), batchOf("a", "b", "c"), &fakeHost{})
-			if got := said(res); got != tc.want || len(res.Emitted) != tc.emitted {
-				t.Errorf("%q and %d emitted, want %q and %d", got, len(res.Emitted), tc.want, tc.emitted)
+			if got := said(res); got != tc.want || len(res.Emitted) != tc.emitted || res.Dropped != 1-tc.emitted {
+				t.Errorf("%q, %d emitted and %d dropped, want %q and %d of 1", got, len(res.Emitted), res.Dropped, tc.want, tc.emitted)
 			}
 		})
 	}

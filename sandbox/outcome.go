@@ -46,6 +46,8 @@ func (inv *invocation) result(err error) Result {
 	}
 	if done {
 		res.Emitted = inv.emitted
+	} else {
+		res.Dropped = len(inv.emitted)
 	}
 	return res
 }

@@ -37,6 +37,7 @@ type Result struct {
 	Data       []byte        // reply; also of a guest that said failed or rejected
 	Attributes []byte        // reply JSON, nil when not set
 	Emitted    []Emitted     // empty unless done; of a batch, unless all its events are
+	Dropped    int           // how many events were emitted that are not in Emitted, because not all is done
 	Bill       Bill
 	More       []Result // of a batch: what became of the events behind the first, one by one; the rest of the fields is for the whole batch
 }

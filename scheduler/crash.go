@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/inflight"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/sandbox"
@@ -33,7 +34,7 @@ func (s *Scheduler) blame(ctx context.Context, functions map[functionName]*funct
 		}
 	}
 	s.blamed = true
-	if err := s.opts.InFlight.Start(cap(s.seats.free)); err != nil {
+	if err := s.opts.InFlight.Start(cap(s.seats.free) * api.MaxBatch); err != nil {
 		s.log.Warn("a guest that brings down the runtime will not be found out", "err", err)
 	}
 	return nil

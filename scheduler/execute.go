@@ -15,10 +15,14 @@ import (
 // freeConflicts is how often an attempt runs again after a conflict before it waits for the others of its key.
 const freeConflicts = 3
 
-// execute brings one delivery to its outcome: attempt, decide, settle; again when the state it saw had changed.
+// execute brings one delivery to its outcome: attempt, decide, settle; again what could not be settled.
 func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Delivery) {
 	if d.Revision != 0 && d.Revision != f.spec.Revision {
 		s.executePinned(ctx, f, d)
+		return
+	}
+	if len(d.More) > 0 {
+		s.executeBatch(ctx, f, d)
 		return
 	}
 	s.executeOn(ctx, f, d)
@@ -30,19 +34,14 @@ func (s *Scheduler) executeOn(ctx context.Context, f *function, d *partition.Del
 	defer turn.end()
 	for conflicts := 0; ; conflicts++ {
 		turn.after(conflicts)
-		a := s.attempt(ctx, f, invocation{id: d.Invocation(), trigger: d.Trigger.Name, number: d.Attempt, event: &d.Event, triggerID: d.ID.Trigger})
-		if a.held {
+		a := s.attempt(ctx, f, invocationOf(d))
+		if a.givenBack(ctx) {
 			s.opts.Table.Release(d)
-			return
-		}
-		if ctx.Err() != nil && a.cut == nil && a.result.Verdict != abi.Done {
-			s.opts.Table.Release(d) // cut by a stop: not the event's fault
 			return
 		}
 		outcome, err := s.settle(ctx, f, d, a)
 		if err != nil {
-			s.log.Error("cannot settle; the event runs again", "function", f.spec.Name, "event_id", d.Event.ID, "err", err)
-			s.opts.Table.Release(d)
+			s.cannotSettle(f, d, err)
 			return
 		}
 		if outcome != partition.Conflict {
@@ -50,6 +49,11 @@ func (s *Scheduler) executeOn(ctx context.Context, f *function, d *partition.Del
 		}
 		s.metrics.conflicts.Inc()
 	}
+}
+
+func (s *Scheduler) cannotSettle(f *function, d *partition.Delivery, err error) {
+	s.log.Error("cannot settle; the event runs again", "function", f.spec.Name, "event_id", d.Event.ID, "err", err)
+	s.opts.Table.Release(d)
 }
 
 // turn is an invocation's place among those of its function and key: free at first, in line once it, or others of its key, have clashed too often.
@@ -104,8 +108,10 @@ type invocation struct {
 	id, trigger string
 	number      int
 	event       *event.Event
-	triggerID   uint64 // 0 for a synchronous call
-	call        bool   // synchronous
+	triggerID   uint64       // 0 for a synchronous call
+	call        bool         // synchronous
+	batch       string       // the id of the first one, when there are several; else ""
+	more        []invocation // of a batch: those behind the first, which stands for all in the history
 }
 
 // attempt is one finished try.
@@ -135,13 +141,18 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	}
 	limited, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
-	h := &host{scheduler: s, function: f, invocation: inv, key: inv.event.Key()}
+	h := &host{scheduler: s, function: f, invocation: inv}
+	if inv.batch == "" { // the events of a batch have many keys
+		h.key = inv.event.Key()
+	}
 	a.start = time.Now()
 	s.seats.sit(seat, sitting{invocation: inv, function: f, start: a.start, stop: cancel})
-	if reason, ok := s.unwanted.remove(inv.id); ok {
-		s.seats.cut(inv.id, f.spec.Namespace, reason)
+	for one := range inv.all() {
+		if reason, ok := s.unwanted.remove(one.id); ok {
+			s.seats.cut(one.id, f.spec.Namespace, reason)
+		}
 	}
-	a.result = f.module.Invoke(limited, inv.event, h)
+	a.result = inv.run(limited, f.module, h)
 	a.duration = time.Since(a.start)
 	if a.cut = s.seats.leave(seat); a.cut != nil {
 		bill := a.result.Bill
@@ -151,8 +162,14 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	if a.result.Verdict == abi.Done {
 		a.effects, a.result = h.finish(a.result)
 	}
+	a.result = forAll(a.result, 1+len(inv.more))
 	f.series.attempt(&a)
 	return a
+}
+
+// givenBack says that nothing is decided: it did not run, or a stop has cut it, which is not the event's fault.
+func (a *attempt) givenBack(ctx context.Context) bool {
+	return a.held || ctx.Err() != nil && a.cut == nil && !a.allDone()
 }
 
 func canceledResult(reason string) sandbox.Result {
@@ -212,7 +229,7 @@ func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
 func (inv *invocation) entry(f *function) api.LogEntry {
 	return api.LogEntry{
 		Time: time.Now(), Namespace: f.spec.Namespace, Function: f.spec.Name, Revision: f.spec.Revision,
-		Invocation: inv.id, EventID: inv.event.ID, Trigger: inv.trigger,
+		Invocation: inv.id, EventID: inv.event.ID, Trigger: inv.trigger, Batch: inv.batch,
 	}
 }
 

@@ -166,7 +166,7 @@ func (h *host) finish(r sandbox.Result) (partition.Effects, sandbox.Result) {
 		e.Emits = append(e.Emits, partition.Emit{Topic: emitted.Topic, Event: ev})
 	}
 	if size > abi.MaxEffects {
-		r.Verdict, r.Class = abi.Failed, "error"
+		r.Verdict, r.Class, r.More = abi.Failed, "error", nil
 		r.Reason = fmt.Sprintf("emitted events and state writes have %d bytes together, the limit is %d", size, abi.MaxEffects)
 		return partition.Effects{}, r
 	}

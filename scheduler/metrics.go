@@ -80,12 +80,11 @@ func (m *metrics) function(n functionName) *series {
 
 // attempt counts one that has run, also when a conflict makes it run again: it used what it used.
 func (s *series) attempt(a *attempt) {
-	class, bill := a.result.Class, &a.result.Bill
-	counted, known := s.attempts[class]
-	if !known {
-		counted = s.attempts[sandbox.ClassInternal]
+	bill := &a.result.Bill
+	s.count(a.result.Class)
+	for i := range a.result.More {
+		s.count(a.result.More[i].Class)
 	}
-	counted.Inc()
 	s.seconds.Observe(a.duration.Seconds())
 	s.memory.Observe(float64(bill.PeakMemory))
 	s.fuel.Add(float64(bill.Fuel))
@@ -93,6 +92,14 @@ func (s *series) attempt(a *attempt) {
 	s.bytesIn.Add(float64(bill.BytesIn))
 	s.bytesOut.Add(float64(bill.BytesOut))
 	s.host.Add(float64(bill.HostCalls))
+}
+
+func (s *series) count(class string) {
+	counted, known := s.attempts[class]
+	if !known {
+		counted = s.attempts[sandbox.ClassInternal]
+	}
+	counted.Inc()
 }
 
 // forget deletes the series of a function that is gone.

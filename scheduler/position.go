@@ -14,6 +14,9 @@ func TopicTrigger(t *api.Trigger) (partition.Trigger, error) {
 		ID: t.ID, Namespace: t.Namespace, Name: t.Name, Function: t.Function,
 		Topic: t.Topic.Name, Filter: t.Topic.Filter, Order: orderOf(t.Topic.Order), OnFailure: onFailureOf(t.Topic.OnFailure), Paused: !t.PausedSince.IsZero(),
 	}
+	if b := t.Topic.Batch; b != nil {
+		out.Batch = &partition.Batch{Size: b.Size, Window: time.Duration(b.Window).Milliseconds()}
+	}
 	if t.Start != "" {
 		start, err := Range(t.Start, "")
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/inflight"
 )
 
@@ -32,7 +33,7 @@ type sitting struct {
 }
 
 // cut is somebody's wish that an invocation ends and is not tried again.
-type cut struct{ reason string }
+type cut struct{ id, reason string }
 
 func newSeats(n int, notes *inflight.File) *seats {
 	s := &seats{free: make(chan int, n), list: make([]seat, n), notes: notes}
@@ -59,24 +60,31 @@ func (s *seats) sit(number int, guest sitting) {
 	at.guest = guest
 	at.sitting = &at.guest
 	at.mu.Unlock()
-	if s.notes != nil {
-		s.notes.Set(number, &inflight.Note{
-			Invocation: guest.id, Namespace: guest.function.spec.Namespace, Function: guest.function.spec.Name,
-			Attempt: guest.number, Revision: guest.function.spec.Revision, Start: guest.start,
+	if s.notes == nil {
+		return
+	}
+	slot := number * api.MaxBatch
+	for one := range guest.all() {
+		s.notes.Set(slot, &inflight.Note{
+			Invocation: one.id, Namespace: guest.function.spec.Namespace, Function: guest.function.spec.Name,
+			Attempt: one.number, Revision: guest.function.spec.Revision, Start: guest.start,
 		})
+		slot++
 	}
 }
 
 // leave ends it and empties the seat. It returns the wish that it should end, nil when there was none.
 func (s *seats) leave(number int) *cut {
-	if s.notes != nil {
-		s.notes.Clear(number)
-	}
 	at := &s.list[number]
 	at.mu.Lock()
-	wish := at.guest.cut
+	wish, events := at.guest.cut, 1+len(at.guest.more)
 	at.sitting, at.guest = nil, sitting{}
 	at.mu.Unlock()
+	if s.notes != nil {
+		for i := range events {
+			s.notes.Clear(number*api.MaxBatch + i)
+		}
+	}
 	s.free <- number
 	return wish
 }
@@ -95,11 +103,11 @@ func (at *seat) cut(id, namespace, reason string) bool {
 	at.mu.Lock()
 	defer at.mu.Unlock()
 	g := at.sitting
-	if g == nil || g.id != id || g.function.spec.Namespace != namespace {
+	if g == nil || !g.handles(id) || g.function.spec.Namespace != namespace {
 		return false
 	}
 	if g.cut == nil {
-		g.cut = &cut{reason}
+		g.cut = &cut{id, reason}
 		g.stop()
 	}
 	return true

@@ -145,6 +145,7 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		"Filter", topic.Filter,
 		"Order", topic.Order,
 		"On failure", topic.OnFailure,
+		"Batch", batchText(topic.Batch),
 		"Key", key,
 		"ID", strconv.FormatUint(t.ID, 10),
 	}
@@ -166,6 +167,17 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		c.say("Try: fnctl dlq ls --trigger %s", t.Name)
 	}
 	return nil
+}
+
+func batchText(b *api.BatchSpec) string {
+	if b == nil {
+		return ""
+	}
+	text := fmt.Sprintf("up to %d events", b.Size)
+	if b.Window > 0 {
+		text += ", waits " + durationText(b.Window) + " for them"
+	}
+	return text
 }
 
 func withAge(text, what, age string) string {

@@ -25,7 +25,7 @@ func parkedLetter() api.DeadLetter {
 func TestDeadLettersThatPark(t *testing.T) {
 	t.Parallel()
 	parked := chargeTriggers[0]
-	parked.Topic = &api.TopicTrigger{Name: "orders.created", Order: "key", OnFailure: "park"}
+	parked.Topic = &api.TopicTrigger{Name: "orders.created", Order: "key", OnFailure: "park", Batch: &api.BatchSpec{Size: 100, Window: api.Duration(500 * time.Millisecond)}}
 	parked.Stats = &api.TriggerStats{Pending: 3, DeadLetters: 2, Parked: 1, Behind: 2, OldestDeadLetter: now.Add(-3 * time.Hour), OldestParked: now.Add(-5 * time.Minute)}
 	f := newFake(t, map[string]any{
 		"GET /ns/default/deadletters?filter=type+%3D+%27a%27&parked=true&since=2026-01-31T10%3A00%3A00Z": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -56,6 +56,7 @@ Function:      charge
 Topic:         orders.created
 Order:         key
 On failure:    park
+Batch:         up to 100 events, waits 500ms for them
 ID:            7
 Pending:       3
 Retrying:      0

@@ -33,8 +33,9 @@ func (c *cli) invocationsLsCommand() *cobra.Command {
 		Long: `List invocations: those that are open, or in one state.
 
 Open are running ones (synchronous calls too), retrying and delayed ones by the time they are due, and waiting ones,
-the oldest first. WHY says what a waiting one waits for: "key", an earlier event of its key, or "turn", others
-of its trigger or room to run. Finished ones are known as long as the history goes back.`,
+the oldest first. WHY says what a waiting one waits for: "key", an earlier event of its key, "batch", others
+to fill its batch, "paused", the end of a pause, or "turn", others of its trigger or room
+to run. Finished ones are known as long as the history goes back.`,
 		Example: `  fnctl invocations ls
   fnctl invocations ls --state delayed --trigger remind:reminders
   fnctl invocations ls --state finished --function charge --limit 20`,
