@@ -31,6 +31,8 @@ func probe(_ context.Context, e *evoke.Event) (evoke.Reply, error) {
 		return evoke.NoReply(), emit(e)
 	case "count":
 		return count(e)
+	case "counted":
+		return evoke.NoReply(), pass(e)
 	case "total":
 		n, err := total()
 		return evoke.JSON(n), err
@@ -87,6 +89,17 @@ func count(e *evoke.Event) (evoke.Reply, error) {
 		return evoke.NoReply(), err
 	}
 	return evoke.JSON(n), bad("after")
+}
+
+// pass sends on what count has emitted. It fails as count does.
+func pass(e *evoke.Event) error {
+	if err := bad("before"); err != nil {
+		return err
+	}
+	if err := evoke.Emit("passed", evoke.NewEvent("probe.passed", json.RawMessage(e.Data()))); err != nil {
+		return err
+	}
+	return bad("after")
 }
 
 func total() (int, error) {
