@@ -87,6 +87,8 @@ type TopicTrigger struct {
 	// OnFailure is, with order key, what the key of an event that was given up on does: "skip" (default) goes on, "park" stands still until that event is redriven
 	// and done, or discarded.
 	OnFailure string `json:"onFailure,omitempty"`
+	// Delivery is "atLeastOnce" (default: an event is tried until it is done, its effects happen once) or "atMostOnce": it is settled before it runs, and never tried again.
+	Delivery string `json:"delivery,omitempty"`
 	// Batch gives the function several events in one delivery; nil = one.
 	Batch *BatchSpec `json:"batch,omitempty"`
 }

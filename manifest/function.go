@@ -34,7 +34,7 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"reuse":       d.boolean(&f.Spec.Reuse),
 			"deadLetter":  func(v value) { f.Spec.DeadLetter = d.deadLetter(v) },
 		},
-		later: []string{"scale", "secrets", "delivery"},
+		later: []string{"scale", "secrets"},
 	}) {
 		return f
 	}
@@ -121,6 +121,9 @@ func (d *decoder) http(v value) *api.HTTPTrigger {
 	return t
 }
 
+// orderedOnce: an event that is settled before it runs does not hold back the next one of its key.
+const orderedOnce = "order: key waits until an event is done, and delivery: atMostOnce does not; leave one of them out"
+
 func (d *decoder) topic(v value) *api.TopicTrigger {
 	t := &api.TopicTrigger{}
 	named := false
@@ -135,12 +138,16 @@ func (d *decoder) topic(v value) *api.TopicTrigger {
 				d.oneOf(&t.OnFailure, "skip", "park")(v)
 				failure = v
 			},
-			"batch": func(v value) { t.Batch = d.batch(v) },
+			"delivery": d.oneOf(&t.Delivery, "atLeastOnce", "atMostOnce"),
+			"batch":    func(v value) { t.Batch = d.batch(v) },
 		},
-		later: []string{"reply", "delivery"},
+		later: []string{"reply"},
 	})
 	if ok && t.OnFailure == "park" && t.Order != "key" {
 		d.fault(failure.at(), "%s: only keys that are kept in order can park; add `order: key`, or leave it at skip", failure.path)
+	}
+	if ok && t.Delivery == "atMostOnce" && t.Order == "key" {
+		d.fault(v.at(), "%s: %s", v.path, orderedOnce)
 	}
 	if ok && !named {
 		d.fault(v.at(), "%s has no name; write { name: orders.created }", v.path)

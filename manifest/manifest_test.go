@@ -37,7 +37,7 @@ functions:
       - http: {}
       - topic: { name: a, batch: { size: 100, window: 500ms } }
       - topic: { name: b, batch: 7 }
-      - topic: { name: c, batch: 1 }
+      - topic: { name: c, batch: 1, delivery: atMostOnce }
 topics:
   orders.created: { ingress: true, retention: 7d, unsettled: deadletter }
   orders.charged:
@@ -73,7 +73,7 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 					{HTTP: &api.HTTPTrigger{}},
 					{Topic: &api.TopicTrigger{Name: "a", Batch: &api.BatchSpec{Size: 100, Window: duration(500 * time.Millisecond)}}},
 					{Topic: &api.TopicTrigger{Name: "b", Batch: &api.BatchSpec{Size: 7}}},
-					{Topic: &api.TopicTrigger{Name: "c"}},
+					{Topic: &api.TopicTrigger{Name: "c", Delivery: "atMostOnce"}},
 				},
 			}},
 		},
@@ -208,6 +208,8 @@ func TestFaults(t *testing.T) {
 		{"http key", fn("    on: [ { http: { key: params.id } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: "params.id" is not supported; it is header.NAME or query.NAME`},
 		{"topic without name", fn("    on: [ { topic: { order: key } } ]"), "fn.yaml:5:20: functions.charge.on[0].topic has no name; write { name: orders.created }"},
 		{"topic text", fn("    on: [ { topic: orders } ]"), `fn.yaml:5:20: functions.charge.on[0].topic must be a map, not the text "orders"`},
+		{"delivery", fn("    on: [ { topic: { name: a, delivery: twice } } ]"), `fn.yaml:5:41: functions.charge.on[0].topic.delivery must be atLeastOnce or atMostOnce, not "twice"`},
+		{"delivery in order", fn("    on: [ { topic: { name: a, delivery: atMostOnce, order: key } } ]"), "fn.yaml:5:20: functions.charge.on[0].topic: order: key waits until an event is done, and delivery: atMostOnce does not; leave one of them out"},
 		{"batch of none", fn("    on: [ { topic: { name: a, batch: 0 } } ]"), "fn.yaml:5:38: functions.charge.on[0].topic.batch must be from 1 to 1000, not 0"},
 		{"batch of too many", fn("    on: [ { topic: { name: a, batch: { size: 1001 } } } ]"), "fn.yaml:5:46: functions.charge.on[0].topic.batch.size must be from 1 to 1000, not 1001"},
 		{"batch text", fn("    on: [ { topic: { name: a, batch: many } } ]"), `fn.yaml:5:38: functions.charge.on[0].topic.batch must be a whole number, not the text "many"`},

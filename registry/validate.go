@@ -199,6 +199,12 @@ func (f *faults) topic(path string, t api.TopicTrigger) {
 		f.add(path+".order", "%q is neither none nor key", shorten(t.Order))
 	}
 	switch {
+	case t.Delivery != "" && t.Delivery != "atLeastOnce" && t.Delivery != "atMostOnce":
+		f.add(path+".delivery", "%q is neither atLeastOnce nor atMostOnce", shorten(t.Delivery))
+	case t.Delivery == "atMostOnce" && t.Order == "key":
+		f.add(path+".delivery", "order: key waits until an event is done, and delivery: atMostOnce does not; leave one of them out")
+	}
+	switch {
 	case t.OnFailure != "" && t.OnFailure != "skip" && t.OnFailure != "park":
 		f.add(path+".onFailure", "%q is neither skip nor park", shorten(t.OnFailure))
 	case t.OnFailure == "park" && t.Order != "key":

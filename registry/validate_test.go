@@ -69,6 +69,8 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{topic(api.TopicTrigger{Name: "a", Order: "strict"}), `functions.f.on[0].topic.order: "strict" is neither none nor key`},
 		{topic(api.TopicTrigger{Name: "a", Order: "key", OnFailure: "stop"}), `functions.f.on[0].topic.onFailure: "stop" is neither skip nor park`},
 		{topic(api.TopicTrigger{Name: "a", Order: "none", OnFailure: "park"}), "functions.f.on[0].topic.onFailure: only keys that are kept in order can park; add order: key, or leave it at skip"},
+		{topic(api.TopicTrigger{Name: "a", Delivery: "twice"}), `functions.f.on[0].topic.delivery: "twice" is neither atLeastOnce nor atMostOnce`},
+		{topic(api.TopicTrigger{Name: "a", Delivery: "atMostOnce", Order: "key"}), "functions.f.on[0].topic.delivery: order: key waits until an event is done, and delivery: atMostOnce does not; leave one of them out"},
 		{inBatches(1, 0), "functions.f.on[0].topic.batch.size: 1 is not between 2 and 1000; leave batch out for one event at a time"},
 		{inBatches(1001, 0), "functions.f.on[0].topic.batch.size: 1001 is not between 2 and 1000; leave batch out for one event at a time"},
 		{inBatches(2, 6*time.Minute), "functions.f.on[0].topic.batch.window: 6m0s is not between 0 and 5m0s"},

@@ -40,6 +40,8 @@ func (s *Scheduler) Cancel(ctx context.Context, namespace, name, reason string) 
 		switch {
 		case !open && wasCut:
 			return nil
+		case !open && s.seats.cut(name, namespace, reason): // it was settled before it ran
+			return nil
 		case !open:
 			return ErrNotOpen
 		case inv.State == partition.Running && s.seats.cut(inv.Name(), namespace, reason): // whoever runs it settles it

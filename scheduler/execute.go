@@ -21,11 +21,14 @@ func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Deliv
 		s.executePinned(ctx, f, d)
 		return
 	}
-	if len(d.More) > 0 {
+	switch {
+	case f.once[d.ID.Trigger]:
+		s.executeOnce(ctx, f, d)
+	case len(d.More) > 0:
 		s.executeBatch(ctx, f, d)
-		return
+	default:
+		s.executeOn(ctx, f, d)
 	}
-	s.executeOn(ctx, f, d)
 }
 
 // executeOn is execute by the revision that runs it.
@@ -108,10 +111,11 @@ type invocation struct {
 	id, trigger string
 	number      int
 	event       *event.Event
-	triggerID   uint64       // 0 for a synchronous call
-	call        bool         // synchronous
-	batch       string       // the id of the first one, when there are several; else ""
-	more        []invocation // of a batch: those behind the first, which stands for all in the history
+	triggerID   uint64                     // 0 for a synchronous call
+	call        bool                       // synchronous
+	batch       string                     // the id of the first one, when there are several; else ""
+	before      func(start time.Time) bool // asked when it has its seat, whether it may run; nil = it may
+	more        []invocation               // of a batch: those behind the first, which stands for all in the history
 }
 
 // attempt is one finished try.
@@ -122,7 +126,7 @@ type attempt struct {
 	duration time.Duration
 	result   sandbox.Result
 	effects  partition.Effects // of a verdict done
-	held     bool              // its trigger has been paused since it was taken: it did not run
+	held     bool              // it did not run: its trigger has been paused since it was taken, or invocation.before said no
 	cut      *cut              // somebody canceled it; nil = nobody
 }
 
@@ -132,10 +136,11 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	seat, ok := s.seats.take(ctx)
 	if !ok {
 		a.start = time.Now()
-		a.result = canceledResult(context.Cause(ctx).Error())
+		a.result, a.held = canceledResult(context.Cause(ctx).Error()), true
 		return a
 	}
-	if a.held = s.isPaused(inv.triggerID); a.held {
+	a.held = s.isPaused(inv.triggerID) || inv.before != nil && !inv.before(time.Now())
+	if a.held {
 		s.seats.leave(seat)
 		return a
 	}

@@ -19,6 +19,7 @@ type function struct {
 	spec   *api.Function
 	emit   []filter.Pattern
 	policy policy
+	once   map[uint64]bool // triggers that deliver at most once
 	module *sandbox.Module // nil when it could not be loaded
 	broken error           // why
 
@@ -170,7 +171,10 @@ func (s *Scheduler) keepOrLoad(ctx context.Context, name functionName, spec *api
 	if old != nil && old.module != nil && old.spec.Revision == spec.Revision && old.spec.Created.Equal(spec.Created) {
 		return old
 	}
-	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), places: &places{}, series: s.metrics.function(name), close: func() {}}
+	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), places: &places{}, series: s.metrics.function(name), close: func() {}, once: map[uint64]bool{}}
+	for _, t := range spec.Triggers {
+		f.once[t.ID] = t.Topic != nil && t.Topic.Delivery == atMostOnce
+	}
 	if old != nil {
 		f.places = old.places
 	}

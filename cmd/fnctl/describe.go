@@ -145,6 +145,7 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		"Filter", topic.Filter,
 		"Order", topic.Order,
 		"On failure", topic.OnFailure,
+		"Delivery", topic.Delivery,
 		"Batch", batchText(topic.Batch),
 		"Key", key,
 		"ID", strconv.FormatUint(t.ID, 10),
