@@ -43,6 +43,51 @@ func TestArchitectureNamesWhatIsThere(t *testing.T) {
 	}
 }
 
+// Every test that the page of promises names is there, and every promise names one.
+func TestPromisesNameTheirTests(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("docs/delivery.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := tests(t)
+	isTest := regexp.MustCompile(`\bTest[A-Z]\w*`)
+	for _, name := range isTest.FindAllString(string(text), -1) {
+		if !there[name] {
+			t.Errorf("docs/delivery.md names %s, which is no test", name)
+		}
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "| **") && !isTest.MatchString(line) {
+			t.Errorf("nothing shows this promise: %s", line)
+		}
+	}
+}
+
+func tests(t *testing.T) map[string]bool {
+	t.Helper()
+	there := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
+				there[f.Name.Name] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return there
+}
+
 func declarations(t *testing.T) (there, packages map[string]bool) {
 	t.Helper()
 	there, packages = map[string]bool{}, map[string]bool{}
