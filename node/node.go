@@ -48,6 +48,7 @@ type Node struct {
 	scheduler *scheduler.Scheduler
 	history   *history.Store
 	inflight  *inflight.File
+	disk      *disk
 	server    *server.Server
 
 	gateway, admin net.Listener
@@ -80,6 +81,8 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.listen(); err != nil {
 		return err
 	}
+	n.disk = newDisk(n.config.DataDir, n.config.MinFree, n.log)
+	n.disk.look() // what follows needs a little space
 	if err := n.startRegistry(ctx); err != nil {
 		return err
 	}
@@ -172,7 +175,6 @@ func (n *Node) startPartitions(ctx context.Context, ready chan<- struct{}) error
 		return err
 	}
 	n.onClose(log.Close)
-	space := &disk{dir: n.config.DataDir, minFree: n.config.MinFree, now: time.Now}
 	n.table, err = partition.Open(ctx, partition.Options{
 		Log: log, Dir: n.path("state"), Partitions: n.config.Partitions, Epoch: epoch, Node: n.config.Node,
 		Ready: func() {
@@ -181,7 +183,7 @@ func (n *Node) startPartitions(ctx context.Context, ready chan<- struct{}) error
 			default:
 			}
 		},
-		Admit: space.admit, Fatal: n.fatal, Logger: n.log, Registerer: n.metrics,
+		Admit: n.disk.admit, Fatal: n.fatal, Logger: n.log, Registerer: n.metrics,
 	})
 	if err != nil {
 		return err
@@ -237,8 +239,9 @@ func (n *Node) Run(ctx context.Context) error {
 		return n.registry.Run(ctx, func(s *registry.Snapshot) { n.apply(ctx, s) })
 	})
 	scheduling := stage(keep, n.scheduler.Run)
+	disk := stage(keep, n.disk.run)
 	err := n.serve(ctx)
-	err = errors.Join(err, scheduling.stop(), watching.stop())
+	err = errors.Join(err, scheduling.stop(), watching.stop(), disk.stop())
 	n.log.Info("stopped")
 	return errors.Join(err, n.close())
 }
