@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"sandbox/wasmtest/hostile":   {"sandbox/wasmtest", "sdk/abi"},
 	"history":                    {"api"},
 	"inflight":                   {},
-	"scheduler":                  {"api", "event", "filter", "history", "inflight", "partition", "registry", "sandbox", "sdk/abi"},
+	"scheduler":                  {"api", "event", "filter", "history", "inflight", "partition", "registry", "sandbox", "sdk/abi", "wire"},
 	"server":                     {"api", "event", "filter", "history", "partition", "registry", "scheduler", "sdk/abi"},
 	"embedded":                   {},
 	"node":                       {"api", "archive", "embedded", "eventlog/local", "history", "inflight", "partition", "registry", "sandbox", "scheduler", "sdk/abi", "server"},

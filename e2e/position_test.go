@@ -60,24 +60,29 @@ func (a *app) receipts(t *testing.T, n int) (orders []string) {
 	return orders
 }
 
-// The page goes on from the README's function. Here it is a module that takes anything, because that costs no build.
-func TestPageOfPositions(t *testing.T) {
+// These pages go on from the README's function. Here it is a module that takes anything, because that costs no build.
+func TestPagesThatGoOnFromTheReadme(t *testing.T) {
 	t.Parallel()
-	u := newUser(t)
-	const app = "version: 1\napp: hello\nfunctions:\n  greet: { wasm: ./greet.wasm, on: { topic: { name: visitors } } }\n"
-	for name, content := range map[string]string{"greet.wasm": string(wasmtest.Echo()), "fn.yaml": app} {
-		if err := os.WriteFile(filepath.Join(u.shell.dir, name), []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	for _, page := range []string{"positions.md", "delivery.md"} {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			const app = "version: 1\napp: hello\nfunctions:\n  greet: { wasm: ./greet.wasm, on: [ { http: {} }, { topic: { name: visitors } } ] }\n"
+			for name, content := range map[string]string{"greet.wasm": string(wasmtest.Echo()), "fn.yaml": app} {
+				if err := os.WriteFile(filepath.Join(u.shell.dir, name), []byte(content), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := u.shell.run("runtime --data-dir ./evoke-data &"); err != nil {
+				t.Fatal(err)
+			}
+			u.awaitRuntime(t)
+			if _, err := u.shell.run("fnctl deploy"); err != nil {
+				t.Fatal(err)
+			}
+			u.follow(t, "../docs/"+page, nil)
+		})
 	}
-	if _, err := u.shell.run("runtime --data-dir ./evoke-data &"); err != nil {
-		t.Fatal(err)
-	}
-	u.awaitRuntime(t)
-	if _, err := u.shell.run("fnctl deploy"); err != nil {
-		t.Fatal(err)
-	}
-	u.follow(t, "../docs/positions.md", nil)
 }
 
 // Pause, kill -9, deploy and resume; then replays, and functions that start in the past.

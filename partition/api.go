@@ -155,11 +155,12 @@ type Next struct {
 type Outcome int
 
 // Outcomes. Conflict: a state entry has changed since it was read, nothing happened, run it again. Stale: this attempt was settled before
-// or its trigger is gone, nothing happened.
+// or its trigger is gone, nothing happened. Answered: see PerformOnce.
 const (
 	Applied Outcome = iota
 	Conflict
 	Stale
+	Answered
 )
 
 // TopicRecord is an event of a topic with its position.

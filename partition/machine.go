@@ -26,6 +26,7 @@ type machine struct {
 	arrived    []uint64 // per receiver: the last that it has applied
 	received   []uint64 // per sender: the last that was applied here
 	floor      uint64   // nothing needs the log below it
+	replies    replies  // of calls that happen once
 
 	// What the records since the last flush mean for others; flush hands it out.
 	work workList
@@ -152,6 +153,8 @@ func (m *machine) applyBody(offset uint64, b body) (result, error) {
 		return m.applyRedrive(b), nil
 	case *redriveAsRecord:
 		return m.applyRedriveAs(offset, b)
+	case *callRecord:
+		return m.applyCall(offset, b)
 	case *batchRecord:
 		return m.applyBatch(offset, b)
 	case *gaveUpRecord:

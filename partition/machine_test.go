@@ -96,7 +96,12 @@ func busyScript(rnd *rand.Rand) *script {
 		offset := 1 + rnd.Uint64N(s.next)
 		attempt := Attempt{Number: 1 + rnd.IntN(2), Start: time.UnixMilli(s.time)}
 		trigger := 1 + rnd.Uint64N(2)
-		switch rnd.IntN(14) {
+		switch rnd.IntN(15) {
+		case 14:
+			s.time += rnd.Int64N(3) * replyAge.Milliseconds() / 8
+			s.add(&callRecord{once: Once{Key: fmt.Sprint(rnd.IntN(4))}, reply: []byte(fmt.Sprint(i)), effects: effects{
+				function: "f", own: []storedEvent{stored("c", 1)}, writes: []StateWrite{{Name: fmt.Sprint(rnd.IntN(3)), Value: []byte("call")}},
+			}})
 		case 13:
 			s.add(&batchRecord{trigger: trigger, attempt: attempt, settled: []batchEntry{{offset, 0, 1}, {offset + 1 + rnd.Uint64N(3), 0, 1}}, effects: effects{
 				function: "f", own: []storedEvent{stored("b", 1)}, foreign: []foreignEvent{{to: 1}},

@@ -37,6 +37,7 @@ const (
 	kindGaveUp    kind = 13
 	kindRedriveAs kind = 14
 	kindBatch     kind = 15
+	kindCall      kind = 16
 )
 
 // header is the part that every record has.
@@ -134,6 +135,8 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return readRedriveAs(r), nil
 	case kindBatch:
 		return readBatch(r), nil
+	case kindCall:
+		return readCall(r), nil
 	}
 	return nil, fmt.Errorf("record kind %d is unknown: a newer program wrote this log", k)
 }

@@ -42,6 +42,7 @@ func sampleRecords() []body {
 		&trimRecord{before: 300},
 		&gaveUpRecord{trigger: 1, offset: 2, generation: 3, attempt: a, parks: true, lane: 1 << 63, effects: e},
 		&redriveAsRecord{letters: []letterAs{{letter: letter{1, 2, 3}, revision: 7, edited: true}, {letter: letter{4, 5, 6}}}, edited: stored[:1]},
+		&callRecord{invocation: "i", once: Once{Key: "k", Request: [16]byte{1, 15: 2}}, reply: []byte("reply"), effects: e},
 		&batchRecord{trigger: 1, settled: []batchEntry{{2, 3, 1}, {300, 0, 2}}, attempt: a, effects: e},
 	}
 }
@@ -59,7 +60,7 @@ func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
 
 // A new kind is in the samples, which the fuzz test begins with, and in the simulation.
 // notSimulated are the kinds that the simulation's model does not have yet; machine_test.go and tests of their own have them.
-var notSimulated = []kind{kindMatched, kindExpire, kindLapse, kindTrim, kindGaveUp, kindRedriveAs, kindBatch}
+var notSimulated = []kind{kindMatched, kindExpire, kindLapse, kindTrim, kindGaveUp, kindRedriveAs, kindBatch, kindCall}
 
 func TestEveryKindIsTested(t *testing.T) {
 	t.Parallel()

@@ -40,10 +40,12 @@ type Scope struct {
 	Event                    *event.Event
 }
 
+func (s *Scope) state() stateScope { return stateScope{s.Namespace, s.Function, s.Key} }
+
 // Perform stores the effects of a synchronous call and returns when they are applied.
 func (t *Table) Perform(ctx context.Context, s Scope, invocation string, e Effects) (Outcome, error) {
 	p := t.place(s.Namespace, s.Key, s.Event.Source, s.Event.ID)
-	res, err := p.do(ctx, &effectsRecord{invocation: invocation, effects: t.effects(p, stateScope{s.Namespace, s.Function, s.Key}, e)})
+	res, err := p.do(ctx, &effectsRecord{invocation: invocation, effects: t.effects(p, s.state(), e)})
 	return res.outcome, err
 }
 

@@ -26,6 +26,8 @@ const (
 	keySpecial    = 'E' // trigger, offset → where its edited event is, and which revision must run it
 	keyHorizon    = 'H' // namespace, topic → offset below which retention has removed the topic's events
 	keyFloor      = 'F' // → offset below which nothing needs the log
+	keyReply      = 'A' // call → when it was kept, request, reply
+	keyReplyOrder = 'Q' // offset of its record → when it was kept, call
 )
 
 // store is the state of one partition in pebble. Writes gather in a batch, which commit makes visible to all and which get sees before.

@@ -20,13 +20,17 @@ type Call struct {
 	Trigger             string      // name of the http trigger, "" for a call by fnctl
 	Event               event.Event // valid; Request set for a plain HTTP request
 	Key                 string      // "" = the event's own key
+
+	// Once lets the caller repeat the call: it is done once, and its reply is kept for 24 hours; nil = every call is a new one.
+	Once *partition.Once
 }
 
 // Reply is how a synchronous call ended. Verdict Done carries Data and Attributes.
 type Reply struct {
 	Invocation string
 	Revision   int
-	Attempt    int // 1: a call is tried once
+	Attempt    int  // 1: a call is tried once
+	Kept       bool // it is that of the same call before: see Call.Once
 	Verdict    abi.Verdict
 	Class      string // see api.Attempt; "" when done
 	Error      string
@@ -53,6 +57,17 @@ func (s *Scheduler) Call(ctx context.Context, c Call) (Reply, error) {
 	default:
 		return Reply{}, ErrBusy
 	}
+	if c.Key != "" {
+		c.Event.SetExtension(event.Extension{Name: "partitionkey", Value: c.Key})
+	}
+	if c.Once != nil {
+		return s.callOnce(ctx, &c)
+	}
+	return s.run(ctx, &c)
+}
+
+// run runs a call.
+func (s *Scheduler) run(ctx context.Context, c *Call) (Reply, error) {
 	f := s.acquire(functionName{c.Namespace, c.Function})
 	if f == nil {
 		return Reply{}, fmt.Errorf("%w: %s", ErrNotFound, c.Function)
@@ -65,25 +80,30 @@ func (s *Scheduler) Call(ctx context.Context, c Call) (Reply, error) {
 		return Reply{}, fmt.Errorf("%w: %s runs %d at once, its concurrency", ErrBusy, c.Function, f.spec.Spec.Concurrency)
 	}
 	defer f.leave()
-	if c.Key != "" {
-		c.Event.SetExtension(event.Extension{Name: "partitionkey", Value: c.Key})
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.work, func() { cancel(context.Cause(s.work)) })()
-	return s.call(ctx, f, &c)
+	return s.runUntilCurrent(ctx, f, c)
 }
 
-func (s *Scheduler) call(ctx context.Context, f *function, c *Call) (Reply, error) {
+// runUntilCurrent runs a call again when the state it saw had changed.
+func (s *Scheduler) runUntilCurrent(ctx context.Context, f *function, c *Call) (Reply, error) {
 	inv := invocation{id: newInvocationID(), trigger: c.Trigger, number: 1, event: &c.Event, call: true}
 	turn := s.turn(f, c.Event.Key())
 	defer turn.end()
 	for conflicts := range maxConflicts {
 		turn.after(conflicts)
 		a := s.attempt(ctx, f, inv)
-		outcome, err := s.perform(ctx, f, c, a)
+		outcome, err := s.perform(ctx, c, a)
 		if err != nil {
 			return Reply{}, err
+		}
+		if outcome == partition.Answered { // by another node, meanwhile
+			r, ok, err := s.keptReply(c)
+			if !ok && err == nil {
+				err = ErrInProgress // and forgotten since: the next try is a new call
+			}
+			return r, err
 		}
 		if outcome != partition.Conflict {
 			s.record(f, a, partition.Next{})
@@ -95,18 +115,22 @@ func (s *Scheduler) call(ctx context.Context, f *function, c *Call) (Reply, erro
 }
 
 // perform makes the effects of a call real before anyone hears of its reply.
-func (s *Scheduler) perform(ctx context.Context, f *function, c *Call, a attempt) (partition.Outcome, error) {
+func (s *Scheduler) perform(ctx context.Context, c *Call, a attempt) (partition.Outcome, error) {
 	if a.cut != nil {
 		return 0, fmt.Errorf("%w: %s", ErrCanceled, a.cut.reason)
 	}
 	if a.result.Class == "canceled" && errors.Is(context.Cause(ctx), ErrDraining) {
 		return 0, ErrDraining
 	}
-	if a.result.Verdict != abi.Done || a.effects.Empty() {
+	switch {
+	case a.result.Verdict != abi.Done:
+		return partition.Applied, nil
+	case c.Once != nil:
+		return s.performReply(ctx, c, &a)
+	case a.effects.Empty():
 		return partition.Applied, nil
 	}
-	scope := partition.Scope{Namespace: f.spec.Namespace, Function: f.spec.Name, Key: c.Event.Key(), Event: &c.Event}
-	return s.opts.Table.Perform(context.WithoutCancel(ctx), scope, a.id, a.effects)
+	return s.opts.Table.Perform(context.WithoutCancel(ctx), c.scope(), a.id, a.effects)
 }
 
 func (a *attempt) reply() Reply {

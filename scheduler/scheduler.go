@@ -67,6 +67,7 @@ type Scheduler struct {
 	pins    *pins
 
 	seats    *seats        // of guests that run
+	onces    onces         // calls with a key that run
 	unwanted unwanted      // canceled before they ran
 	blamed   bool          // see blame; only used by Apply
 	taken    chan struct{} // a token for each event that is taken and not settled

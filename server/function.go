@@ -38,6 +38,9 @@ func (s *Server) callFunction(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if call.Once, err = onceOf(c.Request(), body); err != nil {
+		return err
+	}
 	if prefersAsync(c.Request().Header) {
 		return s.acceptCall(c, to, call)
 	}
@@ -110,6 +113,12 @@ func callError(function string, err error) error {
 		return refuse(err, "", "function %q has as many calls as it may have at once", function)
 	case errors.Is(err, scheduler.ErrUnavailable):
 		return refuse(scheduler.ErrUnavailable, "", "the module of function %q cannot be loaded", function)
+	case errors.Is(err, scheduler.ErrInProgress):
+		return refuse(err, "", "a call of function %q with this Idempotency-Key still runs", function)
+	case errors.Is(err, scheduler.ErrOtherRequest):
+		return refuse(err, "", "function %q was called with this Idempotency-Key before, by another request", function)
+	case errors.Is(err, scheduler.ErrReplyTooLong):
+		return refuse(scheduler.ErrReplyTooLong, "", "function %q ran, and nothing of it was kept: %v", function, err)
 	case errors.Is(err, scheduler.ErrConflict):
 		return refuse(err, "", "function %q ran, but others kept changing the state of its key; nothing of it was kept", function)
 	}
@@ -161,6 +170,7 @@ func rejection(function, reason string) string {
 
 // acceptCall stores the event in the function's inbox and answers with the id that its invocation will have.
 func (s *Server) acceptCall(c echo.Context, to target, call scheduler.Call) error {
+	acceptOnce(&call)
 	events := []event.Event{call.Event}
 	if err := s.delay(c.Request().Header, events); err != nil {
 		return err

@@ -29,6 +29,9 @@ func writeReply(c echo.Context, call scheduler.Call, r scheduler.Reply) error {
 		return &fault{err: errBadReply, invocation: r.Invocation, detail: fmt.Sprintf("function %q replied, but %v", call.Function, err)}
 	}
 	h.Set("Evoke-Invocation", r.Invocation)
+	if r.Kept {
+		h.Set("Idempotent-Replayed", "true")
+	}
 	if !bodyAllowed(status) {
 		return c.NoContent(status)
 	}
@@ -54,7 +57,7 @@ func httpReply(h http.Header, r scheduler.Reply) (status int, err error) {
 	}
 	for _, pair := range set.Headers {
 		name := http.CanonicalHeaderKey(pair[0])
-		if isToken(name) && !isHopByHop(name) && name != "Content-Length" && name != "Evoke-Invocation" {
+		if isToken(name) && !isHopByHop(name) && name != "Content-Length" && name != "Evoke-Invocation" && name != "Idempotent-Replayed" {
 			h.Add(name, headerValue(pair[1]))
 		}
 	}
