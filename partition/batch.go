@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/wire"
 )
 
@@ -16,8 +17,9 @@ type Batch struct {
 	Window int64 `json:"window,omitempty"`
 }
 
-// maxBatchBytes is how many bytes of events a batch has, unless its first event alone has more.
-const maxBatchBytes = 4 << 20
+// maxBatchBytes is how many bytes of events a batch has, unless its first event alone has more: as many as one event may have, so that whoever takes many deliveries holds no
+// more memory for batches.
+const maxBatchBytes = event.MaxSize
 
 // batchRecord settles all events of a batch as done, with what their one attempt emitted: all of it happens, or nothing.
 type batchRecord struct {

@@ -218,9 +218,9 @@ func TestABatchHasABoundOfBytes(t *testing.T) {
 	tt := openTable(t, nil)
 	tt.triggers(1, inBatches(1, "a", 100, 0))
 	for i := range 10 {
-		tt.publish("a", event.Event{ID: fmt.Sprint(i), Source: "/s", Type: "t", Subject: "k", Data: make([]byte, 900<<10)})
+		tt.publish("a", event.Event{ID: fmt.Sprint(i), Source: "/s", Type: "t", Subject: "k", Data: make([]byte, 300<<10)})
 	}
-	if got := batches(tt.take(1, 10)); got != "0+1+2+3 4+5+6+7 8+9" {
+	if got := batches(tt.take(1, 10)); got != "0+1+2 3+4+5 6+7+8 9" {
 		t.Errorf("took %s", got)
 	}
 }
