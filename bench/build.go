@@ -35,6 +35,22 @@ func buildGuest(ctx context.Context, dir, out string) error {
 	return build(ctx, dir, []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "GOFLAGS="}, "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
 }
 
+// buildPeer builds a yardstick that is a module of its own, with requirements that Evoke does not have.
+func buildPeer(ctx context.Context, root, name, out string) error {
+	return build(ctx, filepath.Join(root, "bench", "peers"), []string{"GOWORK=off", "GOFLAGS="}, "-trimpath", "-o", out, "./"+name)
+}
+
+// buildOptionalPeer answers "" where the yardstick cannot be built, as without Go's module proxy, and says what the report lacks then: everything else is
+// measured all the same.
+func (s *session) buildOptionalPeer(ctx context.Context, root, folder, lacks string) string {
+	out := filepath.Join(s.dir, folder)
+	if err := buildPeer(ctx, root, folder, out); err != nil {
+		s.say("without %s, which cannot be built here: %v", lacks, err)
+		return ""
+	}
+	return out
+}
+
 func build(ctx context.Context, dir string, env []string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
 	cmd.Dir = dir

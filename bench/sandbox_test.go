@@ -118,7 +118,7 @@ func TestSandboxWithoutExtism(t *testing.T) {
 	t.Parallel()
 	s, said := quick(t)
 	b := fakeSandbox(t)
-	b.extism = s.buildExtism(t.Context(), t.TempDir())
+	b.extism = s.buildOptionalPeer(t.Context(), t.TempDir(), "extism", "the rows of Extism")
 	if !strings.Contains(said.String(), "without the rows of Extism, which cannot be built here: go build in ") {
 		t.Errorf("said %q", said)
 	}

@@ -48,7 +48,7 @@ func (s *session) buildSandbox(ctx context.Context) (sandboxBuilt, error) {
 			return sandboxBuilt{}, err
 		}
 	}
-	b.extism = s.buildExtism(ctx, root)
+	b.extism = s.buildOptionalPeer(ctx, root, "extism", "the rows of Extism")
 	return b, nil
 }
 
