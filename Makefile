@@ -69,6 +69,7 @@ soak: ## simulate and kill for SOAK (1h) and count every event
 .PHONY: bench
 bench: ## the figures of README.md and docs, against yardsticks of the same run
 	$(GO) run ./bench log
+	$(GO) run ./bench pipeline
 	$(GO) run ./bench http
 	$(GO) run ./bench sandbox
 

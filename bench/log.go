@@ -3,161 +3,120 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"path/filepath"
-	"strconv"
-	"sync/atomic"
-	"syscall"
 	"time"
 
-	"github.com/evoke-run/evoke/event"
-	"github.com/evoke-run/evoke/eventlog/local"
 	"github.com/evoke-run/evoke/partition"
 )
 
-const (
-	producers  = 64
-	partitions = 16
-	keys       = 1000
-)
+// producers publish one event after the other, each when the one before is durable.
+const producers = 64
 
-// logRows are the rows of `bench log`.
-type logRows struct {
-	rate, p50, p99, cpu, lone, pipeline, pipelineCPU series
-}
+// eventsASecond is how many events there are, for each second of a slice, of what must be stored before it is measured.
+const eventsASecond = 100_000
 
-func newLogRows() *logRows {
-	const loop = "fsync loop"
-	return &logRows{
-		rate:        series{name: "ingest_64", unit: "events/s", against: loop},
-		p50:         series{name: "ingest_64_p50", unit: "ms", against: loop},
-		p99:         series{name: "ingest_64_p99", unit: "ms", against: loop},
-		cpu:         series{name: "ingest_64_cpu", unit: "µs/event"},
-		lone:        series{name: "ingest_1_p50", unit: "ms", against: loop},
-		pipeline:    series{name: "pipeline", unit: "events/s", against: loop},
-		pipelineCPU: series{name: "pipeline_cpu", unit: "µs/event"},
-	}
-}
+// stored is how many events are stored before a case that works them off.
+func (s *session) stored() int { return max(flying, int(eventsASecond*s.slice.Seconds())) }
 
-// runLog measures partition.Table on eventlog/local. Every round has a new table, so that the yardstick's turn finds a disk at rest.
+// workLimit bounds how long they are worked off.
+const workLimit = time.Minute
+
+// runLog measures partition.Table on eventlog/local, as a node has them, beside JetStream.
 func runLog(ctx context.Context, s *session) ([]row, error) {
-	ctx, cancel := s.measure(ctx)
-	defer cancel()
-	rows := newLogRows()
-	for round := range s.rounds {
-		s.say("round %d of %d", round+1, s.rounds)
-		loop, err := s.fsyncLoop(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.logRound(ctx, round, rows, loop); err != nil {
-			return nil, err
-		}
-	}
-	var out []row
-	for _, r := range []*series{&rows.rate, &rows.p50, &rows.p99, &rows.cpu, &rows.lone, &rows.pipeline, &rows.pipelineCPU} {
-		out = append(out, r.row())
-	}
-	return out, nil
-}
-
-func (s *session) logRound(ctx context.Context, round int, rows *logRows, loop sample) (err error) {
-	w, err := openWorld(ctx, filepath.Join(s.dir, "round-"+strconv.Itoa(round)))
+	peer, err := s.buildJetStream(ctx)
 	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.close()) }()
-	if _, err := w.ingest(ctx, producers, s.slice/5); err != nil { // warms up
-		return err
-	}
-	many, err := w.ingest(ctx, producers, s.slice)
-	if err != nil {
-		return err
-	}
-	one, err := w.ingest(ctx, 1, s.slice/2)
-	if err != nil {
-		return err
-	}
-	through, err := w.pipeline(ctx, s.slice)
-	if err != nil {
-		return err
-	}
-	rows.rate.add(many.perSecond(), loop.perSecond())
-	rows.p50.add(many.p(0.5), loop.p(0.5))
-	rows.p99.add(many.p(0.99), loop.p(0.99))
-	rows.cpu.ours = append(rows.cpu.ours, many.cpuEach())
-	rows.lone.add(one.p(0.5), loop.p(0.5))
-	rows.pipeline.add(through.perSecond(), loop.perSecond())
-	rows.pipelineCPU.ours = append(rows.pipelineCPU.ours, through.cpuEach())
-	return nil
-}
-
-// world is a table on a log, as a node has it.
-type world struct {
-	log     *local.Log
-	table   *partition.Table
-	payload []byte
-	next    atomic.Uint64 // id of the next event
-}
-
-const (
-	plainTopic = "plain" // nobody listens
-	inTopic    = "in"    // the pipeline's trigger listens
-	outTopic   = "out"
-	triggerID  = 1
-)
-
-func openWorld(ctx context.Context, dir string) (*world, error) {
-	w := &world{payload: payload()}
-	var err error
-	if w.log, err = local.Open(local.Options{Dir: filepath.Join(dir, "log"), Partitions: partitions}); err != nil {
 		return nil, err
 	}
-	w.table, err = partition.Open(ctx, partition.Options{
-		Log: w.log, Dir: filepath.Join(dir, "state"), Partitions: partitions, Epoch: 1, Node: "bench",
-		Ready: func() {}, Fatal: func(err error) { panic(err) }, Logger: slog.New(slog.DiscardHandler),
-	})
+	return s.measureLog(ctx, peer)
+}
+
+// measureLog: every case has a new table, so that the yardstick's turn finds a disk at rest.
+func (s *session) measureLog(ctx context.Context, peer string) ([]row, error) {
+	ctx, cancel := s.measure(ctx)
+	defer cancel()
+	rows, err := s.contests(ctx, peer, s.logContests())
 	if err != nil {
-		return nil, errors.Join(err, w.log.Close())
+		return nil, err
 	}
-	err = w.table.SetTriggers(ctx, 1, []partition.Trigger{{ID: triggerID, Namespace: "default", Name: "bench", Function: "bench", Topic: inTopic}})
+	timers, err := s.timerRow(ctx)
 	if err != nil {
-		return nil, errors.Join(err, w.close())
+		return nil, err
 	}
-	return w, nil
+	lanes, err := s.laneRows(ctx)
+	return append(append(rows, timers), lanes...), err
 }
 
-func (w *world) close() error { return errors.Join(w.table.Close(), w.log.Close()) }
-
-func (w *world) event() event.Event {
-	n := w.next.Add(1)
-	return event.Event{
-		ID: strconv.FormatUint(n, 10), Source: "/bench", Type: "dev.evoke.bench", Subject: "key-" + strconv.FormatUint(n%keys, 10),
-		DataContentType: "application/octet-stream", Data: w.payload,
+// logContests: what comes in is durable before it is acknowledged; JetStream does that with sync_interval always, and in ingest_1024 does not. In replay both
+// sides read what is stored.
+func (s *session) logContests() []*contest {
+	return []*contest{
+		{
+			rate: "ingest_64", p50: "ingest_64_p50", p99: "ingest_64_p99", cpu: "ingest_64_cpu",
+			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.ingest(ctx, producers, 1, s.slice) }),
+			mode: "always", n: producers, length: s.slice,
+		},
+		{
+			p50:  "ingest_1",
+			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.ingest(ctx, 1, 1, s.slice/2) }),
+			mode: "always", n: 1, length: s.slice / 2,
+		},
+		{
+			rate: "ingest_1024", cpu: "ingest_1024_cpu",
+			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) {
+				return w.ingest(ctx, flying/batch, batch, s.slice)
+			}),
+			mode: "async", n: flying, length: s.slice,
+		},
+		{
+			rate: "replay", cpu: "replay_cpu",
+			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.replay(ctx, s.stored()) }),
+			mode: "replay", n: s.stored(), length: workLimit,
+		},
 	}
 }
 
-func (w *world) publish(ctx context.Context, topic string) error {
-	stored, err := w.table.Publish(ctx, "default", topic, []event.Event{w.event()})
-	if err == nil && stored[0].Duplicate {
-		err = errors.New("a new event was called a duplicate")
+// inWorld gives a case a table of its own.
+func (s *session) inWorld(do func(context.Context, *world) (sample, error)) func(context.Context, string) (sample, error) {
+	return func(ctx context.Context, dir string) (out sample, err error) {
+		w, err := openWorld(ctx, dir, partition.Trigger{}, nil)
+		if err != nil {
+			return sample{}, err
+		}
+		defer func() { err = errors.Join(err, w.close()) }()
+		return do(ctx, w)
 	}
-	return err
 }
 
-// ingest publishes from n producers; each waits until its event is durable and applied.
-func (w *world) ingest(ctx context.Context, n int, length time.Duration) (sample, error) {
+// ingest publishes from n producers, each with a number of events at a time; it waits until they are durable and applied before it sends more.
+func (w *world) ingest(ctx context.Context, n, events int, length time.Duration) (sample, error) {
+	publish := func(ctx context.Context, _ int) error { return w.publish(ctx, plainTopic, events) }
+	if _, err := hammer(ctx, n, length/5, publish); err != nil { // warms up
+		return sample{}, err
+	}
 	before := ownCPU()
-	out, err := hammer(ctx, n, length, func(ctx context.Context, _ int) error { return w.publish(ctx, plainTopic) })
+	out, err := hammer(ctx, n, length, publish)
 	out.cpu = ownCPU() - before
+	out.n *= events
 	return out, err
 }
 
-// ownCPU is what this process has used so far.
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err) // the arguments are right
+// replay stores n events in a topic and then reads all of them in order.
+func (w *world) replay(ctx context.Context, n int) (sample, error) {
+	if err := w.fill(ctx, plainTopic, n); err != nil {
+		return sample{}, err
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	out := sample{}
+	before, start := ownCPU(), time.Now()
+	_, err := w.table.Tail("default", plainTopic, partition.Cursor{}, time.Time{}, 0, func(partition.TopicRecord) error {
+		out.n++
+		return context.Cause(ctx)
+	})
+	out.elapsed, out.cpu = time.Since(start), ownCPU()-before
+	if err == nil && out.n != n {
+		err = errors.New("a replay has not read what is stored")
+	}
+	return out, err
 }
+
+// tableDir is where a case that is no contest has its table.
+func (s *session) tableDir(name string) string { return filepath.Join(s.dir, name) }

@@ -42,7 +42,8 @@ type benchmark struct {
 
 func benchmarks() []benchmark {
 	return []benchmark{
-		{"log", "durable ingest and the pipeline behind it, in process, beside a loop that fsyncs every event", 90 * time.Second, runLog},
+		{"log", "durable ingest, replay, timers and the memory of waiting keys, in process, beside JetStream", 240 * time.Second, runLog},
+		{"pipeline", "events through a handler, with output and state, exactly once, beside JetStream at least once", 240 * time.Second, runPipeline},
 		{"http", "start, memory, size and requests of the built runtime, beside a bare echo server and the fsync loop", 120 * time.Second, runHTTP},
 		{"sandbox", "isolation, limits, memory and latency of the sandbox, beside handlers never reset, the stock engine and Extism", 360 * time.Second, runSandbox},
 	}

@@ -18,7 +18,7 @@ func TestUsage(t *testing.T) {
 		code int
 		want []string // on stderr
 	}{
-		{"no name", nil, 2, []string{"usage: go run ./bench NAME", "  log ", "  http ", "  sandbox ", "-rounds"}},
+		{"no name", nil, 2, []string{"usage: go run ./bench NAME", "  log ", "  pipeline ", "  http ", "  sandbox ", "-rounds"}},
 		{"help", []string{"-h"}, 0, []string{"  log ", "  http ", "-json"}},
 		{"unknown name", []string{"lgo"}, 2, []string{`there is no benchmark "lgo"`, "  log ", "  http "}},
 		{"unknown flag", []string{"log", "-fast"}, 2, []string{"flag provided but not defined: -fast"}},
@@ -142,7 +142,7 @@ func TestMeasureSaysWhyItEnded(t *testing.T) {
 	t.Parallel()
 	s, _ := quick(t)
 	s.limit = time.Nanosecond
-	_, err := runLog(t.Context(), s)
+	_, err := s.measureLog(t.Context(), "")
 	if err == nil || !strings.Contains(err.Error(), "not done within 1ns: the machine or its disk is too slow or too busy") {
 		t.Error(err)
 	}

@@ -3,82 +3,75 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
-	"github.com/evoke-run/evoke/sdk/abi"
 )
 
-// inWork is how many events the pipeline works on at the same time.
-const inWork = 1024
+// What a handler makes of an event, on both sides: an event to emit and a state entry.
+const (
+	outputSize = 512
+	stateSize  = 256
+)
 
-// pipeline fills a topic, then takes its events and settles each with one emitted event of the same key and size, for a while: all that happens to an
-// event but the function itself.
-func (w *world) pipeline(ctx context.Context, length time.Duration) (sample, error) {
-	if err := w.fill(ctx, length); err != nil {
-		return sample{}, fmt.Errorf("fill the topic: %w", err)
+// runPipeline measures what happens to events behind ingest, beside JetStream.
+func runPipeline(ctx context.Context, s *session) ([]row, error) {
+	peer, err := s.buildJetStream(ctx)
+	if err != nil {
+		return nil, err
 	}
-	before, start := ownCPU(), time.Now()
-	n, err := w.settleUntil(ctx, start.Add(length))
-	return sample{n: n, elapsed: time.Since(start), cpu: ownCPU() - before}, err
+	return s.measurePipeline(ctx, peer)
 }
 
-// fill publishes in batches, which is faster than anything is settled.
-func (w *world) fill(ctx context.Context, length time.Duration) error {
-	_, err := hammer(ctx, partitions, length, func(ctx context.Context, _ int) error { return w.publishBatch(ctx, inTopic, 64) })
-	return err
+func (s *session) measurePipeline(ctx context.Context, peer string) ([]row, error) {
+	ctx, cancel := s.measure(ctx)
+	defer cancel()
+	return s.contests(ctx, peer, s.pipelineContests())
 }
 
-func (w *world) publishBatch(ctx context.Context, topic string, n int) error {
-	batch := make([]event.Event, n)
-	for i := range batch {
-		batch[i] = w.event()
+// pipelineContests work off a topic, or stream, that was filled before. Ours are durable, with deduplication and topic index, and the effects of an event happen
+// exactly once. JetStream's are at least once and without fsync: in "pipeline" it publishes an output and puts a state for each message, as our handler does,
+// and in "dispatch" it acknowledges.
+func (s *session) pipelineContests() []*contest {
+	return []*contest{
+		{
+			rate: "pipeline_stateful", cpu: "pipeline_stateful_cpu",
+			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.pipeline(ctx, s.stored(), w.handle) }),
+			mode: "pipeline", n: s.stored(), length: workLimit,
+		},
+		{
+			rate: "dispatch", cpu: "dispatch_cpu",
+			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.pipeline(ctx, s.stored(), w.accept) }),
+			mode: "dispatch", n: s.stored(), length: workLimit,
+		},
 	}
-	_, err := w.table.Publish(ctx, "default", topic, batch)
-	return err
 }
 
-// settleUntil works until a time or until nothing is left, and answers how many events it has settled. It leaves no settle behind.
-func (w *world) settleUntil(ctx context.Context, end time.Time) (done int, err error) {
-	results := make(chan error, inWork)
-	busy := 0
-	finish := func(e error) {
-		busy--
-		done++
-		err = errors.Join(err, e)
+// pipeline fills a topic, then takes its events and lets a function in Go handle each: all that happens to an event but the sandbox.
+func (w *world) pipeline(ctx context.Context, n int, handle func(context.Context, *partition.Delivery) error) (sample, error) {
+	if err := w.fill(ctx, inTopic, n); err != nil {
+		return sample{}, err
 	}
-	for err == nil && time.Now().Before(end) {
-		list, e := w.table.Take(triggerID, inWork-busy)
-		if err = e; len(list) == 0 && busy == 0 {
-			break
-		}
-		busy += len(list)
-		for i := range list {
-			go func() { results <- w.settle(ctx, &list[i]) }()
-		}
-		finish(<-results)
-		for range len(results) { // as a scheduler with many slots does, in groups
-			finish(<-results)
-		}
+	out, err := w.workOff(ctx, n, handle)
+	if left := w.table.Stats(triggerID).Pending; err == nil && left > 0 {
+		err = errors.New("events are left behind")
 	}
-	for busy > 0 {
-		finish(<-results)
-	}
-	return done, err
+	return out, err
 }
 
-func (w *world) settle(ctx context.Context, d *partition.Delivery) error {
+// handle emits an event of the same key and writes a state entry.
+func (w *world) handle(ctx context.Context, d *partition.Delivery) error {
 	out := event.Event{
 		ID: d.Invocation() + ".0", Source: "/bench/out", Type: d.Event.Type, Subject: d.Event.Subject,
-		DataContentType: d.Event.DataContentType, Data: d.Event.Data,
+		DataContentType: d.Event.DataContentType, Data: d.Event.Data[:outputSize],
 	}
-	outcome, err := w.table.Settle(ctx, d,
-		partition.Attempt{Number: d.Attempt, Revision: 1, Start: time.Now(), Verdict: int32(abi.Done)},
-		partition.Next{}, partition.Effects{Emits: []partition.Emit{{Topic: outTopic, Event: out}}})
-	if err == nil && outcome != partition.Applied {
-		err = fmt.Errorf("settle of %s: outcome %d", d.ID, outcome)
-	}
-	return err
+	return w.settle(ctx, d, partition.Effects{
+		Emits:  []partition.Emit{{Topic: outTopic, Event: out}},
+		Writes: []partition.StateWrite{{Name: "last", Value: d.Event.Data[:stateSize]}},
+	})
+}
+
+// accept does nothing with an event.
+func (w *world) accept(ctx context.Context, d *partition.Delivery) error {
+	return w.settle(ctx, d, partition.Effects{})
 }

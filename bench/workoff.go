@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+// workOff takes events of the trigger and settles each in a goroutine of its own, as a scheduler does, with up to flying in work, until n have been taken. It
+// leaves no settle behind.
+func (w *world) workOff(ctx context.Context, n int, settle func(context.Context, *partition.Delivery) error) (out sample, err error) {
+	results := make(chan error, flying)
+	busy := 0
+	finish := func(e error) {
+		busy--
+		out.n++
+		err = errors.Join(err, e)
+	}
+	before, start := ownCPU(), time.Now()
+	for err == nil && out.n+busy < n {
+		list, e := w.table.Take(triggerID, min(flying-busy, n-out.n-busy))
+		if e != nil {
+			err = e
+			break
+		}
+		for i := range list {
+			go func() { results <- settle(ctx, &list[i]) }()
+		}
+		busy += len(list)
+		if busy == 0 {
+			err = w.waitReady(ctx)
+			continue
+		}
+		finish(<-results)
+		for range len(results) { // as a scheduler with many places does, in groups
+			finish(<-results)
+		}
+	}
+	for busy > 0 {
+		finish(<-results)
+	}
+	out.elapsed, out.cpu = time.Since(start), ownCPU()-before
+	return out, err
+}
+
+// waitReady waits until the table says that there may be something to take.
+func (w *world) waitReady(ctx context.Context) error {
+	select {
+	case <-w.ready:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// settle stores that an attempt was done, with its effects.
+func (w *world) settle(ctx context.Context, d *partition.Delivery, e partition.Effects) error {
+	attempt := partition.Attempt{Number: d.Attempt, Revision: 1, Start: time.Now(), Verdict: int32(abi.Done)}
+	outcome, err := w.table.Settle(ctx, d, attempt, partition.Next{}, e)
+	return applied(d, outcome, err)
+}
+
+func applied(d *partition.Delivery, outcome partition.Outcome, err error) error {
+	if err == nil && outcome != partition.Applied {
+		err = fmt.Errorf("settle of %s: outcome %d", d.ID, outcome)
+	}
+	return err
+}
