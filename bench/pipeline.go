@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
@@ -20,23 +22,45 @@ func runPipeline(ctx context.Context, s *session) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.measurePipeline(ctx, peer)
+	root, err := sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(s.dir, "stateful.wasm")
+	if err := buildGuest(ctx, filepath.Join(root, "bench", "testdata", "stateful"), file); err != nil {
+		return nil, err
+	}
+	guest, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return s.measurePipeline(ctx, peer, guest)
 }
 
-func (s *session) measurePipeline(ctx context.Context, peer string) ([]row, error) {
+func (s *session) measurePipeline(ctx context.Context, peer string, guest []byte) (rows []row, err error) {
 	ctx, cancel := s.measure(ctx)
 	defer cancel()
-	return s.contests(ctx, peer, s.pipelineContests())
+	p, err := s.newWasmPipeline(ctx, guest)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	return s.contests(ctx, peer, s.pipelineContests(p))
 }
 
 // pipelineContests work off a topic, or stream, that was filled before. Ours are durable, with deduplication and topic index, and the effects of an event happen
 // exactly once. JetStream's are at least once and without fsync: in "pipeline" it publishes an output and puts a state for each message, as our handler does,
 // and in "dispatch" it acknowledges.
-func (s *session) pipelineContests() []*contest {
+func (s *session) pipelineContests(p *wasmPipeline) []*contest {
 	return []*contest{
 		{
 			rate: "pipeline_stateful", cpu: "pipeline_stateful_cpu",
 			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.pipeline(ctx, s.stored(), w.handle) }),
+			mode: "pipeline", n: s.stored(), length: workLimit,
+		},
+		{
+			rate: "pipeline_wasm_go", cpu: "pipeline_wasm_go_cpu",
+			ours: p.run,
 			mode: "pipeline", n: s.stored(), length: workLimit,
 		},
 		{

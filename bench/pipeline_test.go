@@ -3,24 +3,59 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/evoke-run/evoke/partition"
+	w "github.com/evoke-run/evoke/sandbox/wasmtest"
+	"github.com/evoke-run/evoke/sdk/abi"
 )
 
 func TestPipelineWithTinyNumbers(t *testing.T) {
 	t.Parallel()
 	s, _ := quick(t)
-	rows, err := s.measurePipeline(t.Context(), self(t))
+	rows, err := s.measurePipeline(t.Context(), self(t), stateful())
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantRows(t, rows, "pipeline_stateful", "pipeline_stateful_cpu", "dispatch", "dispatch_cpu")
+	wantRows(t, rows, "pipeline_stateful", "pipeline_stateful_cpu", "pipeline_wasm_go", "pipeline_wasm_go_cpu", "dispatch", "dispatch_cpu")
 	for _, r := range rows {
 		if r.Runs != s.rounds || r.Value == 0 || r.Against != "JetStream" || r.Ratio == 0 {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// stateful emits an event and sets a state entry as testdata/stateful does, in a module that compiles at once.
+func stateful() []byte {
+	const topic, output, op, request = 0x100, 0x200, 0x300, 0x400
+	m, i := w.NewGuest()
+	text, set := `{"type":"dev.evoke.bench"}`, append([]byte{4, 0, 0, 0}, "lastvalue"...)
+	m.Memory(1)
+	m.Data(topic, []byte(outTopic))
+	m.Data(output, []byte(text))
+	m.Data(op, []byte(abi.OpStateSet))
+	m.Data(request, set)
+	return m.Handle(
+		w.Call(i.Emit, topic, int32(len(outTopic)), output, int32(len(text))), w.Drop(),
+		w.Call(i.Call, op, int32(len(abi.OpStateSet)), request, int32(len(set))), w.Drop(), w.I32Const(0),
+	).Bytes()
+}
+
+func TestFunctionThatFails(t *testing.T) {
+	t.Parallel()
+	s, _ := quick(t)
+	p, err := s.newWasmPipeline(t.Context(), w.New().Handle(w.I32Const(1)).Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.run(t.Context(), t.TempDir())
+	if e := p.close(); e != nil {
+		t.Error(e)
+	}
+	if err == nil || !strings.Contains(err.Error(), "the function failed ") {
+		t.Error(err)
 	}
 }
 

@@ -38,8 +38,20 @@ const (
 	triggerID  = 1
 )
 
-// openWorld puts the trigger in force; change may say more of the table.
+// openWorld has a trigger in force; change may say more of the table.
 func openWorld(ctx context.Context, dir string, t partition.Trigger, change func(*partition.Options)) (*world, error) {
+	w, err := openTable(ctx, dir, change)
+	if err != nil {
+		return nil, err
+	}
+	t.ID, t.Namespace, t.Name, t.Function, t.Topic = triggerID, "default", "bench", "bench", inTopic
+	if err = w.table.SetTriggers(ctx, 1, []partition.Trigger{t}); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+func openTable(ctx context.Context, dir string, change func(*partition.Options)) (*world, error) {
 	w := &world{payload: payload(), ready: make(chan struct{}, 1), keys: keys}
 	var err error
 	if w.log, err = local.Open(local.Options{Dir: filepath.Join(dir, "log"), Partitions: partitions}); err != nil {
@@ -60,10 +72,6 @@ func openWorld(ctx context.Context, dir string, t partition.Trigger, change func
 	}
 	if w.table, err = partition.Open(ctx, o); err != nil {
 		return nil, errors.Join(err, w.log.Close())
-	}
-	t.ID, t.Namespace, t.Name, t.Function, t.Topic = triggerID, "default", "bench", "bench", inTopic
-	if err = w.table.SetTriggers(ctx, 1, []partition.Trigger{t}); err != nil {
-		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }
