@@ -70,6 +70,7 @@ soak: ## simulate and kill for SOAK (1h) and count every event
 bench: ## the figures of README.md and docs, against yardsticks of the same run
 	$(GO) run ./bench log
 	$(GO) run ./bench pipeline
+	$(GO) run ./bench backlog
 	$(GO) run ./bench http
 	$(GO) run ./bench sandbox
 

@@ -25,6 +25,9 @@ func main() {
 	if len(os.Args) == 3 && os.Args[1] == stallArg {
 		os.Exit(serveStall(os.Args[2], os.Stdout, os.Stderr))
 	}
+	if len(os.Args) == 3 && os.Args[1] == backlogArg {
+		os.Exit(serveBacklog(os.Args[2], os.Stdin, os.Stdout, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -44,6 +47,7 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"log", "durable ingest, replay, timers and the memory of waiting keys, in process, beside JetStream", 240 * time.Second, runLog},
 		{"pipeline", "events through a handler, with output and state, exactly once, beside JetStream at least once", 240 * time.Second, runPipeline},
+		{"backlog", "ten million events that wait: memory, and the time to the first event after a restart", 600 * time.Second, runBacklog},
 		{"http", "start, memory, size and requests of the built runtime, beside a bare echo server and the fsync loop", 120 * time.Second, runHTTP},
 		{"sandbox", "isolation, limits, memory and latency of the sandbox, beside handlers never reset, the stock engine and Extism", 360 * time.Second, runSandbox},
 	}

@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 		os.Exit(serveStall(os.Args[2], os.Stdout, os.Stderr))
 	case len(os.Args) == 2 && (os.Args[1] == fakePlugin || os.Args[1] == brokenPlugin):
 		os.Exit(fakeExtism(os.Args[1]))
+	case len(os.Args) == 3 && os.Args[1] == backlogArg:
+		os.Exit(serveBacklog(os.Args[2], os.Stdin, os.Stdout, os.Stderr))
 	case len(os.Args) == 2 && filepath.Base(os.Args[1]) == "jetstream":
 		os.Exit(fakeJetStream(os.Stdin, os.Stdout))
 	case len(os.Args) > 2 && os.Args[1] == "--data-dir":
