@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -103,14 +104,17 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 
 func openState(o Options) (*pebble.DB, error) {
 	logger := pebbleLogger{o}
-	db, err := pebble.Open(o.Dir, &pebble.Options{
+	options := &pebble.Options{
 		FS: o.FS, FormatMajorVersion: pebble.FormatValueSeparation, Logger: logger, MemTableSize: 32 << 20, CacheSize: 16 << 20,
 		EventListener: &pebble.EventListener{
 			// A flush or compaction that fails would be tried again for ever, while apply waits for room in memory.
 			BackgroundError: func(err error) { logger.Fatalf("background work: %w", err) },
 			DataCorruption:  func(info pebble.DataCorruptionInfo) { logger.Fatalf("damaged file %s: %w", info.Path, info.Details) },
 		},
-	})
+	}
+	// A state entry that is not there yet is asked for twice before it is: by the attempt and by apply. The levels below take over what the first one has.
+	options.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	db, err := pebble.Open(o.Dir, options)
 	if err != nil {
 		return nil, fmt.Errorf("open state %s: %w", o.Dir, err)
 	}
