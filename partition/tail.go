@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -38,6 +40,7 @@ func (t *Table) Head() Cursor {
 // entry is one line of the topic index.
 type entry struct {
 	partition int
+	size      uint32 // of the event
 	offset    uint64
 	time      int64
 }
@@ -64,11 +67,12 @@ func (t *Table) Tail(namespace, topic string, from Cursor, since time.Time, limi
 		entries = entries[len(entries)-limit:]
 	}
 	at := before(entries, head)
-	for _, e := range entries {
-		at.next[e.partition] = e.offset + 1
-		if err := t.yieldEntry(e, topic, at, yield); err != nil && !vanished(err) {
+	for len(entries) > 0 {
+		n := together(entries)
+		if err := t.yieldEntries(entries[:n], topic, at, yield); err != nil {
 			return from, err
 		}
+		entries = entries[n:]
 	}
 	return head, nil
 }
@@ -88,7 +92,7 @@ func (t *Table) index(p *partition, namespace, topic string, r span64, since tim
 	var list []entry
 	for it.Last(); it.Valid() && (limit == 0 || len(list) < limit); it.Prev() {
 		v := wire.NewReader(it.Value())
-		e := entry{partition: p.index, offset: binary.BigEndian.Uint64(it.Key()[len(it.Key())-8:]), time: int64(v.U64())}
+		e := entry{partition: p.index, offset: binary.BigEndian.Uint64(it.Key()[len(it.Key())-8:]), time: int64(v.U64()), size: v.U32()}
 		if !since.IsZero() && e.time < since.UnixMilli() {
 			break
 		}
@@ -100,12 +104,75 @@ func (t *Table) index(p *partition, namespace, topic string, r span64, since tim
 	return list, nil
 }
 
-func (t *Table) yieldEntry(e entry, topic string, at Cursor, yield func(TopicRecord) error) error {
-	return t.parts[e.partition].readEvents([]uint64{e.offset}, func(offset uint64, stored time.Time, se storedEvent) error {
-		ev, err := event.Decode(bytes.Clone(se.event))
-		if err != nil {
+// readTogether is how many bytes of events Tail reads before it yields them.
+const readTogether = 4 << 20
+
+// together is how many of the entries are read together, at least one.
+func together(entries []entry) int {
+	size, n := 0, 0
+	for n < len(entries) && (n == 0 || size+int(entries[n].size) <= readTogether) {
+		size += int(entries[n].size)
+		n++
+	}
+	return n
+}
+
+// yieldEntries reads entries partition by partition, because neighbours in a log cost little, and yields them in their order. Those that retention has removed
+// meanwhile are left out.
+func (t *Table) yieldEntries(entries []entry, topic string, at Cursor, yield func(TopicRecord) error) error {
+	records := make([]TopicRecord, len(entries))
+	indexes := make([][]int, t.count) // by partition
+	for i, e := range entries {
+		indexes[e.partition] = append(indexes[e.partition], i)
+	}
+	errs := make([]error, t.count)
+	var readers sync.WaitGroup
+	for i, p := range t.parts {
+		if len(indexes[i]) > 0 {
+			readers.Go(func() { errs[i] = p.readEntries(entries, indexes[i], records) })
+		}
+	}
+	readers.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for i, e := range entries {
+		at.next[e.partition] = e.offset + 1
+		r := &records[i]
+		if r.Offset == 0 {
+			continue
+		}
+		r.Topic, r.Position = topic, at.clone()
+		if err := yield(*r); err != nil {
 			return err
 		}
-		return yield(TopicRecord{Partition: e.partition, Offset: offset, Time: stored, Topic: topic, Event: ev, Position: at.clone()})
-	})
+	}
+	return nil
+}
+
+// readEntries fills the records at indexes with the partition's events of the entries there.
+func (p *partition) readEntries(entries []entry, indexes []int, records []TopicRecord) error {
+	offsets := make([]uint64, len(indexes))
+	for n, i := range indexes {
+		offsets[n] = entries[i].offset
+	}
+	for len(offsets) > 0 {
+		done := 0
+		err := p.readEvents(offsets, func(offset uint64, stored time.Time, e storedEvent) error {
+			r := &records[indexes[done]]
+			done++
+			var err error
+			r.Partition, r.Offset, r.Time = p.index, offset, stored
+			r.Event, err = event.Decode(bytes.Clone(e.event))
+			return err
+		})
+		if err == nil {
+			return nil
+		}
+		if !vanished(err) {
+			return err
+		}
+		offsets, indexes = offsets[done+1:], indexes[done+1:]
+	}
+	return nil
 }
