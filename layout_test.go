@@ -61,7 +61,7 @@ var onlyIn = map[string][]string{
 	"github.com/prometheus":          {"eventlog/local", "partition", "scheduler", "server", "node"},
 	"net/http":                       {"api", "server", "cmd/fnctl", "e2e/demo", "bench"},
 	"go.uber.org/zap":                {"registry", "embedded"},
-	"github.com/cespare/xxhash":      {"partition"},
+	"github.com/cespare/xxhash":      {"partition", "scheduler"},
 	"golang.org/x/sys":               {"node", "sandbox", "sandbox/linear"},
 	"github.com/stretchr/testify":    {},
 	"github.com/nats-io/nats-server": {},

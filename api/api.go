@@ -148,8 +148,42 @@ type Function struct {
 	Revision  int          `json:"revision"`
 	Spec      FunctionSpec `json:"spec"`
 	Triggers  []Trigger    `json:"triggers"`
-	Created   time.Time    `json:"created"`
-	Updated   time.Time    `json:"updated"`
+	// Traffic says which revisions run its events, sorted by revision; nil = the newest runs all. The next deploy that changes the function ends it.
+	Traffic []Share   `json:"traffic,omitempty"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+// Share is the part of a function's events that a revision runs.
+type Share struct {
+	Revision int `json:"revision"`
+	Percent  int `json:"percent"` // 1 to 100
+}
+
+// Percent is the share of a revision of the function.
+func (f *Function) Percent(revision int) int {
+	if len(f.Traffic) == 0 && revision == f.Revision {
+		return 100
+	}
+	for _, s := range f.Traffic {
+		if s.Revision == revision {
+			return s.Percent
+		}
+	}
+	return 0
+}
+
+// TrafficRequest sets the traffic of a function; empty = all to the newest revision.
+type TrafficRequest struct {
+	Traffic []Share `json:"traffic"`
+}
+
+// Revision is one immutable version of a function.
+type Revision struct {
+	Revision int       `json:"revision"`
+	Created  time.Time `json:"created"`
+	Module   string    `json:"module"`  // digest
+	Percent  int       `json:"percent"` // of the function's events that it runs
 }
 
 // Trigger is one binding of a function. ID is unique for ever and survives redeploys of the same binding.

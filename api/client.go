@@ -151,6 +151,16 @@ func (c *Client) ResumeFunction(ctx context.Context, ns, name string) (Paused, e
 	return get[Paused](ctx, c, request{method: http.MethodPost, path: []string{"ns", ns, "functions", name, "resume"}})
 }
 
+// Revisions lists the revisions of a function that are kept, the newest first.
+func (c *Client) Revisions(ctx context.Context, ns, name string) ([]Revision, error) {
+	return get[[]Revision](ctx, c, request{path: []string{"ns", ns, "functions", name, "revisions"}})
+}
+
+// SetTraffic says which revisions run a function's events, and returns when that is in force.
+func (c *Client) SetTraffic(ctx context.Context, ns, name string, r TrafficRequest) ([]Revision, error) {
+	return withBody[[]Revision](ctx, c, request{method: http.MethodPut, path: []string{"ns", ns, "functions", name, "traffic"}}, r)
+}
+
 // Replay hands settled events of a range to a trigger again.
 func (c *Client) Replay(ctx context.Context, ns, trigger string, r ReplayRequest) (Replayed, error) {
 	return withBody[Replayed](ctx, c, request{method: http.MethodPost, path: []string{"ns", ns, "triggers", trigger, "replay"}}, r)

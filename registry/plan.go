@@ -94,6 +94,7 @@ func (p *plan) function(name string, spec api.FunctionSpec) error {
 	p.relyOn(p.keys.function(p.namespace, name), before.mod)
 	f := before.value
 	change, old := "unchanged", before.value.Triggers
+	var notes []string
 	switch {
 	case !before.exists():
 		change = "created"
@@ -106,12 +107,19 @@ func (p *plan) function(name string, spec api.FunctionSpec) error {
 		f.Kind, f.Spec, f.Updated = p.kinds[name], spec, p.now
 		f.Triggers = bind(p.namespace, name, spec.Triggers, f.Triggers, p.newTriggerID)
 		keepPositions(f.Triggers, old, p.now)
+		if len(f.Traffic) > 0 {
+			notes = append(notes, fmt.Sprintf("the traffic was %s; revision %d gets all of it now", trafficText(f.Traffic), f.Revision))
+			f.Traffic = nil
+		}
 		if err := p.putFunction(f); err != nil {
 			return err
 		}
 	}
 	d := deployed(f, change)
-	d.Notes = positionNotes(f.Triggers, old)
+	d.Notes = append(positionNotes(f.Triggers, old), notes...)
+	if change == "unchanged" && len(f.Traffic) > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("the traffic stays %s; to give all of it to the newest revision: fnctl traffic %s r%d=100", trafficText(f.Traffic), name, f.Revision))
+	}
 	p.result.Functions = append(p.result.Functions, d)
 	return nil
 }

@@ -73,6 +73,11 @@ func (s *Scheduler) run(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, fmt.Errorf("%w: %s", ErrNotFound, c.Function)
 	}
 	defer s.release(f)
+	f, done, err := s.revision(ctx, f, f.currentTraffic().pick(&c.Event))
+	if err != nil {
+		return Reply{}, fmt.Errorf("%w: %s: %w", ErrUnavailable, c.Function, err)
+	}
+	defer done()
 	if f.module == nil {
 		return Reply{}, fmt.Errorf("%w: %s: %w", ErrUnavailable, c.Function, f.broken)
 	}

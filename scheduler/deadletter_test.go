@@ -141,7 +141,7 @@ func TestRedriveToARevisionThatIsGone(t *testing.T) {
 	b.redrive(b.letters()[0], 77)
 	b.eventually("it again", func() bool { l := b.letters(); return len(l) == 1 && l[0].Generation == 1 })
 	last := b.letters()[0].Attempts[1]
-	if last.Revision != 77 || last.Class != "internal" || !strings.Contains(last.Error, "load the revision that the redrive asked for: revision 77 of f: not found") {
+	if last.Revision != 77 || last.Class != "internal" || !strings.Contains(last.Error, "load revision 77: revision 77 of f: not found") {
 		t.Errorf("%+v", last)
 	}
 }

@@ -15,12 +15,23 @@ import (
 // freeConflicts is how often an attempt runs again after a conflict before it waits for the others of its key.
 const freeConflicts = 3
 
-// execute brings one delivery to its outcome: attempt, decide, settle; again what could not be settled.
+// execute brings one delivery to its outcome: attempt, decide, settle; again what could not be settled. It runs by the revision that the desk, or else the traffic in
+// force now, says.
 func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Delivery) {
-	if d.Revision != 0 && d.Revision != f.spec.Revision {
-		s.executePinned(ctx, f, d)
-		return
+	switch {
+	case d.Revision != 0: // it is alone
+		s.executeAs(ctx, f, d, d.Revision)
+	case len(f.currentTraffic()) == 0:
+		s.executeIn(ctx, f, d)
+	default:
+		for revision, part := range f.byRevision(d) {
+			s.executeAs(ctx, f, part, revision)
+		}
 	}
+}
+
+// executeIn is execute by the revision that runs it.
+func (s *Scheduler) executeIn(ctx context.Context, f *function, d *partition.Delivery) {
 	switch {
 	case f.once[d.ID.Trigger]:
 		s.executeOnce(ctx, f, d)
@@ -31,7 +42,7 @@ func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Deliv
 	}
 }
 
-// executeOn is execute by the revision that runs it.
+// executeOn brings one event to its outcome.
 func (s *Scheduler) executeOn(ctx context.Context, f *function, d *partition.Delivery) {
 	turn := s.turn(f, d.Event.Key())
 	defer turn.end()

@@ -23,10 +23,11 @@ type function struct {
 	module *sandbox.Module // nil when it could not be loaded
 	broken error           // why
 
-	places *places
-	series *series      // shared by all revisions
-	holds  atomic.Int64 // one for being in force, one for each user
-	close  func()
+	places  *places
+	series  *series                 // shared by all revisions
+	traffic atomic.Pointer[traffic] // nil = never set
+	holds   atomic.Int64            // one for being in force, one for each user
+	close   func()
 }
 
 // places counts the events of a function that have started, over its revisions.
@@ -169,6 +170,7 @@ func (s *Scheduler) keepOrLoad(ctx context.Context, name functionName, spec *api
 	old := s.functions[name]
 	s.mu.Unlock()
 	if old != nil && old.module != nil && old.spec.Revision == spec.Revision && old.spec.Created.Equal(spec.Created) {
+		old.setTraffic(spec.Traffic)
 		return old
 	}
 	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), places: &places{}, series: s.metrics.function(name), close: func() {}, once: map[uint64]bool{}}
@@ -181,6 +183,7 @@ func (s *Scheduler) keepOrLoad(ctx context.Context, name functionName, spec *api
 	f.places.mu.Lock()
 	f.places.limit = spec.Spec.Concurrency
 	f.places.mu.Unlock()
+	f.setTraffic(spec.Traffic)
 	f.holds.Store(1)
 	if f.broken = s.load(ctx, f); f.broken != nil {
 		s.log.Error("cannot load a function; its events wait", "function", spec.Name, "revision", spec.Revision, "err", f.broken)

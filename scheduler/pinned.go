@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -11,34 +12,44 @@ import (
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
-// executePinned runs a delivery by the revision that a redrive asked for. When that cannot be loaded, the attempt has failed: it is tried again as others are, and is a
-// dead letter again in the end.
-func (s *Scheduler) executePinned(ctx context.Context, f *function, d *partition.Delivery) {
-	pinned, done, err := s.pins.acquire(ctx, f, d.Revision)
+// executeAs runs a delivery by a revision of choice. When that cannot be loaded, the attempt has failed: it is tried again as others are, and is a dead letter in
+// the end.
+func (s *Scheduler) executeAs(ctx context.Context, f *function, d *partition.Delivery, revision int) {
+	as, done, err := s.revision(ctx, f, revision)
 	if err == nil {
 		defer done()
-		s.executeOn(ctx, pinned, d)
+		s.executeIn(ctx, as, d)
 		return
 	}
 	if ctx.Err() != nil {
 		s.opts.Table.Release(d)
 		return
 	}
-	a := attempt{
-		invocation: invocation{id: d.Invocation(), trigger: d.Trigger.Name, number: d.Attempt, event: &d.Event},
-		revision:   d.Revision, start: time.Now(),
-		result: sandbox.Result{Verdict: abi.Failed, Class: sandbox.ClassInternal, Reason: "load the revision that the redrive asked for: " + err.Error(), RetryAfter: -1},
-	}
-	if _, err := s.settle(ctx, f, d, a); err != nil {
-		s.log.Error("cannot settle; the event runs again", "function", f.spec.Name, "event_id", d.Event.ID, "err", err)
-		s.opts.Table.Release(d)
+	for one := range d.All() {
+		alone := *one
+		alone.More = nil
+		a := attempt{
+			invocation: invocationOf(&alone), revision: revision, start: time.Now(),
+			result: sandbox.Result{Verdict: abi.Failed, Class: sandbox.ClassInternal, Reason: fmt.Sprintf("load revision %d: %v", revision, err), RetryAfter: -1},
+		}
+		if _, err := s.settle(ctx, f, &alone, a); err != nil {
+			s.cannotSettle(f, &alone, err)
+		}
 	}
 }
 
-// maxPins is how many revisions that are not in force stay loaded while nobody uses them. What is loaded and idle is little: the sandbox gives its memory back.
+// revision returns a function as it is in one of its revisions, 0 = the one that is given, until done is called.
+func (s *Scheduler) revision(ctx context.Context, f *function, revision int) (as *function, done func(), err error) {
+	if revision == 0 || revision == f.spec.Revision {
+		return f, func() {}, nil
+	}
+	return s.pins.acquire(ctx, f, revision)
+}
+
+// maxPins is how many revisions that are not the newest stay loaded while nobody uses them. What is loaded and idle is little: the sandbox gives its memory back.
 const maxPins = 32
 
-// pins are revisions that are not in force and that redrives asked for.
+// pins are revisions that are not the newest and that redrives, or traffic, asked for.
 type pins struct {
 	scheduler *Scheduler
 
@@ -149,6 +160,6 @@ func (p *pins) load(ctx context.Context, now *function, revision int) (*function
 	if err != nil {
 		return nil, err
 	}
-	f := &function{spec: &spec, policy: newPolicy(spec.Spec.Retry), places: now.places, series: now.series, close: func() {}}
+	f := &function{spec: &spec, policy: newPolicy(spec.Spec.Retry), once: now.once, places: now.places, series: now.series, close: func() {}}
 	return f, s.load(ctx, f)
 }

@@ -35,6 +35,8 @@ func (s *Server) adminRoutes() *echo.Echo {
 	ns.GET("/functions/:name", s.function)
 	ns.DELETE("/functions/:name", s.deleteFunction)
 	ns.POST("/functions/:name/invoke", s.invoke)
+	ns.GET("/functions/:name/revisions", s.revisions)
+	ns.PUT("/functions/:name/traffic", s.setTraffic)
 	ns.POST("/functions/:name/pause", s.pauseFunction)
 	ns.POST("/functions/:name/resume", s.resumeFunction)
 	ns.GET("/triggers", s.triggers)

@@ -73,6 +73,7 @@ func (c *cli) describeFunction(f api.Function) error {
 		"App", f.App,
 		"Kind", f.Kind,
 		"Revision", strconv.Itoa(f.Revision),
+		"Traffic", trafficText(f.Traffic),
 		"Module", f.Spec.Module,
 		"Timeout", durationText(f.Spec.Timeout),
 		"Memory", sizeText(f.Spec.Memory),
@@ -94,6 +95,15 @@ func (c *cli) describeFunction(f api.Function) error {
 		return err
 	}
 	return c.triggerList().table(c, f.Triggers)
+}
+
+// trafficText is empty when the newest revision runs everything.
+func trafficText(traffic []api.Share) string {
+	var parts []string
+	for _, s := range traffic {
+		parts = append(parts, fmt.Sprintf("r%d %d%%", s.Revision, s.Percent))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func instancesText(reuse bool) string {

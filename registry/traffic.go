@@ -1,0 +1,100 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+// SetTraffic says which revisions of a function its events go to; nil = all to the newest. It returns the etcd revision at which it holds. *InvalidError: what is wrong
+// with the shares. ErrNotFound: no such function, or a revision that is not kept.
+func (r *Registry) SetTraffic(ctx context.Context, namespace, function string, traffic []api.Share) (int64, error) {
+	traffic = slices.Clone(traffic)
+	slices.SortFunc(traffic, func(a, b api.Share) int { return a.Revision - b.Revision })
+	if err := validTraffic(traffic); err != nil {
+		return 0, err
+	}
+	revision, err := r.write(ctx, func() (change, error) {
+		s, err := r.load(ctx, namespace)
+		if err != nil {
+			return change{}, err
+		}
+		f := s.functions[function]
+		if !f.exists() {
+			return change{}, ErrNotFound
+		}
+		p := &plan{}
+		for _, share := range traffic {
+			key := r.keys.revision(namespace, function, share.Revision)
+			p.compares = append(p.compares, clientv3.Compare(clientv3.CreateRevision(key), ">", 0))
+			if _, err := r.Revision(ctx, &f.value, share.Revision); err != nil {
+				return change{}, err
+			}
+		}
+		if f.value.Traffic = traffic; len(traffic) == 1 && traffic[0].Revision == f.value.Revision {
+			f.value.Traffic = nil
+		}
+		key := r.keys.function(namespace, function)
+		p.relyOn(key, f.mod)
+		err = p.put(key, f.value)
+		return change{compares: p.compares, writes: p.writes}, err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("set the traffic of function %s in namespace %s: %w", function, namespace, err)
+	}
+	return revision, nil
+}
+
+// validTraffic wants shares sorted by revision.
+func validTraffic(traffic []api.Share) error {
+	f := &faults{}
+	sum := 0
+	for i, s := range traffic {
+		at := fmt.Sprintf("traffic[%d]", i)
+		if s.Revision < 1 {
+			f.add(at+".revision", "%d is no revision; they count from 1", s.Revision)
+		}
+		if s.Percent < 1 || s.Percent > 100 {
+			f.add(at+".percent", "%d is not between 1 and 100; leave out a revision that gets nothing", s.Percent)
+		}
+		if i > 0 && traffic[i-1].Revision == s.Revision {
+			f.add(at+".revision", "revision %d is named twice", s.Revision)
+		}
+		sum += s.Percent
+	}
+	if len(traffic) > 0 && sum != 100 && len(f.list) == 0 {
+		f.add("traffic", "the shares add up to %d percent, not to 100", sum)
+	}
+	return f.err()
+}
+
+// Revisions lists the revisions of a function that are kept, the newest first.
+func (r *Registry) Revisions(ctx context.Context, f *api.Function) ([]api.Revision, error) {
+	resp, err := r.client.Get(ctx, r.keys.revisionsOf(f.Namespace, f.Name), clientv3.WithPrefix(), clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend))
+	if err != nil {
+		return nil, fmt.Errorf("list revisions of %s: %w", f.Name, err)
+	}
+	out := make([]api.Revision, 0, len(resp.Kvs))
+	for _, kv := range resp.Kvs {
+		var rev revision
+		if err := json.Unmarshal(kv.Value, &rev); err != nil {
+			return nil, fmt.Errorf("read registry key %s: %w", kv.Key, err)
+		}
+		out = append(out, api.Revision{Revision: rev.Revision, Created: rev.Created, Module: rev.Spec.Module, Percent: f.Percent(rev.Revision)})
+	}
+	return out, nil
+}
+
+func trafficText(traffic []api.Share) string {
+	var parts []string
+	for _, s := range traffic {
+		parts = append(parts, fmt.Sprintf("r%d=%d", s.Revision, s.Percent))
+	}
+	return strings.Join(parts, " ")
+}
