@@ -275,6 +275,7 @@ func (m *machine) attempted(t *trigger, offset uint64, generation uint32, number
 // done settles a pending event for good.
 func (m *machine) done(t *trigger, offset uint64) {
 	m.settled(t, offset)
+	m.unpark(t, offset)
 	m.setSpecial(t, offset, special{})
 }
 
@@ -285,7 +286,6 @@ func (m *machine) settled(t *trigger, offset uint64) {
 		delete(t.progress, offset)
 		m.store.del(m.store.key(keyProgress, t.ID, offset))
 	}
-	m.unpark(t, offset)
 	m.changed(changeSettled, t, offset)
 }
 

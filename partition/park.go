@@ -39,10 +39,10 @@ func (p *parked) add(lane uint64, l parkedLane) {
 	p.lanes[lane], p.heads[l.head] = l, lane
 }
 
-// park holds a lane for the event that was just given up. A lane has one head: a second one, possible only for events that ran before the trigger became ordered, is
-// an ordinary dead letter.
+// park holds a lane for the event that was just given up; a head that was redriven holds it already. A lane has one head: a second one, possible only for events that
+// ran before the trigger became ordered, is an ordinary dead letter.
 func (m *machine) park(t *trigger, lane, offset uint64) {
-	if _, held := t.parked.lanes[lane]; held {
+	if p, held := t.parked.lanes[lane]; held && p.head != offset {
 		return
 	}
 	l := parkedLane{head: offset, since: m.clock}

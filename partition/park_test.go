@@ -227,6 +227,32 @@ func TestOneHeadForEachLane(t *testing.T) {
 	}
 }
 
+// A key stands still until its head is done or discarded. That the head waited too long for another try is neither.
+func TestKeyStaysParkedWhenItsRedrivenHeadLapses(t *testing.T) {
+	t.Parallel()
+	a := openAging(t)
+	a.wanted.Topics = map[TopicName]TopicRetention{{"default", "work"}: {Keep: time.Hour, DeadLetter: true}}
+	a.triggers(1, parking(1, "work"))
+	a.publish("work", newEvent("1", "k"))
+	head := a.takeN(1, 1)[0]
+	a.giveUp(head, "no")
+	a.redriveAs(Redriving{Letter: a.letterID(head.ID)}, LetterChanged)
+	a.later(2 * time.Hour)
+	a.wantStats(1, 0, 1, 1)
+	a.publish("work", newEvent("2", "k"))
+	a.takeNone(1)
+	a.reopen()
+	a.takeNone(1)
+	a.redriveAs(Redriving{Letter: a.letterID(head.ID)}, LetterChanged)
+	for _, want := range []string{"1", "2"} {
+		d := a.takeN(1, 1)[0]
+		if d.Event.ID != want {
+			t.Fatalf("took %s, want %s", d.Event.ID, want)
+		}
+		a.done(d, Effects{})
+	}
+}
+
 // The state that records parked says what is parked: a replay from the log alone holds the lanes too.
 func TestParkedLanesComeBackFromTheLogAlone(t *testing.T) {
 	t.Parallel()
