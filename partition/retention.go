@@ -227,7 +227,7 @@ func (k *keeper) expiredTopics(ctx context.Context) (out []expiredTopic, due int
 		policy := k.wanted.topic(at.name)
 		due = min(due, at.time+policy.Keep.Milliseconds())
 		deadline := k.now.Add(-policy.Keep).UnixMilli()
-		if at.time > deadline {
+		if at.time > deadline || at.first >= k.interests.applied {
 			return nil
 		}
 		before, err := k.endOf(at, deadline)
@@ -245,11 +245,12 @@ func (k *keeper) expiredTopics(ctx context.Context) (out []expiredTopic, due int
 	return out, due, err
 }
 
-// endOf is the offset behind the last event of a topic that was stored at or before deadline. Times of a partition never go back, so it can be searched.
+// endOf is the offset behind the last event of a topic that was stored at or before deadline, and before anyone asked who waits for what. Times of a partition never go
+// back, so it can be searched.
 func (k *keeper) endOf(at topicStart, deadline int64) (uint64, error) {
 	s := k.machine.store
 	it, err := k.table.db.NewIter(&pebble.IterOptions{
-		LowerBound: s.indexKey(at.name.Namespace, at.name.Name, 0), UpperBound: s.indexKey(at.name.Namespace, at.name.Name, ^uint64(0)),
+		LowerBound: s.indexKey(at.name.Namespace, at.name.Name, 0), UpperBound: s.indexKey(at.name.Namespace, at.name.Name, k.interests.applied),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("search index of topic %s: %w", at.name.Name, err)

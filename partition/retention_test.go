@@ -177,6 +177,26 @@ func gaugeOf(t *testing.T, g prometheus.Gauge) float64 {
 	return got[0].GetMetric()[0].GetGauge().GetValue()
 }
 
+// An event that comes while retention looks was not there when it asked who waits for what: it stays, even when its record was on its way for longer than its topic
+// keeps events, or the clock has jumped.
+func TestEventThatComesDuringALookStays(t *testing.T) {
+	t.Parallel()
+	a := openAging(t)
+	a.triggers(1, onTopic(1, "work"))
+	a.publish("work", newEvent("before", "k"))
+	a.settleAll(1, 1)
+	p := a.parts[a.place("default", "k", "", "").index]
+	k := &keeper{partition: p, wanted: &Retention{}, now: time.Now().Add(8 * day), pins: pins{}}
+	k.interests = k.findInterests()
+	during := a.publish("work", newEvent("during", "k"))[0]
+	a.triggers(2, onTopic(1, "work"), onTopic(2, "new"))
+	a.publish("new", newEvent("first", "k"))
+	expired, _, err := k.expiredTopics(t.Context())
+	if err != nil || len(expired) != 1 || expired[0].before > during.Offset {
+		t.Errorf("removed is %+v, %v; the event at %d is not settled", expired, err, during.Offset)
+	}
+}
+
 func TestUnsettledEventsBecomeDeadLettersWhenAsked(t *testing.T) {
 	t.Parallel()
 	a := openAging(t)

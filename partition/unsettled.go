@@ -11,6 +11,7 @@ import (
 
 // interests are the triggers that have pending events, by what they are bound to.
 type interests struct {
+	applied  uint64 // what has come since is not in it
 	exact    map[TopicName][]uint64
 	patterns map[string][]interest // by namespace: those with wildcards
 }
@@ -23,7 +24,7 @@ type interest struct {
 func (k *keeper) findInterests() interests {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out := interests{map[TopicName][]uint64{}, map[string][]interest{}}
+	out := interests{k.machine.next, map[TopicName][]uint64{}, map[string][]interest{}}
 	for id, t := range k.machine.triggers {
 		if t.gone || t.pending.count == 0 {
 			continue
