@@ -23,7 +23,7 @@ func (r *retainer) trim(ctx context.Context) error {
 	defer r.trimming.Unlock()
 	t := r.table
 	view := t.db.NewSnapshot()
-	trims := map[*partition]uint64{}
+	var trims []partTrim
 	var errs []error
 	for _, p := range t.parts {
 		if !p.moved() {
@@ -32,26 +32,39 @@ func (r *retainer) trim(ctx context.Context) error {
 		floor, _, err := needed(view, p.machine.store)
 		errs = append(errs, err)
 		if err == nil && floor >= p.floor()+trimStep {
-			trims[p] = floor
+			trims = append(trims, partTrim{p, floor, nil})
 		}
 	}
-	if err := errors.Join(append(errs, view.Close())...); err != nil || len(trims) == 0 {
+	err := errors.Join(append(errs, view.Close())...)
+	if err != nil || len(trims) == 0 {
 		return err
 	}
-	for p, floor := range trims {
-		if _, err := p.do(ctx, &trimRecord{before: floor}); err != nil {
+	for i := range trims { // all of them with one fsync
+		if trims[i].done, err = trims[i].append(&trimRecord{before: trims[i].before}); err != nil {
+			return err
+		}
+	}
+	for _, c := range trims {
+		if _, err := c.wait(ctx, c.done); err != nil {
 			return err
 		}
 	}
 	if err := t.syncState(); err != nil {
 		return err
 	}
-	for p := range trims {
-		if err := p.cut(); err != nil {
+	for _, c := range trims {
+		if err := c.cut(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// partTrim is the trim of one partition under way.
+type partTrim struct {
+	*partition
+	before uint64
+	done   <-chan result
 }
 
 // moved says whether anything was applied since the last call: only then the floor can have.
