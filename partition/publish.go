@@ -21,9 +21,13 @@ func (t *Table) Publish(ctx context.Context, namespace, topic string, events []e
 		}
 	}
 	groups := map[*partition][]int{}
+	var order []*partition // as the events come, so that the same call does the same again
 	for i := range events {
 		e := &events[i]
 		p := t.place(namespace, e.Key(), e.Source, e.ID)
+		if groups[p] == nil {
+			order = append(order, p)
+		}
 		groups[p] = append(groups[p], i)
 	}
 	out := make([]Stored, len(events))
@@ -33,8 +37,8 @@ func (t *Table) Publish(ctx context.Context, namespace, topic string, events []e
 		done    <-chan result
 	}
 	var parts []part
-	for p, indexes := range groups {
-		for len(indexes) > 0 {
+	for _, p := range order {
+		for indexes := groups[p]; len(indexes) > 0; {
 			record, n := publishPart(namespace, topic, events, indexes)
 			done, err := p.append(record)
 			if err != nil {

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,17 +13,17 @@ import (
 
 var simKeys = []string{"", "k1", "k2", "k3", "k4"}
 
-// simTriggers are those that come and go, by id. Their order never changes; their filter does.
+// simTriggers are those that come and go, by the last digit of their id. Their order never changes; all else but the topic does.
 var simTriggers = map[uint64]Trigger{
 	1: {Topic: "a"},
 	2: {Topic: "a", Order: "key"},
 	3: {Topic: "b", Filter: "type = 'x'"},
 	4: {Topic: "out.*", Order: "key"},
-	5: {Topic: "b", Order: "key"},
+	5: {Topic: "b", Order: "key", OnFailure: "park"},
 }
 
 func simDefinition(id uint64) Trigger {
-	t := simTriggers[id]
+	t := simTriggers[id%10]
 	t.ID, t.Namespace, t.Name, t.Function = id, "default", fmt.Sprint("t", id), fmt.Sprint("f", (id+1)/2)
 	return t
 }
@@ -111,7 +110,7 @@ func (w *simWorld) stepTake() {
 	if n == nil {
 		return
 	}
-	id := 1 + w.rng.Uint64N(uint64(len(simTriggers)))
+	id := w.someID()
 	if w.rng.IntN(3) > 0 {
 		w.take(n, id, 1+w.rng.IntN(4))
 		return
@@ -218,8 +217,8 @@ func (w *simWorld) settle(n, at *simNode, h *simHeld, next Next, wrong bool) {
 		d.Generation++
 	}
 	e := w.effects(h, nonce)
-	if next.DeadLetter {
-		e = Effects{} // copies of it for a topic are not simulated
+	if next.DeadLetter { // what is emitted are copies of it for a topic
+		e.Reads, e.Writes = nil, nil
 	}
 	h.settling = true
 	w.logf("epoch %d: settle %s attempt %d (%s)", at.epoch, d.Invocation(), a.Number, nonce)
@@ -289,65 +288,86 @@ func (w *simWorld) stepPerform() {
 	})
 }
 
-// stepLetters redrives or discards up to three dead letters of one partition.
-func (w *simWorld) stepLetters() {
-	n := w.someNode()
-	if n == nil {
-		return
-	}
-	partition, found := w.somePartition(), [][3]uint64{}
-	var ids []ID
-	discards := w.rng.IntN(3) == 0
-	err := n.table.DeadLetters("default", 0, func(d DeadLetter) error {
-		if d.TriggerGone && !discards { // refused without a record
-			return nil
-		}
-		if d.ID.Partition == partition && len(ids) < 3 && w.rng.IntN(2) == 0 {
-			ids, found = append(ids, d.ID), append(found, [3]uint64{d.ID.Trigger, d.ID.Offset, uint64(d.Generation)})
-		}
-		return nil
-	})
-	if err != nil {
-		w.found("list dead letters: %v", err)
-	}
-	if len(ids) == 0 {
-		return
-	}
-	what, change := "redrive", n.table.Redrive
-	if discards {
-		what, change = "discard", func(ctx context.Context, ids []ID) (int, error) { return n.table.Discard(ctx, ids, "reason") }
-	}
-	w.logf("epoch %d: %s %v", n.epoch, what, found)
-	w.call(func() func() {
-		count, err := change(n.ctx, ids)
-		return func() {
-			if !w.gone(n, what, err) {
-				w.agree(n, partition, fmt.Sprint(what, " ", found), fmt.Sprint(count))
-			}
-		}
-	})
-}
-
-// stepTriggers puts a trigger in force, changes its filter, or takes it out; sometimes several changes come in a row.
+// stepTriggers puts a trigger in force, changes it, or takes it out; sometimes several changes come in a row.
 func (w *simWorld) stepTriggers() {
 	n := w.someNode()
 	if n == nil {
 		return
 	}
 	for range 1 + w.rng.IntN(3) {
-		id := 1 + w.rng.Uint64N(uint64(len(simTriggers)))
+		id := w.newest(1 + w.rng.Uint64N(uint64(len(simTriggers))))
 		t, ok := w.wanted[id]
 		switch {
+		case !ok && w.rng.IntN(2) == 0:
+			w.ids = append(w.ids, id+10) // the registry never gives an id again
+			w.wanted[id+10] = simDefinition(id + 10)
+			if t := w.wanted[id+10]; w.rng.IntN(4) > 0 {
+				t.Start = w.someRange(n)
+				w.wanted[id+10] = t
+			}
 		case !ok:
 			w.wanted[id] = simDefinition(id)
-		case w.rng.IntN(3) == 0:
-			t.Filter = []string{"", "type = 'x'", "type = 'y'"}[w.rng.IntN(3)]
-			w.wanted[id] = t
+		case w.rng.IntN(3) > 0:
+			w.wanted[id] = w.changed(t, n)
 		default:
 			delete(w.wanted, id)
 		}
 		w.setTriggers(n)
 	}
+}
+
+// newest is the highest id that has the last digit.
+func (w *simWorld) newest(digit uint64) (id uint64) {
+	for _, i := range w.ids {
+		if i%10 == digit {
+			id = max(id, i)
+		}
+	}
+	return id
+}
+
+func (w *simWorld) someID() uint64 { return w.ids[w.rng.IntN(len(w.ids))] }
+
+// changed is a trigger with another filter, paused or not, that parks or not, or with a replay.
+func (w *simWorld) changed(t Trigger, n *simNode) Trigger {
+	switch w.rng.IntN(6) {
+	case 0:
+		t.Filter = []string{"", "type = 'x'", "type = 'y'"}[w.rng.IntN(3)]
+	case 1:
+		t.Paused = !t.Paused
+	case 2, 3:
+		if t.OnFailure == "park" {
+			t.OnFailure = ""
+		} else if t.Order == "key" {
+			t.OnFailure = "park"
+		}
+	default:
+		w.replays++
+		t.Replay = &Replay{ID: w.replays, Range: *w.someRange(n)}
+	}
+	return t
+}
+
+// someRange is a part of the past as a node knows it, often all of it.
+func (w *simWorld) someRange(n *simNode) *Range {
+	r := &Range{}
+	some := func() (offsets []uint64) {
+		for _, m := range n.models {
+			offsets = append(offsets, w.rng.Uint64N(m.next+1))
+		}
+		return offsets
+	}
+	now := time.Now().UnixMilli()
+	switch w.rng.IntN(6) {
+	case 0:
+		r.From = some()
+	case 1:
+		r.From, r.To = some(), some()
+	case 2:
+		r.Since = now - w.rng.Int64N(60_000)
+		r.Until = now - w.rng.Int64N(30_000)
+	}
+	return r
 }
 
 func (w *simWorld) setTriggers(n *simNode) {
@@ -358,7 +378,7 @@ func (w *simWorld) setTriggers(n *simNode) {
 // stepOldTriggers is a node whose registry is behind: it wants what was wanted some time ago. What is in force stays.
 func (w *simWorld) stepOldTriggers() {
 	if n := w.someNode(); n != nil && w.generation > 0 {
-		w.callSetTriggers(n, w.rng.Uint64N(w.generation), []uint64{1 + w.rng.Uint64N(5)})
+		w.callSetTriggers(n, w.rng.Uint64N(w.generation), []uint64{w.someID()})
 	}
 }
 

@@ -3,6 +3,7 @@ package partition
 import (
 	"fmt"
 	"slices"
+	"testing/synctest"
 
 	"github.com/evoke-run/evoke/eventlog"
 )
@@ -13,6 +14,7 @@ type simStore struct {
 	records []simOnDisk
 	orphans [][]eventlog.Record // of nodes that died before they heard: any of them may still come, in their order, or never
 	copies  []eventlog.Record   // stored once, to be stored again some time
+	cut     uint64              // some node has trimmed it below this offset
 }
 
 // simOnDisk is a stored record, and what the model reads in it.
@@ -35,6 +37,7 @@ type simLog struct {
 	apply  []func([]eventlog.Record)
 	at     []int               // per partition: how many stored records were delivered
 	flight [][]eventlog.Record // appended, not stored
+	cut    []uint64            // what was below is gone: every node has a copy of the log of its own
 }
 
 var _ eventlog.Log = (*simLog)(nil)
@@ -42,6 +45,7 @@ var _ eventlog.Log = (*simLog)(nil)
 func newSimLog(n *simNode, partitions int) *simLog {
 	return &simLog{
 		node: n, apply: make([]func([]eventlog.Record), partitions), at: make([]int, partitions), flight: make([][]eventlog.Record, partitions),
+		cut: make([]uint64, partitions),
 	}
 }
 
@@ -54,7 +58,7 @@ func (l *simLog) Append(partition int, span uint32, data []byte) {
 	}
 }
 
-// Follow implements eventlog.Log. The model of the node begins where its state begins.
+// Follow implements eventlog.Log. The model of the node begins where its state begins, and of the log only that is there which this state may need.
 func (l *simLog) Follow(partition int, from uint64, apply func([]eventlog.Record)) error {
 	stored := l.node.world.stores[partition].records
 	model := l.node.world.newModel(partition)
@@ -66,18 +70,18 @@ func (l *simLog) Follow(partition int, from uint64, apply func([]eventlog.Record
 		return fmt.Errorf("the state of partition %d is at offset %d, between records", partition, from)
 	}
 	l.node.models[partition], l.apply[partition], l.at[partition] = model, apply, n
+	l.cut[partition] = min(model.floor, l.node.world.stores[partition].cut)
 	for l.at[partition] < len(stored) {
-		l.deliver(partition, 1+l.node.world.rng.IntN(8), 0)
+		apply(l.take(partition, 1+l.node.world.rng.IntN(8), 0))
 	}
 	return nil
 }
 
-// deliver hands on the next n stored records, and the last again of those that were handed on before.
-func (l *simLog) deliver(partition, n, again int) {
+// take moves on by n stored records and gives them, behind the last again of those before.
+func (l *simLog) take(partition, n, again int) (group []eventlog.Record) {
 	stored := l.node.world.stores[partition].records
 	at := l.at[partition]
 	end := min(len(stored), at+n)
-	var group []eventlog.Record
 	for _, r := range stored[max(0, at-again):end] {
 		group = append(group, r.Record)
 	}
@@ -85,10 +89,26 @@ func (l *simLog) deliver(partition, n, again int) {
 		l.node.models[partition].apply(r.Offset, &r.read)
 	}
 	l.at[partition] = end
-	if len(group) > 0 {
-		l.apply[partition](group)
+	return group
+}
+
+// deliver hands on what take gives. What retention appended comes alone, and then everything stands still again: whoever waits for its result appends more then, and
+// should two do so at once, a run would not follow from its seed.
+func (l *simLog) deliver(partition, n, again int) {
+	group := l.take(partition, n, again)
+	for len(group) > 0 {
+		k := 1
+		for k < len(group) && !simOfRetention(group[k]) && !simOfRetention(group[0]) {
+			k++
+		}
+		l.apply[partition](group[:k])
+		synctest.Wait()
+		group = group[k:]
 	}
 }
+
+// simOfRetention says whether a record is an expire, a lapse, or a discard.
+func simOfRetention(r eventlog.Record) bool { return slices.Contains([]byte{7, 10, 11}, r.Data[5]) }
 
 // die moves what was not stored to where it may still come from.
 func (l *simLog) die() {
@@ -104,6 +124,9 @@ func (l *simLog) die() {
 // Read implements eventlog.Log.
 func (l *simLog) Read(partition int, from uint64, yield func(eventlog.Record) bool) error {
 	stored := l.node.world.stores[partition].records
+	if from < l.cut[partition] {
+		return fmt.Errorf("%w: the oldest record has offset %d", eventlog.ErrTrimmed, l.cut[partition])
+	}
 	first, _ := slices.BinarySearchFunc(stored, from, func(r simOnDisk, from uint64) int {
 		if r.end() <= from {
 			return -1
@@ -118,8 +141,18 @@ func (l *simLog) Read(partition int, from uint64, yield func(eventlog.Record) bo
 	return nil
 }
 
-// Trim implements eventlog.Log.
-func (l *simLog) Trim(int, uint64) error { return nil }
+// Trim implements eventlog.Log. A record that owns the offset before stays.
+func (l *simLog) Trim(partition int, before uint64) error {
+	w := l.node.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if floor := l.node.models[partition].floor; before > floor {
+		w.wrong = append(w.wrong, fmt.Sprintf("epoch %d cuts partition %d below %d, the floor is %d", l.node.epoch, partition, before, floor))
+	}
+	l.cut[partition] = max(l.cut[partition], before)
+	w.stores[partition].cut = max(w.stores[partition].cut, before)
+	return nil
+}
 
 // Close implements eventlog.Log.
 func (l *simLog) Close() error { return nil }

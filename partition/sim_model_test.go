@@ -21,10 +21,14 @@ type simState struct {
 	triggers                     map[uint64]*simTrigger
 	seen                         []simSeen // oldest first
 	received, sent, arrived      map[uint64]uint64
-	outbox                       map[[2]uint64]simForeign // receiver, sequence
-	state                        map[[4]string]simEntry   // namespace, function, key, name
-	events                       map[uint64]simStored     // by offset: the topic index and the log in one
-	order                        []uint64                 // their offsets
+	outbox                       map[[2]uint64]simSent  // receiver, sequence
+	state                        map[[4]string]simEntry // namespace, function, key, name
+	events                       map[uint64]simStored   // by offset: all that were ever stored
+	order                        []uint64               // their offsets
+	edited                       map[uint64]simStored   // by offset: what somebody wrote in the place of an event
+	index                        map[uint64]bool        // offsets of the topic index
+	horizon                      map[[2]string]uint64   // namespace, topic
+	floor                        uint64
 
 	said     map[string][]string // what became of a record, by something only it has
 	emitted  []string            // topic and id of events that settles and effects made real
@@ -38,12 +42,22 @@ type simTrigger struct {
 	gone    bool
 	pending map[uint64]*simPending
 	dead    map[uint64]simDead
+	simPast
+	lanes   map[uint64]simLane    // that stand still
+	special map[uint64]simSpecial // what somebody wants of some of the pending and dead
 }
 
 type simPending struct {
 	generation, attempts uint64
 	first, next          int64
 	past                 []simAttempt
+	stored               bool // since it was stored
+	byRun                bool // a run handed it out, and nothing has happened to it since
+}
+
+type simSent struct {
+	simForeign
+	offset uint64 // of the record that emitted it
 }
 
 type simDead struct {
@@ -73,8 +87,8 @@ func newSimState(partition, partitions int, window int64, limit int) *simState {
 	return &simState{
 		partition: uint64(partition), partitions: uint64(partitions), window: window, limit: limit, next: 1,
 		triggers: map[uint64]*simTrigger{}, received: map[uint64]uint64{}, sent: map[uint64]uint64{}, arrived: map[uint64]uint64{},
-		outbox: map[[2]uint64]simForeign{}, state: map[[4]string]simEntry{}, events: map[uint64]simStored{}, said: map[string][]string{},
-		sentTo: map[uint64][]string{},
+		outbox: map[[2]uint64]simSent{}, state: map[[4]string]simEntry{}, events: map[uint64]simStored{}, said: map[string][]string{},
+		sentTo: map[uint64][]string{}, edited: map[uint64]simStored{}, index: map[uint64]bool{}, horizon: map[[2]string]uint64{},
 	}
 }
 
@@ -93,14 +107,20 @@ func (s *simState) say(about, what string) {
 
 // simRules says what each kind does to the state. A new kind is a line here and one in simBodies.
 var simRules = map[byte]func(*simState, uint64, *simRecord){
-	1: func(*simState, uint64, *simRecord) {}, // a lead of the current epoch: nothing
-	2: (*simState).publish,
-	3: (*simState).settle,
-	4: (*simState).performed,
-	6: (*simState).redrive,
-	7: (*simState).discard,
-	8: (*simState).delivered,
-	9: (*simState).control,
+	1:  func(*simState, uint64, *simRecord) {}, // a lead of the current epoch: nothing
+	2:  (*simState).publish,
+	3:  (*simState).settle,
+	4:  (*simState).performed,
+	5:  (*simState).matched,
+	6:  (*simState).redrive,
+	7:  (*simState).discard,
+	8:  (*simState).delivered,
+	9:  (*simState).control,
+	10: (*simState).expire,
+	11: (*simState).lapse,
+	12: (*simState).trim,
+	13: (*simState).gaveUp,
+	14: (*simState).redriveAs,
 }
 
 // apply follows sections 1.3, 1.4 and 4.
@@ -139,7 +159,7 @@ func (s *simState) ignored(rec *simRecord) {
 		}
 	}
 	switch rec.kind {
-	case 3:
+	case 3, 13:
 		s.say(rec.attempt.class, "ignored")
 	case 4:
 		s.say(rec.invocation, "ignored")
@@ -189,14 +209,14 @@ func (s *simState) remembered(list []simSeen) (offsets []uint64) {
 func (s *simState) store(offset uint64, events []simEvent, from int) {
 	for i, e := range events {
 		at := offset + uint64(i)
-		s.events[at] = simStored{e, s.clock, from}
+		s.events[at], s.index[at] = simStored{e, s.clock, from}, true
 		s.order = append(s.order, at)
 		for n, id := range e.triggers {
 			t := s.triggers[id]
 			if t == nil || t.gone || n > 0 && !s.holds("every trigger") {
 				continue
 			}
-			p := &simPending{}
+			p := &simPending{stored: true}
 			if e.notBefore > s.clock && s.holds("not before") {
 				p.next = e.notBefore
 			}
@@ -205,162 +225,7 @@ func (s *simState) store(offset uint64, events []simEvent, from int) {
 	}
 }
 
-func (s *simState) settle(offset uint64, rec *simRecord) {
-	about := rec.attempt.class
-	t := s.triggers[rec.trigger]
-	if t == nil || t.pending[rec.offset] == nil {
-		s.say(about, "stale")
-		return
-	}
-	p := t.pending[rec.offset]
-	if s.holds("generation") && rec.generation != p.generation || s.holds("attempt") && rec.attempt.number != p.attempts+1 {
-		s.say(about, "stale")
-		return
-	}
-	switch rec.next {
-	case 1:
-		s.retry(p, rec)
-	case 2:
-		t.dead[rec.offset] = simDead{p.generation, s.clock, append(slices.Clone(p.past), rec.attempt)}
-		s.leave(t, rec.offset)
-	default:
-		if !s.current(rec.effects) {
-			s.say(about, "conflict")
-			return
-		}
-		s.leave(t, rec.offset)
-		s.take(offset, rec.effects)
-	}
-	s.say(about, "applied")
-}
-
-func (s *simState) retry(p *simPending, rec *simRecord) {
-	if p.attempts == 0 || !s.holds("first attempt") {
-		p.first = rec.attempt.start
-	}
-	p.attempts, p.next = p.attempts+1, rec.retryAt
-	p.past = append(slices.Clone(p.past), rec.attempt)
-}
-
-// leave takes an event out of the pending ones, and checks that its key's order held: nothing of the same key that came before still waits. What was redriven
-// is out of order by decision.
-func (s *simState) leave(t *simTrigger, offset uint64) {
-	if p := t.pending[offset]; t.Order == "key" && p.generation == 0 && s.events[offset].key != "" {
-		for before, q := range t.pending {
-			if before < offset && q.generation == 0 && s.events[before].key == s.events[offset].key {
-				s.found("trigger %d settled offset %d before %d of the same key %s", t.ID, offset, before, s.events[offset].key)
-			}
-		}
-	}
-	delete(t.pending, offset)
-}
-
-func (s *simState) performed(offset uint64, rec *simRecord) {
-	if !s.current(rec.effects) {
-		s.say(rec.invocation, "conflict")
-		return
-	}
-	s.take(offset, rec.effects)
-	s.say(rec.invocation, "applied")
-}
-
-func (s *simState) current(e simEffects) bool {
-	for _, r := range e.reads {
-		if s.holds("conflict") && s.state[[4]string{e.scope[0], e.scope[1], e.scope[2], r.name}].version != r.version {
-			return false
-		}
-	}
-	return true
-}
-
-func (s *simState) take(offset uint64, e simEffects) {
-	for _, w := range e.writes {
-		key := [4]string{e.scope[0], e.scope[1], e.scope[2], w.name}
-		if w.del {
-			delete(s.state, key)
-			continue
-		}
-		version := offset
-		if !s.holds("state version") {
-			version++
-		}
-		s.state[key] = simEntry{version, w.value}
-	}
-	for _, f := range e.foreign {
-		s.sent[f.to]++
-		if !s.holds("outbox once") {
-			s.sent[f.to]++
-		}
-		s.outbox[[2]uint64{f.to, s.sent[f.to]}] = f
-		s.sentTo[f.to] = append(s.sentTo[f.to], f.event.topic+" "+f.event.id)
-		s.emitted = append(s.emitted, f.event.topic+" "+f.event.id)
-	}
-	for _, o := range e.own {
-		s.emitted = append(s.emitted, o.topic+" "+o.id)
-	}
-	s.store(offset, e.own, -1)
-}
-
-func (s *simState) redrive(_ uint64, rec *simRecord) {
-	count := 0
-	for _, l := range rec.letters {
-		t := s.triggers[l[0]]
-		d, ok := s.letter(l)
-		if !ok || t.gone {
-			continue
-		}
-		p := &simPending{generation: l[2] + 1, past: d.past}
-		if !s.holds("next generation") {
-			p.generation--
-		}
-		t.pending[l[1]] = p
-		s.drop(t, l[1])
-		count++
-	}
-	s.say(fmt.Sprint("redrive ", rec.letters), fmt.Sprint(count))
-}
-
-func (s *simState) discard(_ uint64, rec *simRecord) {
-	count := 0
-	for _, l := range rec.letters {
-		if _, ok := s.letter(l); ok {
-			s.drop(s.triggers[l[0]], l[1])
-			count++
-		}
-	}
-	s.say(fmt.Sprint("discard ", rec.letters), fmt.Sprint(count))
-}
-
-func (s *simState) letter(l [3]uint64) (simDead, bool) {
-	t := s.triggers[l[0]]
-	if t == nil {
-		return simDead{}, false
-	}
-	d, ok := t.dead[l[1]]
-	return d, ok && (d.generation == l[2] || !s.holds("generation of dead letters"))
-}
-
-func (s *simState) drop(t *simTrigger, offset uint64) {
-	delete(t.dead, offset)
-	s.forgetGone(t)
-}
-
-// forgetGone: a trigger that is out of force is known as long as it has dead letters.
-func (s *simState) forgetGone(t *simTrigger) {
-	if t.gone && len(t.dead) == 0 {
-		delete(s.triggers, t.ID)
-	}
-}
-
-func (s *simState) delivered(_ uint64, rec *simRecord) {
-	if s.holds("delivered") && rec.peerSeq <= s.arrived[rec.peer] {
-		return
-	}
-	s.arrived[rec.peer] = rec.peerSeq
-	maps.DeleteFunc(s.outbox, func(k [2]uint64, _ simForeign) bool { return k[0] == rec.peer && k[1] <= rec.peerSeq })
-}
-
-func (s *simState) control(_ uint64, rec *simRecord) {
+func (s *simState) control(offset uint64, rec *simRecord) {
 	if s.holds("control generation") && rec.generation < s.generation {
 		return
 	}
@@ -372,18 +237,32 @@ func (s *simState) control(_ uint64, rec *simRecord) {
 		}
 		t := s.triggers[def.ID]
 		if t == nil {
-			t = &simTrigger{pending: map[uint64]*simPending{}, dead: map[uint64]simDead{}}
+			t = &simTrigger{
+				gone: true, pending: map[uint64]*simPending{}, dead: map[uint64]simDead{}, lanes: map[uint64]simLane{}, special: map[uint64]simSpecial{},
+			}
 			s.triggers[def.ID] = t
 		}
+		fresh := t.gone
 		t.Trigger, t.gone = def, false
+		s.parkNoMore(t)
+		s.beginRuns(t, offset, fresh)
 	}
 	for _, id := range rec.remove {
 		if t := s.triggers[id]; t != nil && s.holds("remove") {
-			t.gone = true
-			clear(t.pending)
-			s.forgetGone(t)
+			s.takeOut(t)
 		}
 	}
+}
+
+// takeOut: what was pending is dropped, and so is what the trigger had to look through. Dead letters stay as they are.
+func (s *simState) takeOut(t *simTrigger) {
+	for offset := range t.pending {
+		delete(t.special, offset)
+	}
+	clear(t.pending)
+	clear(t.lanes)
+	t.simPast, t.gone = simPast{}, true
+	s.forgetGone(t)
 }
 
 // checkMatches is section 1.5: what is stored was matched against the triggers that are in force where the record stands.
@@ -395,6 +274,9 @@ func (s *simState) checkMatches(rec *simRecord) {
 			if !t.gone && simMatches(t.Trigger, e) {
 				want = append(want, id)
 			}
+		}
+		if rec.kind == 14 { // edited events are for the trigger that gave them up
+			want = nil
 		}
 		if !slices.Equal(e.triggers, want) && s.broken == "" {
 			s.found("event %s of topic %s is for triggers %v, in force are %v", e.id, e.topic, e.triggers, want)

@@ -10,6 +10,14 @@ var simMutants = map[string]uint64{
 	"generation": 400, "attempt": 50, "first attempt": 100, "conflict": 50, "state version": 50,
 	"outbox sequence": 200, "outbox once": 50, "delivered": 200,
 	"next generation": 200, "generation of dead letters": 2000,
+	// triggers that start in the past
+	"run begins at from": 100, "run ends at to": 100, "replay once": 100, "replay generation": 50, "run generation": 100, "definition": 200, "run goes on": 1000,
+	"pending stay": 50, "dead letters stay": 50, "below the floor": 2000,
+	// keys that stand still, and what people want of dead letters
+	"who parks": 100, "one head": 1000, "lane goes on": 50, "parks no more": 1000,
+	"edited": 50, "revision": 50, "in force again": 50, "done is forgotten": 50,
+	// retention
+	"runs hold": 50, "horizon only rises": 50, "lapse generation": 50, "class of a lapse": 50, "floor only rises": 1000, "floor is applied": 100,
 }
 
 func TestSimulationNoticesABrokenRule(t *testing.T) {

@@ -25,9 +25,17 @@ type simRecord struct {
 	retryAt       int64
 	invocation    string // effects
 	effects       simEffects
-	reason        string // discard
+	reason        string // discard, lapse
 	letters       [][3]uint64
-	put           []string // control
+	definition    uint64 // matched
+	from, upTo    uint64
+	offsets       []uint64
+	topics        []simExpired // expire
+	before        uint64       // trim
+	parks         bool         // gave up
+	lane          uint64
+	as            [][5]uint64 // redrive as: trigger, offset, generation, revision, edited
+	put           []string    // control
 	remove        []uint64
 	partitions    uint64 // lead
 	index         uint64
@@ -68,6 +76,11 @@ type simRead struct {
 type simWrite struct {
 	name, value string
 	del         bool
+}
+
+type simExpired struct {
+	namespace, topic string
+	before           uint64
 }
 
 type simForeign struct {
@@ -141,11 +154,30 @@ var simBodies = map[byte]func(*simReader, *simRecord){
 		rec.invocation, rec.effects = r.str(), r.effects()
 		rec.events = rec.effects.own
 	},
+	5: func(r *simReader, rec *simRecord) {
+		rec.trigger, rec.generation, rec.definition, rec.from, rec.upTo = r.uv(), r.uv(), r.uv(), r.uv(), r.uv()
+		last := rec.from
+		rec.offsets = simList(r, func() uint64 { last += r.uv(); return last })
+	},
 	6: func(r *simReader, rec *simRecord) { rec.letters = simList(r, r.letter) },
 	7: func(r *simReader, rec *simRecord) { rec.reason, rec.letters = r.str(), simList(r, r.letter) },
 	8: func(r *simReader, rec *simRecord) { rec.peer, rec.peerSeq = r.uv(), r.uv() },
 	9: func(r *simReader, rec *simRecord) {
 		rec.generation, rec.put, rec.remove = r.u64(), simList(r, r.str), simList(r, r.uv)
+	},
+	10: func(r *simReader, rec *simRecord) {
+		rec.topics = simList(r, func() simExpired { return simExpired{r.str(), r.str(), r.uv()} })
+	},
+	11: func(r *simReader, rec *simRecord) { rec.reason, rec.letters = r.str(), simList(r, r.letter) },
+	12: func(r *simReader, rec *simRecord) { rec.before = r.uv() },
+	13: func(r *simReader, rec *simRecord) {
+		rec.trigger, rec.offset, rec.generation, rec.attempt = r.uv(), r.uv(), r.uv(), r.attempt()
+		rec.parks, rec.lane, rec.effects = r.u8() == 1, r.u64(), r.effects()
+		rec.events = rec.effects.own
+	},
+	14: func(r *simReader, rec *simRecord) {
+		rec.as = simList(r, func() [5]uint64 { return [5]uint64{r.uv(), r.uv(), r.uv(), r.uv(), uint64(r.u8())} })
+		rec.events = simList(r, r.stored)
 	},
 }
 

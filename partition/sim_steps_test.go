@@ -23,8 +23,11 @@ var simSteps = []struct {
 	{"release", 1, (*simWorld).stepRelease},
 	{"perform", 3, (*simWorld).stepPerform},
 	{"letters", 6, (*simWorld).stepLetters},
-	{"confused", 3, (*simWorld).stepConfused},
-	{"triggers", 3, (*simWorld).stepTriggers},
+	{"desk", 5, (*simWorld).stepDesk},
+	{"past", 6, (*simWorld).stepPast},
+	{"retention", 3, (*simWorld).stepRetention},
+	{"confused", 6, (*simWorld).stepConfused},
+	{"triggers", 5, (*simWorld).stepTriggers},
 	{"old triggers", 1, (*simWorld).stepOldTriggers},
 	{"sleep", 8, (*simWorld).stepSleep},
 	{"clock", 1, (*simWorld).stepClock},
@@ -143,8 +146,7 @@ func (w *simWorld) stepCopy() {
 
 func (w *simWorld) stepSleep() {
 	d := []time.Duration{time.Millisecond, 40 * time.Millisecond, time.Second, 8 * time.Second, simDedupWindow, 90 * time.Second}[w.rng.IntN(6)]
-	w.logf("sleep %s", d)
-	time.Sleep(d)
+	w.sleepFor(d)
 }
 
 // stepClock makes a leader's clock run ahead: what it appends from now on has a time that others reach later.
@@ -197,17 +199,25 @@ func (r *simRecord) String() string {
 			s += fmt.Sprintf("from partition %d number %d", r.peer, r.peerSeq)
 		}
 		return s + "publish" + events
-	case 3:
-		return s + fmt.Sprintf("settle trigger %d offset %d generation %d attempt %d (%s) next %d at %d %s%s",
-			r.trigger, r.offset, r.generation, r.attempt.number, r.attempt.class, r.next, r.retryAt, r.effects.String(), events)
+	case 3, 13:
+		return s + fmt.Sprintf("kind %d settle trigger %d offset %d generation %d attempt %d (%s) next %d at %d, parks %t %x, %s%s",
+			r.kind, r.trigger, r.offset, r.generation, r.attempt.number, r.attempt.class, r.next, r.retryAt, r.parks, r.lane, r.effects.String(), events)
 	case 4:
 		return s + "effects of " + r.invocation + " " + r.effects.String() + events
-	case 6, 7:
-		return s + fmt.Sprintf("kind %d dead letters %v", r.kind, r.letters)
+	case 5:
+		return s + fmt.Sprintf("matched trigger %d generation %d definition %d from %d to %d: %v", r.trigger, r.generation, r.definition, r.from, r.upTo, r.offsets)
+	case 6, 7, 11:
+		return s + fmt.Sprintf("kind %d %q letters %v", r.kind, r.reason, r.letters)
 	case 8:
 		return s + fmt.Sprintf("delivered to partition %d up to %d", r.peer, r.peerSeq)
 	case 9:
 		return s + fmt.Sprintf("control generation %d put %s remove %v", r.generation, r.put, r.remove)
+	case 10:
+		return s + fmt.Sprintf("expire %v", r.topics)
+	case 12:
+		return s + fmt.Sprintf("trim below %d", r.before)
+	case 14:
+		return s + fmt.Sprintf("redrive as %v", r.as) + events
 	}
 	return s + fmt.Sprintf("kind %d %+v", r.kind, *r)
 }

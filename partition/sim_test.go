@@ -98,12 +98,34 @@ func simReport(t *testing.T, seed uint64) {
 			delete(leaveOut, i)
 		}
 	}
-	var trace []string
+	trace, finding := simTrace(t, seed, length, leaveOut)
+	t.Errorf("%s\n%s\nreproduce with: EVOKE_SIM_SEED=%d go test -run '^TestSimulation$' ./partition", strings.Join(trace, "\n"), finding, seed)
+}
+
+// simTrace is what happened in a run, and what was found.
+func simTrace(t *testing.T, seed uint64, length int, leaveOut map[int]bool) (trace []string, finding string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSimWorld(t, seed, "")
 		w.tracing = true
 		finding, _ = w.steps(length, leaveOut)
 		trace = w.trace
 	})
-	t.Errorf("%s\n%s\nreproduce with: EVOKE_SIM_SEED=%d go test -run '^TestSimulation$' ./partition", strings.Join(trace, "\n"), finding, seed)
+	return trace, finding
+}
+
+// A run follows from its seed alone, or what it finds could not be found again.
+func TestSimulationFollowsFromItsSeed(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(30) {
+		first, _ := simTrace(t, seed, simLength, nil)
+		again, _ := simTrace(t, seed, simLength, nil)
+		for i := range min(len(first), len(again)) {
+			if first[i] != again[i] {
+				t.Fatalf("seed %d differs at line %d:\n%s\n%s", seed, i, first[i], again[i])
+			}
+		}
+		if len(first) != len(again) {
+			t.Fatalf("seed %d has %d lines, then %d", seed, len(first), len(again))
+		}
+	}
 }

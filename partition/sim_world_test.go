@@ -42,7 +42,9 @@ type simWorld struct {
 	dirs        int
 
 	wanted     map[uint64]Trigger
+	ids        []uint64 // of all triggers that ever were
 	generation uint64
+	replays    uint64
 	nonces     int
 	told       map[string]string // nonce of an acknowledged event → topic and id
 
@@ -64,6 +66,8 @@ type simNode struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	held    []*simHeld
+	past    *catchUp
+	busy    map[string]bool // what one goroutine of a table does, and does not begin again before it has ended
 }
 
 // simHeld is a delivery that was taken and has no verdict yet.
@@ -147,8 +151,8 @@ func (w *simWorld) reseed(step uint64) { w.rng = rand.New(rand.NewPCG(w.seed, st
 func (w *simWorld) start() {
 	w.boot("")
 	w.flow()
-	for id := range simTriggers {
-		w.wanted[id] = simDefinition(id)
+	for id := uint64(1); id <= uint64(len(simTriggers)); id++ {
+		w.wanted[id], w.ids = simDefinition(id), append(w.ids, id)
 	}
 	w.setTriggers(w.nodes[0])
 }
@@ -180,7 +184,7 @@ func (w *simWorld) settleDown() {
 	}
 }
 
-// call runs a client's call; what it returns is run when the world stands still.
+// call runs a client's call until it waits for something; what it returns is run when the world stands still.
 func (w *simWorld) call(f func() (verify func())) {
 	c := &simCall{}
 	w.mu.Lock()
@@ -192,6 +196,7 @@ func (w *simWorld) call(f func() (verify func())) {
 		c.verify = verify
 		w.mu.Unlock()
 	}()
+	synctest.Wait()
 }
 
 // boot starts a process on the state in a directory, "" for none. It leads when its lead records are stored and delivered.
@@ -201,7 +206,7 @@ func (w *simWorld) boot(dir string) {
 	}
 	w.epoch++
 	n := &simNode{
-		world: w, epoch: w.epoch, dir: dir, models: make([]*simState, simPartitions), checked: make([]uint64, simPartitions),
+		world: w, epoch: w.epoch, dir: dir, models: make([]*simState, simPartitions), checked: make([]uint64, simPartitions), busy: map[string]bool{},
 	}
 	n.log = newSimLog(n, simPartitions)
 	n.ctx, n.stop = context.WithCancel(context.Background())
@@ -211,7 +216,7 @@ func (w *simWorld) boot(dir string) {
 		table, err := Open(n.ctx, Options{
 			Log: n.log, Dir: dir, FS: w.files, Partitions: simPartitions, Epoch: n.epoch, Node: fmt.Sprint("node-", n.epoch),
 			Ready: func() {}, Fatal: func(err error) { w.found("fatal: %v", err) },
-			DedupWindow: simDedupWindow, DedupLimit: simDedupLimit, Logger: slog.New(slog.DiscardHandler),
+			byHand: true, step: 3, DedupWindow: simDedupWindow, DedupLimit: simDedupLimit, Logger: slog.New(slog.DiscardHandler),
 		})
 		return func() { n.booted(table, err) }
 	})

@@ -42,7 +42,8 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 
-	step int // events of the past that one record looks at; 0 = 2,048
+	step   int  // events of the past that one record looks at; 0 = 2,048
+	byHand bool // no goroutine looks through the past or removes what is old: whoever says so does it, one step at a time
 }
 
 // Table is all partitions of this node.
@@ -140,8 +141,10 @@ func (t *Table) start(ctx context.Context) error {
 	t.relay.start()
 	t.workers.Go(t.runTimers)
 	t.workers.Go(t.relay.run)
-	t.workers.Go(t.runCatchUp)
-	t.workers.Go(t.retainer.run)
+	if !t.opts.byHand {
+		t.workers.Go(t.runCatchUp)
+		t.workers.Go(t.retainer.run)
+	}
 	return nil
 }
 
