@@ -3,6 +3,7 @@ package partition
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -91,12 +92,17 @@ func (f *feed) holdParked() {
 	}
 }
 
-// hold makes an offset the owner of a lane. Whoever owned it runs to its end; then the lane goes to its head.
+// hold makes an offset the owner of a lane. Whoever owned it and runs comes to its end; then the lane goes to its head. One that only waits for its time queues again.
 func (f *feed) hold(hash, offset uint64) {
 	l := f.lanes[hash]
 	if l == nil {
 		l = &lane{owner: offset}
 		f.lanes[hash] = l
+	}
+	if _, running := f.running[l.owner]; l.owner != offset && !running {
+		delete(f.owns, l.owner)
+		l.queue, l.last = slices.Insert(l.queue, 0, l.owner), max(l.last, l.owner)
+		l.owner = offset
 	}
 	if l.owner == offset {
 		f.owns[offset] = hash
