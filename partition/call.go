@@ -102,7 +102,7 @@ func (m *machine) expireReplies() {
 	n := 0
 	for ; n < len(m.replies); n++ {
 		old := m.replies[n]
-		if old.time > m.clock-replyAge.Milliseconds() && len(m.replies)-n < replyLimit { // one more is to come
+		if old.time > m.clock-m.replyAge && len(m.replies)-n < replyLimit { // one more is to come
 			break
 		}
 		m.store.del(m.store.replyKey(old.id))

@@ -27,6 +27,7 @@ type machine struct {
 	received   []uint64 // per sender: the last that was applied here
 	floor      uint64   // nothing needs the log below it
 	replies    replies  // of calls that happen once
+	replyAge   int64    // how long they are kept, in milliseconds
 
 	// What the records since the last flush mean for others; flush hands it out.
 	work workList
@@ -109,7 +110,7 @@ type result struct {
 
 func newMachine(s *store, partitions int, dedup *dedup) *machine {
 	return &machine{
-		store: s, next: 1, dedup: dedup, triggers: map[uint64]*trigger{}, touched: map[uint64]*trigger{},
+		store: s, next: 1, replyAge: replyAge.Milliseconds(), dedup: dedup, triggers: map[uint64]*trigger{}, touched: map[uint64]*trigger{},
 		sent: make([]uint64, partitions), arrived: make([]uint64, partitions), received: make([]uint64, partitions),
 	}
 }

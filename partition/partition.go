@@ -48,6 +48,7 @@ type partition struct {
 func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
 	p := &partition{index: index, table: t, log: t.log, waiting: map[uint64]chan<- result{}, recent: newRecent()}
 	p.machine = newMachine(newStore(db, index), t.count, newDedup(t.opts.DedupWindow, t.opts.DedupLimit))
+	p.machine.replyAge = t.opts.replyAge.Milliseconds()
 	if err := p.machine.load(); err != nil {
 		return nil, fmt.Errorf("load partition %d: %w", index, err)
 	}

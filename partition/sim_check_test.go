@@ -150,6 +150,13 @@ func (w *simWorld) drain() {
 			taken += w.takeAll(n, id)
 		}
 		for _, h := range slices.Clone(n.held) {
+			if h.settling { // in a batch
+				continue
+			}
+			if w.rng.IntN(3) == 0 {
+				w.settleBatch(n, n, h, false)
+				continue
+			}
 			next := Next{}
 			if round < 6 {
 				next = w.someNext()

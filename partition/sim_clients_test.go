@@ -133,6 +133,11 @@ func (w *simWorld) take(n *simNode, id uint64, limit int) int {
 	if err != nil {
 		w.found("take: %v", err)
 	}
+	for i := range list {
+		w.checkBatch(&list[i])
+		list = append(list, list[i].More...)
+		list[i].More = nil
+	}
 	for _, d := range list {
 		w.logf("epoch %d: taken %s attempt %d", n.epoch, d.Invocation(), d.Attempt)
 		w.checkTaken(n, &d)
@@ -328,9 +333,13 @@ func (w *simWorld) newest(digit uint64) (id uint64) {
 
 func (w *simWorld) someID() uint64 { return w.ids[w.rng.IntN(len(w.ids))] }
 
-// changed is a trigger with another filter, paused or not, that parks or not, or with a replay.
+// changed is a trigger with another filter, paused or not, that parks or not, with batches or without, or with a replay.
 func (w *simWorld) changed(t Trigger, n *simNode) Trigger {
-	switch w.rng.IntN(6) {
+	switch w.rng.IntN(7) {
+	case 6:
+		if t.Batch = nil; w.rng.IntN(3) > 0 {
+			t.Batch = &Batch{Size: 2 + w.rng.IntN(3)}
+		}
 	case 0:
 		t.Filter = []string{"", "type = 'x'", "type = 'y'"}[w.rng.IntN(3)]
 	case 1:

@@ -36,7 +36,7 @@ func simDiff(m *machine, s *simState) string {
 			return fmt.Sprintf("trigger %d: %s", id, diff)
 		}
 	}
-	return simDiffStore(m.store, s)
+	return cmp.Or(simDiffReplies(m, s), simDiffStore(m.store, s))
 }
 
 // simRemembered are the offsets of events that would make another one a duplicate. A state that was loaded also has some that the next publish forgets.
@@ -103,6 +103,7 @@ func simDiffStore(st *store, s *simState) (diff string) {
 	for kind, want := range map[byte]int{
 		keyTrigger: len(s.triggers), keyDeadLetter: dead, keyPending: pending, keyProgress: progress, keyParked: lanes, keySpecial: special,
 		keyOutbox: len(s.outbox), keyState: len(s.state), keyIndex: len(s.index), keyHorizon: len(s.horizon),
+		keyReply: len(s.replies), keyReplyOrder: len(s.replies),
 	} {
 		if diff == "" && seen[kind] != want {
 			diff = fmt.Sprintf("%d entries %c, want %d", seen[kind], kind, want)

@@ -29,6 +29,7 @@ type simState struct {
 	index                        map[uint64]bool        // offsets of the topic index
 	horizon                      map[[2]string]uint64   // namespace, topic
 	floor                        uint64
+	replies                      map[[4]string]simReply // namespace, function, event key, key of the call
 
 	said     map[string][]string // what became of a record, by something only it has
 	emitted  []string            // topic and id of events that settles and effects made real
@@ -88,7 +89,7 @@ func newSimState(partition, partitions int, window int64, limit int) *simState {
 		partition: uint64(partition), partitions: uint64(partitions), window: window, limit: limit, next: 1,
 		triggers: map[uint64]*simTrigger{}, received: map[uint64]uint64{}, sent: map[uint64]uint64{}, arrived: map[uint64]uint64{},
 		outbox: map[[2]uint64]simSent{}, state: map[[4]string]simEntry{}, events: map[uint64]simStored{}, said: map[string][]string{},
-		sentTo: map[uint64][]string{}, edited: map[uint64]simStored{}, index: map[uint64]bool{}, horizon: map[[2]string]uint64{},
+		sentTo: map[uint64][]string{}, edited: map[uint64]simStored{}, index: map[uint64]bool{}, horizon: map[[2]string]uint64{}, replies: map[[4]string]simReply{},
 	}
 }
 
@@ -121,6 +122,8 @@ var simRules = map[byte]func(*simState, uint64, *simRecord){
 	12: (*simState).trim,
 	13: (*simState).gaveUp,
 	14: (*simState).redriveAs,
+	15: (*simState).settleBatch,
+	16: (*simState).calledOnce,
 }
 
 // apply follows sections 1.3, 1.4 and 4.
@@ -159,9 +162,9 @@ func (s *simState) ignored(rec *simRecord) {
 		}
 	}
 	switch rec.kind {
-	case 3, 13:
+	case 3, 13, 15:
 		s.say(rec.attempt.class, "ignored")
-	case 4:
+	case 4, 16:
 		s.say(rec.invocation, "ignored")
 	}
 }

@@ -6,9 +6,9 @@ import "testing"
 // the rule and the model does not, which differs exactly where a code without it would differ from the model: so every rule is one that runs come by.
 var simMutants = map[string]uint64{
 	"epoch": 100, "sequence": 100, "remove": 100, "control generation": 400, "every trigger": 50, "not before": 50,
-	"dedup": 50, "dedup window": 100, "dedup limit": 100,
+	"dedup": 50, "dedup window": 100, "dedup limit": 400,
 	"generation": 400, "attempt": 50, "first attempt": 100, "conflict": 50, "state version": 50,
-	"outbox sequence": 200, "outbox once": 50, "delivered": 200,
+	"outbox sequence": 200, "outbox once": 50, "delivered": 1000,
 	"next generation": 200, "generation of dead letters": 2000,
 	// triggers that start in the past
 	"run begins at from": 100, "run ends at to": 100, "replay once": 100, "replay generation": 50, "run generation": 100, "definition": 200, "run goes on": 1000,
@@ -16,6 +16,8 @@ var simMutants = map[string]uint64{
 	// keys that stand still, and what people want of dead letters
 	"who parks": 100, "one head": 1000, "lane goes on": 50, "parks no more": 1000,
 	"edited": 50, "revision": 50, "in force again": 50, "done is forgotten": 50,
+	// batches, and calls that happen once
+	"batch attempt": 400, "whole batch": 50, "call once": 50, "reply age": 200,
 	// retention
 	"runs hold": 50, "horizon only rises": 50, "lapse generation": 50, "class of a lapse": 50, "floor only rises": 1000, "floor is applied": 100,
 }

@@ -35,7 +35,10 @@ type simRecord struct {
 	parks         bool         // gave up
 	lane          uint64
 	as            [][5]uint64 // redrive as: trigger, offset, generation, revision, edited
-	put           []string    // control
+	batch         [][3]uint64 // offset, generation, attempt number
+	key, request  string      // call
+	reply         string
+	put           []string // control
 	remove        []uint64
 	partitions    uint64 // lead
 	index         uint64
@@ -178,6 +181,17 @@ var simBodies = map[byte]func(*simReader, *simRecord){
 	14: func(r *simReader, rec *simRecord) {
 		rec.as = simList(r, func() [5]uint64 { return [5]uint64{r.uv(), r.uv(), r.uv(), r.uv(), uint64(r.u8())} })
 		rec.events = simList(r, r.stored)
+	},
+	15: func(r *simReader, rec *simRecord) {
+		rec.trigger = r.uv()
+		last := uint64(0)
+		rec.batch = simList(r, func() [3]uint64 { last += r.uv(); return [3]uint64{last, r.uv(), r.uv()} })
+		rec.attempt, rec.effects = r.attempt(), r.effects()
+		rec.events = rec.effects.own
+	},
+	16: func(r *simReader, rec *simRecord) {
+		rec.invocation, rec.key, rec.request, rec.reply, rec.effects = r.str(), r.str(), string(r.take(16)), r.str(), r.effects()
+		rec.events = rec.effects.own
 	},
 }
 

@@ -20,8 +20,10 @@ var simSteps = []struct {
 	{"later", 2, (*simWorld).stepPublishLater},
 	{"take", 10, (*simWorld).stepTake},
 	{"settle", 18, (*simWorld).stepSettle},
+	{"settle batch", 10, (*simWorld).stepSettleBatch},
 	{"release", 1, (*simWorld).stepRelease},
 	{"perform", 3, (*simWorld).stepPerform},
+	{"call once", 4, (*simWorld).stepCallOnce},
 	{"letters", 6, (*simWorld).stepLetters},
 	{"desk", 5, (*simWorld).stepDesk},
 	{"past", 6, (*simWorld).stepPast},
@@ -216,6 +218,10 @@ func (r *simRecord) String() string {
 		return s + fmt.Sprintf("expire %v", r.topics)
 	case 12:
 		return s + fmt.Sprintf("trim below %d", r.before)
+	case 15:
+		return s + fmt.Sprintf("batch trigger %d %v (%s) %s", r.trigger, r.batch, r.attempt.class, r.effects.String()) + events
+	case 16:
+		return s + fmt.Sprintf("call %q of %s %s", r.key, r.invocation, r.effects.String()) + events
 	case 14:
 		return s + fmt.Sprintf("redrive as %v", r.as) + events
 	}

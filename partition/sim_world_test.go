@@ -216,7 +216,7 @@ func (w *simWorld) boot(dir string) {
 		table, err := Open(n.ctx, Options{
 			Log: n.log, Dir: dir, FS: w.files, Partitions: simPartitions, Epoch: n.epoch, Node: fmt.Sprint("node-", n.epoch),
 			Ready: func() {}, Fatal: func(err error) { w.found("fatal: %v", err) },
-			byHand: true, step: 3, DedupWindow: simDedupWindow, DedupLimit: simDedupLimit, Logger: slog.New(slog.DiscardHandler),
+			byHand: true, step: 3, DedupWindow: simDedupWindow, DedupLimit: simDedupLimit, replyAge: simReplyAge, Logger: slog.New(slog.DiscardHandler),
 		})
 		return func() { n.booted(table, err) }
 	})

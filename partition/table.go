@@ -42,8 +42,9 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 
-	step   int  // events of the past that one record looks at; 0 = 2,048
-	byHand bool // no goroutine looks through the past or removes what is old: whoever says so does it, one step at a time
+	step     int           // events of the past that one record looks at; 0 = 2,048
+	replyAge time.Duration // how long replies of calls are kept; 0 = 24 h
+	byHand   bool          // no goroutine looks through the past or removes what is old: whoever says so does it, one step at a time
 }
 
 // Table is all partitions of this node.
@@ -82,6 +83,9 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	}
 	if o.step == 0 {
 		o.step = 2048
+	}
+	if o.replyAge == 0 {
+		o.replyAge = replyAge
 	}
 	db, err := openState(o)
 	if err != nil {
