@@ -91,9 +91,7 @@ func Decode(b []byte) (Event, error) {
 			e.Time = e.Time.In(time.FixedZone("", zone))
 		}
 	}
-	for _, s := range [...]*string{&e.ID, &e.Source, &e.Type, &e.Subject, &e.DataContentType, &e.DataSchema} {
-		*s = r.String()
-	}
+	r.Strings(&e.ID, &e.Source, &e.Type, &e.Subject, &e.DataContentType, &e.DataSchema)
 	if n := r.Count(); n > 0 {
 		e.Extensions = make([]Extension, n)
 		for i := range e.Extensions {

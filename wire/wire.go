@@ -113,6 +113,24 @@ func (r *Reader) Bytes() []byte { return r.take(r.Uvarint()) }
 // String reads a string behind its length.
 func (r *Reader) String() string { return string(r.Bytes()) }
 
+// Strings reads strings that follow each other. They share one piece of memory.
+func (r *Reader) Strings(to ...*string) {
+	all := r.b
+	for range to {
+		r.Bytes()
+	}
+	if r.err != nil {
+		return
+	}
+	text := string(all[:len(all)-len(r.b)])
+	again := NewReader(all)
+	for _, s := range to {
+		n := len(again.Bytes())
+		end := len(all) - len(again.b)
+		*s = text[end-n : end]
+	}
+}
+
 func (r *Reader) take(n uint64) []byte {
 	if r.err != nil || n > uint64(len(r.b)) {
 		r.fail()
