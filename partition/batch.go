@@ -119,5 +119,5 @@ func (p *partition) limitBatch(taken []Delivery) []Delivery {
 		p.release(taken[i].ID)
 	}
 	taken[0].More = taken[1:n]
-	return taken[:1]
+	return taken[:1:1] // what is appended behind it must not be in More
 }

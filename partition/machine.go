@@ -222,7 +222,7 @@ func (m *machine) storeAll(offset uint64, events []storedEvent) {
 
 // storeEvent enters an event, whose bytes are in the log at offset, into the index and makes it pending for the triggers it matched.
 func (m *machine) storeEvent(offset uint64, e *storedEvent) {
-	value := wire.AppendU32(wire.AppendU64(nil, uint64(m.clock)), uint32(len(e.event)))
+	value := wire.AppendU32(wire.AppendU64(make([]byte, 0, 12), uint64(m.clock)), uint32(len(e.event)))
 	m.store.put(m.store.indexKey(e.namespace, e.topic, offset), value)
 	if len(e.triggers) > 0 {
 		m.work.matched = append(m.work.matched, matchedEvent{offset, recentEvent{time.UnixMilli(m.clock), e.topic, e.event}})
@@ -359,7 +359,7 @@ func (m *machine) takeEffects(offset uint64, e *effects) error {
 			m.store.del(key)
 			continue
 		}
-		m.store.set(key, append(wire.AppendU64(nil, offset), w.Value...))
+		m.store.set(key, append(wire.AppendU64(make([]byte, 0, 8+len(w.Value)), offset), w.Value...))
 	}
 	for i := range e.foreign {
 		f := e.foreign[i]

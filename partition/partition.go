@@ -42,7 +42,8 @@ type partition struct {
 
 	aging aging // only the retainer uses it
 
-	takeMu sync.Mutex // one take at a time, so that lanes are claimed in order
+	takeMu sync.Mutex  // one take at a time, so that lanes are claimed in order
+	picked []candidate // of the take at work; its memory is used again
 }
 
 func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {

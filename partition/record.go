@@ -65,7 +65,10 @@ func encodeRecord(h header, b body) []byte {
 	for _, e := range b.events() {
 		room += len(e.namespace) + len(e.topic) + len(e.event) + 32
 	}
-	out := make([]byte, 4, max(room, 256)) // events of a record make it grow no more
+	if b, ok := b.(bringer); ok {
+		room += b.brings().room()
+	}
+	out := make([]byte, 4, max(room, 256)) // what is large makes it grow no more
 	out = append(out, recordVersion, byte(b.kind()))
 	out = wire.AppendU64(out, h.epoch)
 	out = wire.AppendU64(out, h.seq)
@@ -344,6 +347,18 @@ func (e *effects) append(b []byte) []byte {
 		b = wire.AppendBytes(b, f.event)
 	}
 	return b
+}
+
+// room is about what they take beside the events for their own partition.
+func (e *effects) room() int {
+	n := 128 + len(e.key)
+	for _, w := range e.writes {
+		n += len(w.Name) + len(w.Value) + 16
+	}
+	for _, f := range e.foreign {
+		n += len(f.namespace) + len(f.topic) + len(f.event) + 32
+	}
+	return n
 }
 
 func readEffects(r *wire.Reader) effects {

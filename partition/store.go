@@ -44,11 +44,17 @@ func newStore(db *pebble.DB, partition int) *store {
 	return &store{db: db, prefix: uint16(partition), batch: db.NewBatch(), fresh: map[string][]byte{}}
 }
 
-// key builds a key; fields follow in order.
-func (s *store) key(kind byte, fields ...uint64) []byte {
-	k := make([]byte, 3, 3+8*len(fields))
+// keyOf begins a key that will grow by some bytes.
+func (s *store) keyOf(kind byte, more int) []byte {
+	k := make([]byte, 3, 3+more)
 	binary.BigEndian.PutUint16(k, s.prefix)
 	k[2] = kind
+	return k
+}
+
+// key builds a key; fields follow in order.
+func (s *store) key(kind byte, fields ...uint64) []byte {
+	k := s.keyOf(kind, 8*len(fields))
 	for _, f := range fields {
 		k = binary.BigEndian.AppendUint64(k, f)
 	}
@@ -57,7 +63,7 @@ func (s *store) key(kind byte, fields ...uint64) []byte {
 
 // stateKey separates its parts by length, because a key of an event may hold any byte.
 func (s *store) stateKey(scope stateScope, name string) []byte {
-	k := s.key(keyState)
+	k := s.keyOf(keyState, 3*binary.MaxVarintLen64+len(scope.namespace)+len(scope.function)+len(scope.key)+len(name))
 	for _, part := range [...]string{scope.namespace, scope.function, scope.key} {
 		k = binary.AppendUvarint(k, uint64(len(part)))
 		k = append(k, part...)
@@ -67,7 +73,7 @@ func (s *store) stateKey(scope stateScope, name string) []byte {
 
 // indexKey: names have no zero byte, so it ends them.
 func (s *store) indexKey(namespace, topic string, offset uint64) []byte {
-	k := append(s.key(keyIndex), namespace...)
+	k := append(s.keyOf(keyIndex, len(namespace)+1+len(topic)+1+8), namespace...)
 	k = append(append(k, 0), topic...)
 	return binary.BigEndian.AppendUint64(append(k, 0), offset)
 }

@@ -245,7 +245,11 @@ func (t *Table) Take(trigger uint64, n int) ([]Delivery, error) {
 		if err != nil {
 			return out, err
 		}
-		out = append(out, more...)
+		if out == nil {
+			out = more
+		} else {
+			out = append(out, more...)
+		}
 	}
 	return out, nil
 }

@@ -21,14 +21,23 @@ func (p *partition) take(trigger uint64, n int) ([]Delivery, error) {
 		if len(picked) == 0 {
 			break
 		}
-		if err := p.readPicked(picked); err != nil {
+		err := p.readPicked(picked)
+		var taken []Delivery
+		if err == nil {
+			taken = p.claim(trigger, picked)
+		}
+		clear(picked) // its memory is used again, and must not hold their events until then
+		if err != nil {
 			return out, err
 		}
-		taken := p.claim(trigger, picked)
 		if batch {
 			taken = p.limitBatch(taken)
 		}
-		out = append(out, taken...)
+		if out == nil {
+			out = taken
+		} else {
+			out = append(out, taken...)
+		}
 	}
 	return out, nil
 }
@@ -41,7 +50,9 @@ func (p *partition) claim(trigger uint64, picked []candidate) (out []Delivery) {
 	if f == nil {
 		return nil // taken out of force meanwhile
 	}
-	for _, c := range picked {
+	out = slices.Grow(out, len(picked))
+	for i := range picked {
+		c := &picked[i]
 		switch mine := f.claim(c.ID.Offset, c.Event.Key()); {
 		case !mine && !c.waiting:
 			delete(f.running, c.ID.Offset)
@@ -74,6 +85,7 @@ func (p *partition) pick(trigger uint64, n int, now int64) (picked []candidate, 
 	if batch = f.trigger.Batch != nil; batch {
 		n = f.trigger.Batch.Size
 	}
+	picked = p.picked[:0]
 	for len(picked) < n {
 		offset, waiting, ok := f.pick(now)
 		if !ok {
@@ -97,6 +109,7 @@ func (p *partition) pick(trigger uint64, n int, now int64) (picked []candidate, 
 		picked = append(picked, c)
 	}
 	p.ready.note(f)
+	p.picked = picked
 	return picked, batch
 }
 
