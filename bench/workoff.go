@@ -10,10 +10,18 @@ import (
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
-// workOff takes events of the trigger and settles each in a goroutine of its own, as a scheduler does, with up to flying in work, until n have been taken. It
-// leaves no settle behind.
+// workOff takes events of the trigger and lets up to flying handlers settle them, until n have been taken. It leaves no settle behind.
 func (w *world) workOff(ctx context.Context, n int, settle func(context.Context, *partition.Delivery) error) (out sample, err error) {
-	results := make(chan error, flying)
+	// The handlers stay: a new goroutine for each event would have to grow its stack for each.
+	work, results := make(chan *partition.Delivery, flying), make(chan error, flying)
+	defer close(work)
+	for range min(n, flying) {
+		go func() {
+			for d := range work {
+				results <- settle(ctx, d)
+			}
+		}()
+	}
 	busy := 0
 	finish := func(e error) {
 		busy--
@@ -28,7 +36,7 @@ func (w *world) workOff(ctx context.Context, n int, settle func(context.Context,
 			break
 		}
 		for i := range list {
-			go func() { results <- settle(ctx, &list[i]) }()
+			work <- &list[i]
 		}
 		busy += len(list)
 		if busy == 0 {
@@ -36,7 +44,7 @@ func (w *world) workOff(ctx context.Context, n int, settle func(context.Context,
 			continue
 		}
 		finish(<-results)
-		for range len(results) { // as a scheduler with many places does, in groups
+		for range len(results) { // in groups, as they are committed
 			finish(<-results)
 		}
 	}
