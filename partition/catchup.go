@@ -64,7 +64,7 @@ func (t *Table) runCatchUp() {
 func (c *catchUp) round() (more bool, err error) {
 	type waiting struct {
 		p    *partition
-		done <-chan result
+		done chan result
 	}
 	var all []waiting
 	for _, p := range c.table.parts {

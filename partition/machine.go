@@ -102,6 +102,7 @@ type arrival struct{ from, seq uint64 }
 // result is what apply says of a record to whoever appended it.
 type result struct {
 	ignored bool // stale epoch or sequence: nothing happened, another leader is in charge
+	closed  bool // not applied while the partition was open
 	outcome Outcome
 	stored  []Stored // publish, by event
 	count   int      // redrive and discard

@@ -31,8 +31,7 @@ type partition struct {
 	inForce  map[uint64][]byte // its triggers as JSON
 	newest   uint64            // its generation
 
-	waitMu  sync.Mutex
-	waiting map[uint64]chan<- result // by sequence; each gets one result
+	waiters waiters
 
 	// mu guards the state and what follows from it. apply holds it, so nobody else may hold it over I/O.
 	mu      sync.Mutex
@@ -47,7 +46,7 @@ type partition struct {
 }
 
 func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
-	p := &partition{index: index, table: t, log: t.log, waiting: map[uint64]chan<- result{}, recent: newRecent()}
+	p := &partition{index: index, table: t, log: t.log, recent: newRecent()}
 	p.machine = newMachine(newStore(db, index), t.count, newDedup(t.opts.DedupWindow, t.opts.DedupLimit))
 	p.machine.replyAge = t.opts.replyAge.Milliseconds()
 	if err := p.machine.load(); err != nil {
@@ -87,7 +86,7 @@ func (p *partition) checkLog() error {
 }
 
 // lead begins this node's epoch. It holds when the lead record is applied, which is what the channel tells; begin comes next.
-func (p *partition) lead() (<-chan result, error) {
+func (p *partition) lead() (chan result, error) {
 	p.mu.Lock()
 	last := p.machine.epoch
 	p.mu.Unlock()
@@ -140,13 +139,13 @@ func marshalTriggers(list []Trigger) map[uint64][]byte {
 }
 
 // append hands a record to the log, in the order of the calls. The channel gets what apply says of it.
-func (p *partition) append(b body) (<-chan result, error) {
+func (p *partition) append(b body) (chan result, error) {
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
 	return p.appendLocked(b)
 }
 
-func (p *partition) appendLocked(b body) (<-chan result, error) {
+func (p *partition) appendLocked(b body) (chan result, error) {
 	events := b.events()
 	if b.kind() == kindRedriveAs {
 		events = nil // edited events are for the trigger that gave them up, whatever they match
@@ -162,10 +161,7 @@ func (p *partition) appendLocked(b body) (<-chan result, error) {
 		return nil, fmt.Errorf("%w: record has %d bytes, the limit is %d", ErrTooLarge, len(data), eventlog.MaxRecord)
 	}
 	p.seq++
-	done := make(chan result, 1)
-	p.waitMu.Lock()
-	p.waiting[p.seq] = done
-	p.waitMu.Unlock()
+	done := p.waiters.add(p.seq)
 	p.log.Append(p.index, span(b), data)
 	return done, nil
 }
@@ -180,18 +176,25 @@ func (p *partition) do(ctx context.Context, b body) (result, error) {
 }
 
 // wait for a result. When ctx ends first the outcome is unknown: the record may be applied later.
-func (p *partition) wait(ctx context.Context, done <-chan result) (result, error) {
-	select {
-	case r := <-done:
-		if r.ignored {
-			return result{}, fmt.Errorf("partition %d: another leader has taken over", p.index)
+func (p *partition) wait(ctx context.Context, done chan result) (result, error) {
+	var r result
+	if ctx.Done() == nil {
+		r = <-done
+	} else {
+		select {
+		case r = <-done:
+		case <-ctx.Done():
+			return result{}, fmt.Errorf("wait for partition %d: %w", p.index, context.Cause(ctx))
 		}
-		return r, nil
-	case <-ctx.Done():
-		return result{}, fmt.Errorf("wait for partition %d: %w", p.index, context.Cause(ctx))
-	case <-p.table.closed:
-		return result{}, ErrClosed
 	}
+	p.waiters.done(done)
+	switch {
+	case r.closed:
+		return result{}, ErrClosed
+	case r.ignored:
+		return result{}, fmt.Errorf("partition %d: another leader has taken over", p.index)
+	}
+	return r, nil
 }
 
 // applied is the log's callback: records that are durable, in order.
@@ -256,25 +259,20 @@ type verdict struct {
 }
 
 func (p *partition) answer(done []verdict) {
-	p.waitMu.Lock()
-	defer p.waitMu.Unlock()
 	for _, v := range done {
 		if v.header.epoch != p.table.opts.Epoch {
 			continue
 		}
-		if c, ok := p.waiting[v.header.seq]; ok {
-			delete(p.waiting, v.header.seq)
-			for i := range v.result.stored {
-				v.result.stored[i].Partition = p.index
-			}
-			c <- v.result
+		for i := range v.result.stored {
+			v.result.stored[i].Partition = p.index
 		}
+		p.waiters.answer(v.header.seq, v.result)
 	}
 }
 
 // setTriggers appends the difference between what is in force and what is wanted, as a barrier between matches. A nil channel means there is none, or that
 // something newer is in force.
-func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *matcher) (<-chan result, error) {
+func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *matcher) (chan result, error) {
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
 	if generation < p.newest {

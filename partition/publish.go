@@ -34,7 +34,7 @@ func (t *Table) Publish(ctx context.Context, namespace, topic string, events []e
 	type part struct {
 		p       *partition
 		indexes []int
-		done    <-chan result
+		done    chan result
 	}
 	var parts []part
 	for _, p := range order {

@@ -154,7 +154,7 @@ func (t *Table) start(ctx context.Context) error {
 
 // lead begins the epoch in all partitions with one fsync.
 func (t *Table) lead(ctx context.Context) error {
-	done := make([]<-chan result, len(t.parts))
+	done := make([]chan result, len(t.parts))
 	for i, p := range t.parts {
 		var err error
 		if done[i], err = p.lead(); err != nil {
@@ -177,6 +177,9 @@ func (t *Table) Close() error {
 	var err error
 	t.closeOnce.Do(func() {
 		close(t.closed)
+		for _, p := range t.parts {
+			p.waiters.close()
+		}
 		t.workers.Wait()
 		for _, p := range t.parts {
 			p.finishApply()
@@ -204,7 +207,7 @@ func (t *Table) SetTriggers(ctx context.Context, generation uint64, triggers []T
 		return err
 	}
 	wanted := marshalTriggers(triggers)
-	done := make([]<-chan result, len(t.parts))
+	done := make([]chan result, len(t.parts))
 	for i, p := range t.parts {
 		if done[i], err = p.setTriggers(generation, wanted, m); err != nil {
 			return err

@@ -64,7 +64,7 @@ func (r *retainer) trim(ctx context.Context) error {
 type partTrim struct {
 	*partition
 	before uint64
-	done   <-chan result
+	done   chan result
 }
 
 // moved says whether anything was applied since the last call: only then the floor can have.
