@@ -23,7 +23,7 @@ func (f *feed) hasWork() bool {
 // gather is the batch that new events of a trigger wait for. What comes due, is redriven or tried again does not wait.
 type gather struct {
 	open  bool  // the batch may still fill
-	since int64 // when the first of the new events was seen; 0 = there is none
+	until int64 // when it goes as it is; 0 = no new event has been seen
 }
 
 // gather opens a batch for the first new event, and closes it when it is full or has waited long enough.
@@ -35,11 +35,11 @@ func (r *ready) gather(f *feed) {
 	}
 	now := time.Now().UnixMilli()
 	fresh := f.trigger.pending.count - f.passed
-	if fresh > 0 && f.gather.since == 0 {
-		f.gather.since = now
-		r.schedule(timer{at: now + b.Window, trigger: f.trigger.ID})
+	if fresh > 0 && f.gather.until == 0 {
+		f.gather.until = now + b.Window
+		r.schedule(timer{at: f.gather.until, trigger: f.trigger.ID})
 	}
-	f.gather.open = fresh < b.Size && now < f.gather.since+b.Window
+	f.gather.open = fresh < b.Size && now < f.gather.until
 }
 
 func (f *feed) addAgain(offset uint64) {

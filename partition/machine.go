@@ -39,6 +39,7 @@ type trigger struct {
 	gone     bool
 	pending  pending
 	progress map[uint64]progress // of pending offsets that failed, were redriven, or wait for a time
+	room     room                // of progress
 	dead     int
 	oldest   oldest // of the dead
 	parked   parked
@@ -74,6 +75,7 @@ type matchedEvent struct {
 // change of one pending event, or with offset 0 of a whole trigger.
 type change struct {
 	kind    changeKind
+	timed   bool // with changeSettled: it waited for a time, or had
 	trigger uint64
 	offset  uint64
 }
@@ -284,11 +286,13 @@ func (m *machine) done(t *trigger, offset uint64) {
 func (m *machine) settled(t *trigger, offset uint64) {
 	t.pending.remove(offset)
 	t.again.remove(offset)
-	if _, ok := t.progress[offset]; ok {
+	at, ok := t.progress[offset]
+	if ok {
 		delete(t.progress, offset)
 		m.store.del(m.store.key(keyProgress, t.ID, offset))
 	}
 	m.changed(changeSettled, t, offset)
+	m.work.changes[len(m.work.changes)-1].timed = at.next > 0
 }
 
 func (m *machine) retry(t *trigger, s *settleRecord, p progress) error {
@@ -392,6 +396,7 @@ func (m *machine) flush(first uint64) (workList, error) {
 	for id, t := range m.touched {
 		t.pending.flush(m.store, keyPending, id)
 		t.again.flush(m.store, id)
+		t.giveBack()
 	}
 	clear(m.touched)
 	m.store.put(m.store.key(keyMeta), m.appendMeta(nil))

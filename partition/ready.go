@@ -15,6 +15,7 @@ type ready struct {
 	work    map[uint64]*feed // those that have something to take
 	timers  timers
 	earlier bool // a timer came in front of all others since the last takeEarlier
+	stale   int  // about how many timers are of events that were settled before they were due
 }
 
 // feed is one trigger's part.
@@ -26,6 +27,7 @@ type feed struct {
 	again   *pending // below scan and not looked at since they became pending anew; nil = none
 	running map[uint64]struct{}
 	gather  gather
+	room    room
 
 	// Only of triggers with order: key.
 	lanes map[uint64]*lane  // by hash of the key; two keys with one hash wait for each other
@@ -76,6 +78,7 @@ func (r *ready) note(f *feed) {
 	} else {
 		delete(r.work, f.trigger.ID)
 	}
+	f.giveBack()
 }
 
 // absorb takes over what apply changed.
@@ -111,6 +114,9 @@ func (r *ready) absorbOne(f *feed, c change) {
 		}
 	case changeSettled:
 		delete(f.running, c.offset)
+		if c.timed {
+			r.outdated()
+		}
 		if c.offset < f.scan {
 			f.passed--
 		}
@@ -203,7 +209,7 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		}
 		f.scan = offset + 1
 		f.passed++
-		f.gather.since = 0
+		f.gather.until = 0
 		waiting = f.trigger.progress[offset].next > now
 		if waiting && f.trigger.Order != "key" {
 			continue
@@ -254,7 +260,7 @@ func (r *ready) fire(now int64) int64 {
 			r.note(f) // its batch goes as it is
 			continue
 		}
-		if f == nil || t.offset >= f.scan || f.trigger.progress[t.offset].next != t.at {
+		if !r.isCurrent(t) || t.offset >= f.scan {
 			continue // gone, not looked at yet, or an old timer: what is true now stands elsewhere
 		}
 		if _, running := f.running[t.offset]; running || !f.trigger.pending.has(t.offset) {

@@ -10,6 +10,9 @@ import (
 	"github.com/evoke-run/evoke/eventlog"
 )
 
+// pickTogether is how many events are picked, read and claimed in one step of a take.
+const pickTogether = 128
+
 // take returns up to n deliveries of a trigger that have their turn. Less than n means that it has no more.
 func (p *partition) take(trigger uint64, n int) ([]Delivery, error) {
 	p.takeMu.Lock()
@@ -17,7 +20,7 @@ func (p *partition) take(trigger uint64, n int) ([]Delivery, error) {
 	defer p.wakeTimers()
 	var out []Delivery
 	for len(out) < n {
-		picked, batch := p.pick(trigger, n-len(out), time.Now().UnixMilli())
+		picked, batch := p.pick(trigger, min(n-len(out), pickTogether), time.Now().UnixMilli())
 		if len(picked) == 0 {
 			break
 		}
