@@ -65,10 +65,10 @@ func (w *world) waitReady(ctx context.Context) error {
 	}
 }
 
-// settle stores that an attempt was done, with its effects.
+// settle stores that an attempt was done, with its effects; like a scheduler, whatever comes.
 func (w *world) settle(ctx context.Context, d *partition.Delivery, e partition.Effects) error {
 	attempt := partition.Attempt{Number: d.Attempt, Revision: 1, Start: time.Now(), Verdict: int32(abi.Done)}
-	outcome, err := w.table.Settle(ctx, d, attempt, partition.Next{}, e)
+	outcome, err := w.table.Settle(context.WithoutCancel(ctx), d, attempt, partition.Next{}, e)
 	return applied(d, outcome, err)
 }
 
