@@ -6,6 +6,7 @@ type facts struct {
 	frame  []int      // bytes
 	fold   []bool     // its callers pay for it
 	folded []int32    // what they pay, 0 for functions that pay themselves
+	quiet  []int32    // most work that is done without a look until it returns, -1 for functions that look then; imported ones do nothing
 	types  []uint32   // canonical type by type index
 	taken  [][]uint32 // functions whose reference is taken, by canonical type
 	why    string
@@ -14,7 +15,7 @@ type facts struct {
 // gather walks all code twice: what a frame takes depends on the charges in it, and those on which functions are paid for by their callers.
 func (m *module) gather() (*facts, *Error) {
 	n := len(m.funcs)
-	f := &facts{calls: make([][]uint32, n), frame: make([]int, n), fold: make([]bool, n), folded: make([]int32, n)}
+	f := &facts{calls: make([][]uint32, n), frame: make([]int, n), fold: make([]bool, n), folded: make([]int32, n), quiet: make([]int32, n)}
 	kinds := f.canonical(m)
 	f.taken = make([][]uint32, kinds)
 	taken := make([]bool, n)
@@ -35,6 +36,10 @@ func (m *module) gather() (*facts, *Error) {
 			f.why = b.why + " in " + describe(i, m.names.of(i))
 		}
 		f.folded[i], f.fold[i] = b.foldable()
+		f.quiet[i] = int32(len(b.points))
+		if len(b.calls)+len(b.through) > 0 || len(b.points) > maxQuiet {
+			f.quiet[i] = -1
+		}
 	}
 	f.settle(m, taken)
 	for i := int(m.importFuncs); i < n; i++ {
@@ -90,7 +95,7 @@ func (f *facts) settle(m *module, taken []bool) {
 	}
 	for i := range fold {
 		if taken[i] {
-			fold[i] = false
+			fold[i], f.quiet[i] = false, -1
 			kind := f.types[m.funcs[i]]
 			f.taken[kind] = append(f.taken[kind], uint32(i))
 		}

@@ -5,7 +5,7 @@ package rewrite
 // pay more than it did: the dearer one's work, up to maxSlack.
 //
 // Not every charge looks whether fuel is left, because looking costs twice what paying does. Those before a branch back do, and those before the return of a
-// function that calls others: whatever goes on for long comes by one of them.
+// function that calls others, is long or may be called through a table, and in straight lines one now and then: whatever goes on for long comes by one of them.
 //
 // A small function that calls nothing and never loops has no charge of its own: whoever
 // calls it by name pays for it. What a guest did since its last charge is not paid when it traps.
@@ -14,6 +14,11 @@ const (
 	maxCharge = 256
 	// maxSlack bounds what a way into a place where ways meet may owe.
 	maxSlack = 64
+	// maxUnseen bounds the work between two looks, and maxDescent what of it may lie before a call, since calls can lie in each other by the thousand.
+	maxUnseen  = 2048
+	maxDescent = 256
+	// maxQuiet is the most instructions of a function without calls that returns without a look.
+	maxQuiet = 256
 	// maxFolded is the most expensive function that its callers pay for.
 	maxFolded = 16
 	// growCost is what memory.grow costs: it leaves the guest for the host's allocator.
@@ -41,7 +46,10 @@ type charge struct {
 type biller struct {
 	*body
 	folded []int32 // cost of functions that have no charge of their own, by index; nil = the body itself is to be one
+	quiet  []int32 // most work of functions that return without a look, by index
+	looks  bool    // before it returns
 	owed   int32   // work since the last charge
+	unseen int32   // most work since the last look
 	dead   bool    // nothing comes here
 	ways   []way
 	stuck  bool  // a charge would be needed inside of a function that is to have none
@@ -53,6 +61,8 @@ type way struct {
 	op    int
 	label int32 // of a loop: owed at its head. Else: the most that is owed by those who branch to its end, -1 without any
 	other int32 // of an if: owed where its condition is false, -1 when nothing comes there
+	// unseen is the most of those who come to its end, otherUnseen of an if whose condition is false.
+	unseen, otherUnseen int32
 }
 
 // bill places the charges. A function that its callers pay for has none.
@@ -61,8 +71,7 @@ func (b *body) bill(f *facts) {
 		b.charges = append(b.charges[:0], make([]charge, len(b.points))...)
 		return
 	}
-	folded := f.folded
-	w := biller{body: b, folded: folded, ways: []way{{op: -1, label: -1, other: -1}}}
+	w := biller{body: b, folded: f.folded, quiet: f.quiet, looks: f.quiet[b.index] < 0, ways: []way{{op: -1, label: -1, other: -1}}}
 	w.walk()
 }
 
@@ -104,6 +113,9 @@ func (w *biller) pay(i int, n int32, check bool) {
 	w.charges[i].check = w.charges[i].check || check
 	w.owed -= n
 	w.stuck = true
+	if check {
+		w.unseen = 0
+	}
 }
 
 // meet is before a point from which a way goes on to where others come too.
@@ -119,16 +131,16 @@ func (w *biller) exit(i int) {
 		w.out = max(w.out, w.owed)
 		return
 	}
-	w.pay(i, w.owed, len(w.calls)+len(w.through) > 0)
+	w.pay(i, w.owed, w.looks)
 }
 
 func (w *biller) enter(i int, p *point) {
 	n := way{op: int(p.op), label: -1, other: -1}
 	if !w.dead {
-		w.owed += weight(int(p.op))
+		w.work(weight(int(p.op)))
 		switch {
 		case n.op == opIf:
-			n.other = w.owed
+			n.other, n.otherUnseen = w.owed, w.unseen
 		case n.op == opLoop && p.again:
 			w.meet(i) // whoever comes back owes what is owed here
 			n.label = w.owed
@@ -140,7 +152,7 @@ func (w *biller) enter(i int, p *point) {
 func (w *biller) otherwise(i int) {
 	top := &w.ways[len(w.ways)-1]
 	w.arrive(i, top)
-	w.dead, w.owed = top.other < 0, max(top.other, 0)
+	w.dead, w.owed, w.unseen = top.other < 0, max(top.other, 0), top.otherUnseen
 	top.other = -1
 }
 
@@ -148,8 +160,13 @@ func (w *biller) otherwise(i int) {
 func (w *biller) arrive(i int, to *way) {
 	if !w.dead {
 		w.meet(i)
-		to.label = max(to.label, w.owed)
+		to.comes(w)
 	}
+}
+
+// comes is one more way to the end.
+func (to *way) comes(w *biller) {
+	to.label, to.unseen = max(to.label, w.owed), max(to.unseen, w.unseen)
 }
 
 func (w *biller) leave(i int) {
@@ -166,7 +183,7 @@ func (w *biller) leave(i int) {
 	}
 	w.arrive(i, &top)
 	label := max(top.label, top.other)
-	w.dead, w.owed = label < 0, max(label, 0)
+	w.dead, w.owed, w.unseen = label < 0, max(label, 0), max(top.unseen, top.otherUnseen)
 }
 
 func (w *biller) step(i int, p *point) {
@@ -174,10 +191,11 @@ func (w *biller) step(i int, p *point) {
 	if w.folded != nil && (p.op == opCall || p.op == opReturnCall) {
 		cost += w.folded[p.imm]
 	}
-	if w.owed > 0 && w.owed+cost > maxCharge {
-		w.pay(i, w.owed, false)
+	late := w.unseen > maxUnseen || w.unseen > maxDescent && w.descends(p)
+	if late || w.owed > 0 && w.owed+cost > maxCharge {
+		w.pay(i, w.owed, late)
 	}
-	w.owed += cost
+	w.work(cost)
 	switch p.op {
 	case opBr:
 		w.branch(i, func(yield func(uint32) bool) { yield(p.imm) })
@@ -192,7 +210,32 @@ func (w *biller) step(i int, p *point) {
 		w.dead = true
 	case opUnreachable:
 		w.dead = true
+	case opCall:
+		if w.descends(p) {
+			w.unseen = 0
+		} else if w.folded != nil {
+			w.unseen += w.quiet[p.imm]
+		}
+	case opCallIndirect:
+		w.unseen = 0
 	}
+}
+
+// work is done.
+func (w *biller) work(cost int32) {
+	w.owed += cost
+	w.unseen += cost
+}
+
+// descends says that a point calls what may call again, and looks before it returns.
+func (w *biller) descends(p *point) bool {
+	switch p.op {
+	case opCall, opReturnCall:
+		return w.folded != nil && w.quiet[p.imm] < 0
+	case opCallIndirect, opReturnCallInd:
+		return true
+	}
+	return false
 }
 
 // branch pays before a branch, whether it is taken or not, so far that it can go to each of its labels: to a loop's head owing what is owed there, out of
@@ -207,7 +250,7 @@ func (w *biller) branch(i int, labels func(func(uint32) bool)) {
 			if w.folded == nil {
 				w.out = max(w.out, w.owed)
 			} else {
-				may, out = 0, len(w.calls)+len(w.through) > 0
+				may, out = 0, w.looks
 			}
 		default:
 			if w.owed > maxSlack {
@@ -221,7 +264,7 @@ func (w *biller) branch(i int, labels func(func(uint32) bool)) {
 	w.pay(i, w.owed-may, again || out)
 	for n := range labels {
 		if to := &w.ways[len(w.ways)-1-int(n)]; to.op != opLoop {
-			to.label = max(to.label, w.owed)
+			to.comes(w)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package rewrite_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,6 +132,37 @@ func TestAGuestIsKilledWhateverItDoes(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), errKilled.Error()) || m.yields != 11 {
 			t.Errorf("%s: %v after %d yields", name, err, m.yields)
+		}
+	}
+}
+
+// TestWhateverIsLongLooks: a guest that has used up its fuel owes little when it yields, also where nothing repeats and where calls lie in each other.
+func TestWhateverIsLongLooks(t *testing.T) {
+	t.Parallel()
+	pad := func(n int) []byte { return repeat(n, 0x41, 0, 0x1a) }
+	calls := func(n, f int) []byte { return slices.Repeat(call(f), n) }
+	either := func(code []byte) []byte { return cat(constI32(1), []byte{0x04, 0x40}, code, []byte{0x0b}) }
+	for name, w := range map[string]wat{
+		"a line":               {funcs: []fn{{name: "run", code: pad(100_000)}}},
+		"calls of lines":       {funcs: []fn{{name: "run", code: calls(500, 1)}, {code: pad(50_000)}}},
+		"calls of short lines": {funcs: []fn{{name: "run", code: calls(20_000, 1)}, {code: pad(120)}}},
+		"calls behind an if":   {funcs: []fn{{name: "run", code: slices.Repeat(either(calls(100, 1)), 200)}, {code: pad(120)}}},
+		"calls through a table": {funcs: []fn{{name: "run", code: slices.Repeat(cat(constI32(0), []byte{0x11, 1, 0}), 20_000)}, {code: pad(120)}},
+			table: []uint32{1}},
+		"lines in each other": {funcs: []fn{{name: "run", code: cat(pad(20_000), call(0))}}},
+		"calls in each other": {funcs: []fn{{name: "run", code: cat(pad(200), call(0))}}},
+		"by a table in each other": {funcs: []fn{{name: "run", code: cat(pad(200), constI32(0), []byte{0x11, 0, 0})}},
+			table: []uint32{0}},
+	} {
+		rt, m := newRuntime(t)
+		m.limit = 20
+		mod, err := instantiate(rt, w.bytes(), wazero.NewModuleConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = mod.ExportedFunction("run").Call(context.Background())
+		if m.yields < 4 || m.debt > 3000 {
+			t.Errorf("%s: owed up to %d in %d yields: %v", name, m.debt, m.yields, err)
 		}
 	}
 }

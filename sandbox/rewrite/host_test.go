@@ -24,6 +24,7 @@ type meter struct {
 	yields int
 	filled int64 // fuel given
 	limit  int   // yields until the guest is killed, 0 for none
+	debt   int64 // most a guest owed when it came to yield
 }
 
 // newRuntime is a runtime with the host functions a rewritten module needs.
@@ -34,12 +35,12 @@ func newRuntime(tb testing.TB) (wazero.Runtime, *meter) {
 	tb.Cleanup(func() { _ = rt.Close(ctx) })
 	m := &meter{}
 	yield := api.GoModuleFunc(func(_ context.Context, mod api.Module, _ []uint64) {
-		m.yields++
+		fuel := mod.ExportedGlobal(rewrite.FuelGlobal).(api.MutableGlobal)
+		m.yields, m.debt = m.yields+1, max(m.debt, -int64(fuel.Get()))
 		if m.limit > 0 && m.yields > m.limit {
 			panic(errKilled)
 		}
 		m.filled += quantum
-		fuel := mod.ExportedGlobal(rewrite.FuelGlobal).(api.MutableGlobal)
 		fuel.Set(fuel.Get() + quantum)
 	})
 	overflow := api.GoModuleFunc(func(context.Context, api.Module, []uint64) { panic(errOverflow) })
