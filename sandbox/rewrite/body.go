@@ -30,6 +30,7 @@ type point struct {
 	height int32 // of the operand stack before it
 	op     uint16
 	again  bool // of a loop: something branches back to it
+	plain  bool // of a loop: it takes no values
 }
 
 // block is a construct that is open while decoding.
@@ -202,6 +203,7 @@ func (m *module) enter(b *body, in *instr, at int) *Error {
 	default:
 		return broken(at, "block type %d does not exist", t)
 	}
+	b.points[bl.at].plain = bl.params == 0
 	if in.op == opIf {
 		b.pop(1)
 	}

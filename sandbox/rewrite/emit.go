@@ -91,8 +91,12 @@ func (w *rewriter) function(out []byte, b *body) []byte {
 	}
 	nesting := uint32(0)
 	for i, p := range b.points {
-		if b.charges[i] != (charge{}) {
-			out = w.appendCharge(out, b.charges[i], b.scratch(), w.slow)
+		switch c := b.charges[i]; {
+		case c.back:
+			out = w.appendBack(out, p, c, b.scratch(), w.slow)
+			continue
+		case c != charge{}:
+			out = w.appendCharge(out, c, b.scratch(), w.slow)
 		}
 		switch p.op {
 		case opBlock, opLoop, opIf:

@@ -40,6 +40,7 @@ func weight(op int) int32 {
 type charge struct {
 	fuel  int32 // to pay
 	check bool  // wait for more when none is left
+	back  bool  // of a branch back to a loop: both only where it is taken
 }
 
 // biller walks a body and places its charges.
@@ -59,6 +60,7 @@ type biller struct {
 // way is an open construct; the first is the function.
 type way struct {
 	op    int
+	at    int   // its point
 	label int32 // of a loop: owed at its head. Else: the most that is owed by those who branch to its end, -1 without any
 	other int32 // of an if: owed where its condition is false, -1 when nothing comes there
 	// unseen is the most of those who come to its end, otherUnseen of an if whose condition is false.
@@ -135,7 +137,7 @@ func (w *biller) exit(i int) {
 }
 
 func (w *biller) enter(i int, p *point) {
-	n := way{op: int(p.op), label: -1, other: -1}
+	n := way{op: int(p.op), at: i, label: -1, other: -1}
 	if !w.dead {
 		w.work(weight(int(p.op)))
 		switch {
@@ -192,7 +194,7 @@ func (w *biller) step(i int, p *point) {
 		cost += w.folded[p.imm]
 	}
 	late := w.unseen > maxUnseen || w.unseen > maxDescent && w.descends(p)
-	if late || w.owed > 0 && w.owed+cost > maxCharge {
+	if (late || w.owed > 0 && w.owed+cost > maxCharge) && !w.goesBack(i) {
 		w.pay(i, w.owed, late)
 	}
 	w.work(cost)
@@ -258,8 +260,12 @@ func (w *biller) branch(i int, labels func(func(uint32) bool)) {
 			}
 		}
 	}
-	if again && w.folded == nil {
+	switch {
+	case again && w.folded == nil:
 		w.stuck = true
+	case w.goesBack(i):
+		w.back(i, may)
+		return
 	}
 	w.pay(i, w.owed-may, again || out)
 	for n := range labels {
@@ -269,18 +275,72 @@ func (w *biller) branch(i int, labels func(func(uint32) bool)) {
 	}
 }
 
+// goesBack says that a point branches back to one loop and passes nothing.
+func (w *biller) goesBack(i int) bool {
+	p := w.points[i]
+	if p.op != opBr && p.op != opBrIf {
+		return false
+	}
+	to := w.ways[len(w.ways)-1-int(p.imm)]
+	return to.op == opLoop && w.points[to.at].plain
+}
+
+// back pays where a branch back is taken. Where it is not, all is owed as before.
+func (w *biller) back(i int, may int32) {
+	owed, unseen := w.owed, w.unseen
+	w.pay(i, w.owed-may, true)
+	w.charges[i].back = true
+	w.owed, w.unseen = owed, unseen
+}
+
 // appendCharge takes fuel and calls slow when none is left. scratch is an i64 local.
 func (m *module) appendCharge(code []byte, c charge, scratch, slow uint32) []byte {
-	code = appendU(append(code, opGlobalGet), m.fuelGlobal())
-	code = appendS(append(code, opI64Const), int64(c.fuel))
-	code = append(code, opI64Sub)
+	code = m.appendPay(code, c, scratch)
 	if !c.check {
-		return appendU(append(code, opGlobalSet), m.fuelGlobal())
+		return code
 	}
-	code = appendU(append(code, opLocalTee), scratch)
-	code = appendU(append(code, opGlobalSet), m.fuelGlobal())
-	code = appendU(append(code, opLocalGet), scratch)
-	code = append(code, opI64Const, 0, opI64LtS, opIf, 0x40)
+	code = append(m.appendEmpty(code, scratch), opIf, 0x40)
 	code = appendU(append(code, opCall), slow)
 	return append(code, opEnd)
+}
+
+// appendBack writes a branch back with its charge. Whoever has to wait for fuel branches back on a way of its own: where ways meet, the engine's compiler
+// keeps in registers only what all of them have there, and one that comes from a call has nothing.
+//
+//	br_if $loop  ->  if
+//	                   fuel -= charge
+//	                   fuel < 0: yield, br $loop
+//	                   br $loop
+//	                 end
+func (m *module) appendBack(code []byte, p point, c charge, scratch, slow uint32) []byte {
+	label := p.imm
+	if p.op == opBrIf {
+		code = append(code, opIf, 0x40)
+		label++
+	}
+	code = append(m.appendEmpty(m.appendPay(code, c, scratch), scratch), opIf, 0x40)
+	code = appendU(append(code, opCall), slow)
+	code = appendU(append(code, opBr), label+1)
+	code = appendU(append(code, opEnd, opBr), label)
+	if p.op == opBrIf {
+		code = append(code, opEnd)
+	}
+	return code
+}
+
+// appendPay takes fuel. What is left is then in scratch, when somebody wants to look.
+func (m *module) appendPay(code []byte, c charge, scratch uint32) []byte {
+	code = appendU(append(code, opGlobalGet), m.fuelGlobal())
+	if c.fuel != 0 {
+		code = append(appendS(append(code, opI64Const), int64(c.fuel)), opI64Sub)
+	}
+	if c.check {
+		code = appendU(append(code, opLocalTee), scratch)
+	}
+	return appendU(append(code, opGlobalSet), m.fuelGlobal())
+}
+
+// appendEmpty asks whether no fuel is left.
+func (m *module) appendEmpty(code []byte, scratch uint32) []byte {
+	return append(appendU(append(code, opLocalGet), scratch), opI64Const, 0, opI64LtS)
 }
