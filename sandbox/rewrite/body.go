@@ -19,18 +19,21 @@ type body struct {
 	passed  int      // values that calls, blocks and branches pass when they are many
 	why     string   // what makes the module not resettable
 	charges []charge // to pay before each point
+	opened  []int32  // points of the constructs open, while shortcuts are looked for
+	heads   map[int32]dispatch
 }
 
 // point is one instruction in its place.
 type point struct {
 	start  uint32 // position in the body
-	imm    uint32
+	imm    uint32 // of a branch with a shortcut: its new label; of an i32.const: the value
 	imm2   uint32
 	match  int32 // of an end: its opener, -1 for the function's
 	height int32 // of the operand stack before it
 	op     uint16
 	again  bool // of a loop: something branches back to it
 	plain  bool // of a loop: it takes no values
+	short  bool // of a branch: it goes where the head of a loop would send it
 }
 
 // block is a construct that is open while decoding.
@@ -44,7 +47,8 @@ type block struct {
 // decode reads a function and checks all that rewriting relies on: nesting, labels and indices. It does not check types.
 func (m *module) decode(index int, b *body) *Error {
 	src := m.bodies[index-int(m.importFuncs)]
-	*b = body{reader: src, index: index, sig: m.signature(uint32(index)), points: b.points[:0], open: b.open[:0], charges: b.charges[:0]}
+	*b = body{reader: src, index: index, sig: m.signature(uint32(index)), points: b.points[:0], open: b.open[:0], charges: b.charges[:0],
+		opened: b.opened, heads: b.heads}
 	if len(src.b) > m.limits.MaxBodyBytes {
 		b.fail(refused(src.base, "split it, or compile with optimisation for size", "its code has %d bytes and %d are allowed", len(src.b), m.limits.MaxBodyBytes))
 	}
@@ -57,6 +61,9 @@ func (m *module) decode(index int, b *body) *Error {
 		if b.err != nil {
 			break
 		}
+		if in.op == opI32Const {
+			in.imm = uint32(in.value)
+		}
 		b.points = append(b.points, point{start: uint32(start), imm: in.imm, imm2: in.imm2, height: int32(b.height), op: uint16(in.op)})
 		if err := m.admit(b, &in, at); err != nil {
 			b.fail(err)
@@ -67,8 +74,10 @@ func (m *module) decode(index int, b *body) *Error {
 	}
 	if b.end("its code") != nil {
 		b.err.Function, b.err.Name = index, m.names.of(index)
+		return b.err
 	}
-	return b.err
+	b.takeShortcuts()
+	return nil
 }
 
 func (m *module) readLocals(b *body) {

@@ -116,6 +116,8 @@ func (w *rewriter) instruction(out []byte, b *body, i int, nesting uint32, deep 
 	p := b.points[i]
 	op := int(p.op)
 	switch {
+	case p.short:
+		return appendU(append(out, opBr), p.imm)
 	case op == opReturn && deep:
 		return appendU(append(out, opBr), nesting)
 	case op == opReturnCall || op == opReturnCallInd:

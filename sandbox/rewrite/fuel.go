@@ -193,6 +193,9 @@ func (w *biller) step(i int, p *point) {
 	if w.folded != nil && (p.op == opCall || p.op == opReturnCall) {
 		cost += w.folded[p.imm]
 	}
+	if p.short {
+		cost += dispatchCost
+	}
 	late := w.unseen > maxUnseen || w.unseen > maxDescent && w.descends(p)
 	if (late || w.owed > 0 && w.owed+cost > maxCharge) && !w.goesBack(i) {
 		w.pay(i, w.owed, late)
@@ -255,7 +258,9 @@ func (w *biller) branch(i int, labels func(func(uint32) bool)) {
 				may, out = 0, w.looks
 			}
 		default:
-			if w.owed > maxSlack {
+			if w.points[i].short {
+				may = min(may, max(to.label, 0)) // what those owe whom the loop's head sends there
+			} else if w.owed > maxSlack {
 				may = 0
 			}
 		}
