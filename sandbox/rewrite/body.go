@@ -16,6 +16,7 @@ type body struct {
 	refs    []uint32 // functions whose reference is taken
 	height  int      // operand stack while decoding
 	frame   frame
+	leaves  int      // instructions that call something, so far
 	passed  int      // values that calls, blocks and branches pass when they are many
 	why     string   // what makes the module not resettable
 	charges []charge // to pay before each point
@@ -33,6 +34,7 @@ type point struct {
 	op     uint16
 	again  bool // of a loop: something branches back to it
 	plain  bool // of a loop: it takes no values
+	tight  bool // of a loop: nothing in it calls
 	short  bool // of a branch: it goes where the head of a loop would send it
 }
 
@@ -41,6 +43,7 @@ type block struct {
 	op              int
 	at              int // its point, -1 for the function
 	base            int // height of the operand stack below it
+	leaves          int // of the body when it was opened
 	params, results int
 }
 
@@ -48,7 +51,7 @@ type block struct {
 func (m *module) decode(index int, b *body) *Error {
 	src := m.bodies[index-int(m.importFuncs)]
 	*b = body{reader: src, index: index, sig: m.signature(uint32(index)), points: b.points[:0], open: b.open[:0], charges: b.charges[:0],
-		opened: b.opened, heads: b.heads}
+		opened: b.opened}
 	if len(src.b) > m.limits.MaxBodyBytes {
 		b.fail(refused(src.base, "split it, or compile with optimisation for size", "its code has %d bytes and %d are allowed", len(src.b), m.limits.MaxBodyBytes))
 	}
@@ -112,6 +115,7 @@ func (m *module) admit(b *body, in *instr, at int) *Error {
 		b.pop(int(o.pops))
 		if isBulk(in.op) || in.op == opMemoryGrow {
 			b.spill()
+			b.leaves++
 		}
 		b.push(int(o.pushes))
 	}
@@ -176,6 +180,9 @@ func (m *module) control(b *body, in *instr, at int) *Error {
 	case opEnd:
 		top := b.open[len(b.open)-1]
 		b.points[here].match = int32(top.at)
+		if top.op == opLoop {
+			b.points[top.at].tight = b.leaves == top.leaves
+		}
 		b.open = b.open[:len(b.open)-1]
 		b.height = top.base
 		b.push(top.results)
@@ -198,7 +205,7 @@ func (m *module) enter(b *body, in *instr, at int) *Error {
 	if len(b.open) > m.limits.MaxNesting {
 		return refused(at, "split the function", "blocks are nested deeper than %d", m.limits.MaxNesting)
 	}
-	bl := block{op: in.op, at: len(b.points) - 1}
+	bl := block{op: in.op, at: len(b.points) - 1, leaves: b.leaves}
 	switch t := in.block; {
 	case t >= 0 && t < int64(len(m.types)):
 		bl.params, bl.results = len(m.types[t].params), len(m.types[t].results)
@@ -277,6 +284,7 @@ func (m *module) call(b *body, in *instr) {
 	default:
 		return
 	}
+	b.leaves++
 	b.pop(len(s.params))
 	b.pass(len(s.params) + len(s.results))
 	b.frame.out = max(b.frame.out, len(s.params)+len(s.results))

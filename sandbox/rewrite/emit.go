@@ -89,19 +89,24 @@ func (w *rewriter) function(out []byte, b *body) []byte {
 	if deep {
 		out = w.appendEnter(out, b)
 	}
+	pay := payer{fuel: w.fuelGlobal(), local: b.scratch(), slow: w.slow, tight: -1}
 	nesting := uint32(0)
 	for i, p := range b.points {
 		switch c := b.charges[i]; {
 		case c.back:
-			out = w.appendBack(out, p, c, b.scratch(), w.slow)
+			out = pay.appendBack(out, p, c)
 			continue
 		case c != charge{}:
-			out = w.appendCharge(out, c, b.scratch(), w.slow)
+			out = pay.appendCharge(out, c)
 		}
 		switch p.op {
-		case opBlock, opLoop, opIf:
+		case opLoop:
+			out = pay.loop(out, p, i)
+			nesting++
+		case opBlock, opIf:
 			nesting++
 		case opEnd:
+			pay.end(p)
 			nesting--
 		}
 		out = w.instruction(out, b, i, nesting, deep)

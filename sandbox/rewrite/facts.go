@@ -48,7 +48,7 @@ func (m *module) gather() (*facts, *Error) {
 		}
 		b.bill(f)
 		b.frame.spilled += b.pausedOperands()
-		b.frame.locals = b.localSlots()
+		b.frame.locals, b.frame.fuel = b.localSlots(), b.fuelSlots()
 		f.frame[i] = b.frame.size()
 	}
 	return f, nil

@@ -11,6 +11,7 @@ type frame struct {
 	kept     int  // operands of those on the stack now
 	out      int  // most parameters and results of a callee
 	locals   int  // values of locals that wait over a call or find no register
+	fuel     int  // values of the fuel that may find no register
 	wide     bool // vectors are used: a slot may take 16 bytes
 }
 
@@ -27,7 +28,7 @@ const (
 
 // size in bytes.
 func (f frame) size() int {
-	slots := 1 + f.locals + max(f.operands, f.spilled) + f.out // 1 for the account
+	slots := 1 + f.locals + f.fuel + max(f.operands, f.spilled) + f.out // 1 for the account
 	if f.wide {
 		slots *= 2
 	}
@@ -43,6 +44,30 @@ func (b *body) pausedOperands() (n int) {
 		if b.charges[i].check {
 			n += height - kept
 			kept = height
+		}
+	}
+	return n
+}
+
+// fuelSlots counts the values of the fuel in loops where it is in a local. Where ways meet it is a new one.
+func (b *body) fuelSlots() (n int) {
+	if b.locals+b.frame.operands < registers {
+		return 0
+	}
+	tight := int32(-1)
+	for i, p := range b.points {
+		switch p.op {
+		case opLoop:
+			if tight < 0 && p.tight && p.again {
+				tight = int32(i)
+			}
+		case opEnd:
+			if tight >= 0 {
+				n += 2 // the head of a loop is such a place, too
+			}
+			if p.match == tight {
+				tight = -1
+			}
 		}
 	}
 	return n

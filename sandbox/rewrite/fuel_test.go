@@ -44,18 +44,25 @@ func TestLoopsPayTheirTurns(t *testing.T) {
 	}
 	pad := func(n int) []byte { return repeat(n, 0x41, 0, 0x1a) }
 	leave := cat([]byte{0x02, 0x40, 0x03, 0x40}, get(0), []byte{0x45, 0x0d, 1}, get(0), constI32(1), []byte{0x6b, 0x21, 0, 0x0c, 0, 0x0b, 0x0b})
+	returns := cat([]byte{0x03, 0x40}, pad(2), get(0), []byte{0x45, 0x04, 0x40, 0x0f, 0x0b}, get(0), constI32(1), []byte{0x6b, 0x21, 0, 0x0c, 0, 0x0b})
+	sent := cat([]byte{0x02, 0x40, 0x03, 0x40}, get(0), constI32(1), []byte{0x6b, 0x22, 0, 0x45, 0x0e, 1, 0, 1, 0x0b, 0x0b}) // by a br_table
 	for name, c := range map[string]struct {
 		code []byte
 		want int64
 	}{
-		"empty":         {nest(nil, 1, 10), 2 + 10*5},
-		"short":         {nest(pad(3), 1, 1000), 2 + 1000*11},
-		"long":          {nest(pad(1000), 1, 77), 2 + 77*2005},
-		"nested":        {nest(nest(pad(2), 2, 10), 1, 20), 2 + 20*(5+2+10*9)},
-		"then a line":   {cat(nest(pad(1), 1, 9), pad(50)), 2 + 9*7 + 100},
-		"left by br_if": {cat(leave, pad(20)), 7*8 + 3 + 40},
-		"calls a leaf":  {nest(call(1), 1, 100), 2 + 100*(5+1+2)},
-		"calls a loop":  {nest(call(2), 1, 100), 2 + 100*(5+1+2+3*5)},
+		"empty":           {nest(nil, 1, 10), 2 + 10*5},
+		"many":            {nest(pad(3), 1, 100_000), 2 + 100_000*11},
+		"many of many":    {nest(nest(pad(2), 2, 1000), 1, 200), 2 + 200*(5+2+1000*9)},
+		"many with calls": {nest(cat(call(2), pad(2)), 1, 20_000), 2 + 20_000*(5+1+2+3*5+4)},
+		"left by return":  {returns, 7*(4+3+5) + 4 + 4},
+		"by a table":      {cat(sent, pad(3)), 7*6 + 6},
+		"short":           {nest(pad(3), 1, 1000), 2 + 1000*11},
+		"long":            {nest(pad(1000), 1, 77), 2 + 77*2005},
+		"nested":          {nest(nest(pad(2), 2, 10), 1, 20), 2 + 20*(5+2+10*9)},
+		"then a line":     {cat(nest(pad(1), 1, 9), pad(50)), 2 + 9*7 + 100},
+		"left by br_if":   {cat(leave, pad(20)), 7*8 + 3 + 40},
+		"calls a leaf":    {nest(call(1), 1, 100), 2 + 100*(5+1+2)},
+		"calls a loop":    {nest(call(2), 1, 100), 2 + 100*(5+1+2+3*5)},
 	} {
 		w := wat{funcs: []fn{
 			{name: "run", params: []byte{i32}, locals: []byte{i32, i32}, code: c.code},
@@ -64,6 +71,31 @@ func TestLoopsPayTheirTurns(t *testing.T) {
 		}}
 		if got := burn(t, w, 7); got != c.want {
 			t.Errorf("%s: paid %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// TestATrapHasPaid: what a loop did before a trap is paid but for the last turn.
+func TestATrapHasPaid(t *testing.T) {
+	t.Parallel()
+	turn := cat(get(0), constI32(1), []byte{0x6b, 0x22, 0, 0x45, 0x04, 0x40, 0x00, 0x0b}) // traps at 0
+	for name, code := range map[string][]byte{
+		"by br":    cat([]byte{0x03, 0x40}, turn, []byte{0x0c, 0, 0x0b}),
+		"by br_if": cat([]byte{0x03, 0x40}, turn, constI32(1), []byte{0x0d, 0, 0x0b}),
+		"calling":  cat([]byte{0x03, 0x40}, call(1), turn, []byte{0x0c, 0, 0x0b}),
+	} {
+		rt, m := newRuntime(t)
+		w := wat{funcs: []fn{{name: "run", params: []byte{i32}, code: code}, {code: repeat(10, 0x41, 0, 0x1a)}}}
+		mod, err := instantiate(rt, w.bytes(), wazero.NewModuleConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const turns = 10_000
+		if _, err := mod.ExportedFunction("run").Call(context.Background(), turns); err == nil {
+			t.Errorf("%s: no trap", name)
+		}
+		if paid := m.filled - int64(mod.ExportedGlobal(rewrite.FuelGlobal).Get()); paid < 7*(turns-1) {
+			t.Errorf("%s: %d paid for %d turns", name, paid, turns)
 		}
 	}
 }

@@ -290,6 +290,7 @@ func FuzzModule(f *testing.F) {
 	}
 	f.Add(fib.bytes())
 	f.Add(spin.bytes())
+	f.Add(jumps([]byte{2, 0, 1, 2}, 1, 2, 0).bytes())
 	f.Add(wat{pages: 1, table: []uint32{0}, imports: []fn{{name: "env"}}, funcs: []fn{{name: "run", code: cat(constI32(0), constI32(0), constI32(0), []byte{0xfc, 11, 0}, call(0))}}}.bytes())
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		r, err := rewrite.Module(wasm, rewrite.Options{})

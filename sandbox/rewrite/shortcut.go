@@ -11,7 +11,6 @@ package rewrite
 // takeShortcuts lets such a branch go to its place itself, if that lies ahead: the block that ends there is open then. Nothing else changes. The local is
 // written as before, whoever comes by the head finds it, and the bill is the same, with what the head would have cost.
 func (b *body) takeShortcuts() {
-	clear(b.heads)
 	b.opened = b.opened[:0]
 	for i := range b.points {
 		p := &b.points[i]
