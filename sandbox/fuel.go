@@ -15,8 +15,10 @@ const (
 	// quantum is the fuel a guest gets at a time: 10 to 50 µs of work. Between two of them nothing can stop the guest, the garbage collector least.
 	quantum = 100_000
 
-	// turn is how long a guest may keep its processor from other goroutines.
-	turn = time.Millisecond
+	// turn is how long a guest may keep its processor from other goroutines, and shortTurn how long when it has done so once: it will run on, and the
+	// others may be the garbage collector's, which takes dozens of turns for a collection.
+	turn      = time.Millisecond
+	shortTurn = 100 * time.Microsecond
 )
 
 // offerGovernor makes the host module that rewritten modules call when their fuel or their stack is used up. It is not among the imports that guests may
@@ -50,9 +52,10 @@ func (inv *invocation) breathe() {
 	if !now.Before(inv.deadline) || inv.Err() != nil {
 		panic(errStopped)
 	}
-	if now.Sub(inv.turn) < turn {
+	if now.Sub(inv.turn) < inv.patience {
 		return
 	}
+	inv.patience = shortTurn
 	inv.instance.memory.Unwatch()
 	runtime.Gosched()
 	inv.leave(now)

@@ -100,6 +100,27 @@ func TestGuestsGiveWay(t *testing.T) {
 	}
 }
 
+// A guest that has run on for a turn lets others run more often from then on.
+func TestGuestsThatRunOnGiveWayMoreOften(t *testing.T) {
+	t.Parallel()
+	m := load(t, w.Echo(), Settings{})
+	m.Invoke(t.Context(), testEvent(), &fakeHost{})
+	i := waiting(t, m)
+	i.begin(within(t, time.Minute), delivery{event: testEvent(), host: &fakeHost{}, started: time.Now()})
+	inv := &i.inv
+	inv.turn = time.Now().Add(time.Minute) // it has only begun, however slow this machine is
+	if inv.breathe(); inv.patience != turn || inv.outside != 0 {
+		t.Errorf("at first: %v, %v outside", inv.patience, inv.outside)
+	}
+	inv.turn = time.Now().Add(-turn)
+	if inv.breathe(); inv.patience != shortTurn || inv.outside == 0 {
+		t.Errorf("after a turn: %v, %v outside", inv.patience, inv.outside)
+	}
+	if err := i.reset(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDeadlineInThePast(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))

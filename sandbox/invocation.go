@@ -30,6 +30,7 @@ type invocation struct {
 	begun    time.Time // when it had its instance
 	deadline time.Time
 	turn     time.Time     // when the guest last let other goroutines run
+	patience time.Duration // how long others have to wait from then on
 	outside  time.Duration // time that was not the guest's: in host calls, asleep, waiting for its turn
 	world    *world        // of a snapshot that is being made, else nil: the real one
 	phase    phase

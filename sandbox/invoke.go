@@ -88,7 +88,7 @@ func (i *instance) begin(ctx context.Context, d delivery) {
 		}
 	}
 	inv.started, inv.begun = d.started, time.Now()
-	inv.turn = inv.begun
+	inv.turn, inv.patience = inv.begun, turn
 	inv.deadline, _ = ctx.Deadline()
 	inv.log.host, inv.phase = d.host, initialising
 	i.fill()
