@@ -25,26 +25,41 @@ const (
 	stallTarget = 5 // ms
 )
 
-// stall measures how long garbage collections take while guests spin, beside as many goroutines that do the same, and how long they stop everything.
+// stall measures how long garbage collections take while guests spin, and for how long they stop everything, beside as many goroutines that do the same.
+//
+// The time of a whole collection is mostly waiting for turns: runtime.GC sweeps piece by piece and lets others run after each. What holds everybody up, and
+// what only a guest that cannot be stopped makes long, is the pause.
 type stall struct {
 	*box
 	stallTimes
 }
 
 // stallTimes is what the process prints.
-type stallTimes struct {
-	Guests     []time.Duration // of whole collections
-	Goroutines []time.Duration
-	Pauses     []time.Duration // in collections beside guests
+type stallTimes struct{ Guests, Goroutines collections }
+
+// collections are what garbage collections took.
+type collections struct {
+	Whole  []time.Duration
+	Pauses []time.Duration // all of one collection together
+}
+
+func (c *collections) add(more collections) {
+	c.Whole, c.Pauses = append(c.Whole, more.Whole...), append(c.Pauses, more.Pauses...)
 }
 
 func (x *box) stallCases(context.Context) ([]sandboxCase, error) {
 	return []sandboxCase{&stall{box: x}}, nil
 }
 
-func (s *stall) rows() []row {
-	rows := append(worstAndMedian("gc_stall", s.Guests, stallTarget), worstAndMedian("gc_pause", s.Pauses, stallTarget)...)
-	rows[1] = beside(rows[1], "2 spinning goroutines", milliseconds(quantile(s.Goroutines, 0.5)))
+func (s *stall) rows() (rows []row) {
+	for _, r := range []struct {
+		name            string
+		ours, yardstick []time.Duration
+	}{{"gc_stall", s.Guests.Whole, s.Goroutines.Whole}, {"gc_pause", s.Guests.Pauses, s.Goroutines.Pauses}} {
+		two := worstAndMedian(r.name, r.ours, stallTarget)
+		two[1] = beside(two[1], "2 spinning goroutines", milliseconds(quantile(r.yardstick, 0.5)))
+		rows = append(rows, two...)
+	}
 	return rows
 }
 
@@ -72,7 +87,8 @@ func (s *stall) round(ctx context.Context) error {
 	if err := json.Unmarshal(raw, &t); err != nil {
 		return fmt.Errorf("collect beside guests: %w", err)
 	}
-	s.Guests, s.Goroutines, s.Pauses = append(s.Guests, t.Guests...), append(s.Goroutines, t.Goroutines...), append(s.Pauses, t.Pauses...)
+	s.Guests.add(t.Guests)
+	s.Goroutines.add(t.Goroutines)
 	return nil
 }
 
@@ -103,20 +119,14 @@ func stalls(ctx context.Context, length time.Duration) (t stallTimes, err error)
 	if err != nil {
 		return t, err
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
 	if t.Guests, err = besideGuests(ctx, m, length); err != nil {
 		return t, err
-	}
-	runtime.ReadMemStats(&after)
-	for n := before.NumGC; n < after.NumGC; n++ { // MemStats keeps the last 256, round and round
-		t.Pauses = append(t.Pauses, time.Duration(after.PauseNs[n%uint32(len(after.PauseNs))]))
 	}
 	t.Goroutines = besideGoroutines(length)
 	return t, nil
 }
 
-func besideGuests(parent context.Context, m *sandbox.Module, length time.Duration) (took []time.Duration, err error) {
+func besideGuests(parent context.Context, m *sandbox.Module, length time.Duration) (took collections, err error) {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	done := make(chan sandbox.Result)
@@ -134,7 +144,7 @@ func besideGuests(parent context.Context, m *sandbox.Module, length time.Duratio
 	return took, err
 }
 
-func besideGoroutines(length time.Duration) []time.Duration {
+func besideGoroutines(length time.Duration) collections {
 	var stop atomic.Bool
 	done := make(chan struct{})
 	for range spinning {
@@ -154,12 +164,18 @@ func besideGoroutines(length time.Duration) []time.Duration {
 }
 
 // collect collects garbage again and again.
-func collect(length time.Duration) []time.Duration {
-	var took []time.Duration
-	for begin := time.Now(); len(took) == 0 || time.Since(begin) < length; {
+func collect(length time.Duration) (c collections) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for begin := time.Now(); len(c.Whole) == 0 || time.Since(begin) < length; {
 		start := time.Now()
 		runtime.GC()
-		took = append(took, time.Since(start))
+		c.Whole = append(c.Whole, time.Since(start))
 	}
-	return took
+	runtime.ReadMemStats(&after)
+	kept := uint32(len(after.PauseNs)) // the last ones, round and round
+	for n := max(before.NumGC, after.NumGC-min(after.NumGC, kept)); n < after.NumGC; n++ {
+		c.Pauses = append(c.Pauses, time.Duration(after.PauseNs[n%kept]))
+	}
+	return c
 }
