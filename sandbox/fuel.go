@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// quantum is the fuel a guest gets at a time: 10 to 50 µs of work. Between two of them nothing can stop the guest, the garbage collector least.
+	// quantum is the fuel a guest gets at a time: 5 to 50 µs of work. Between two of them nothing can stop the guest, the garbage collector least.
 	quantum = 100_000
 
 	// turn is how long a guest may keep its processor from other goroutines, and shortTurn how long when it has done so once: it will run on, and the
