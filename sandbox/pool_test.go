@@ -116,32 +116,44 @@ func TestIdleInstancesEnd(t *testing.T) {
 
 func TestEventsWaitForAnInstance(t *testing.T) {
 	t.Parallel()
-	m := load(t, w.Calls("op", ""), Settings{Instances: 1})
-	inside, leave := make(chan struct{}), make(chan struct{})
-	first := make(chan Result)
-	h := &fakeHost{call: func(context.Context, string, []byte) (int32, []byte) { inside <- struct{}{}; <-leave; return 200, nil }}
-	go func() { first <- m.Invoke(t.Context(), testEvent(), h) }()
-	<-inside
+	synctest.Test(t, func(t *testing.T) {
+		r, err := New(t.Context(), Options{short: func() bool { return false }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := r.Load(t.Context(), w.Calls("op", ""), Settings{Instances: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		inside, leave := make(chan struct{}), make(chan struct{})
+		first := make(chan Result)
+		h := &fakeHost{call: func(context.Context, string, []byte) (int32, []byte) { inside <- struct{}{}; <-leave; return 200, nil }}
+		go func() { first <- m.Invoke(t.Context(), testEvent(), h) }()
+		<-inside
 
-	if res := m.Invoke(within(t, 100*time.Millisecond), testEvent(), &fakeHost{}); res.Class != ClassDeadline || res.Reason != "waited 100ms for an instance: so many events of the function were running" {
-		t.Errorf("%+v", res)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if res := m.Invoke(ctx, testEvent(), &fakeHost{}); res.Class != ClassCanceled || res.Reason != "canceled while it waited for an instance" {
-		t.Errorf("%+v", res)
-	}
-	second := make(chan Result)
-	go func() { second <- m.Invoke(t.Context(), testEvent(), &fakeHost{}) }()
-	close(leave)
-	for _, c := range []chan Result{first, second} {
-		if res := <-c; res.Class != "" {
+		if res := m.Invoke(within(t, 100*time.Millisecond), testEvent(), &fakeHost{}); res.Class != ClassDeadline || res.Reason != "waited 100ms for an instance: so many events of the function were running" {
 			t.Errorf("%+v", res)
 		}
-	}
-	if n := waitingCount(m); n != 1 {
-		t.Errorf("%d instances", n)
-	}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if res := m.Invoke(ctx, testEvent(), &fakeHost{}); res.Class != ClassCanceled || res.Reason != "canceled while it waited for an instance" {
+			t.Errorf("%+v", res)
+		}
+		second := make(chan Result)
+		go func() { second <- m.Invoke(t.Context(), testEvent(), &fakeHost{}) }()
+		close(leave)
+		for _, c := range []chan Result{first, second} {
+			if res := <-c; res.Class != "" {
+				t.Errorf("%+v", res)
+			}
+		}
+		if n := waitingCount(m); n != 1 {
+			t.Errorf("%d instances", n)
+		}
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Events that run while their module is closed end undisturbed, and leave nothing behind.
