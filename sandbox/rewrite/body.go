@@ -36,6 +36,7 @@ type point struct {
 	plain  bool // of a loop: it takes no values
 	tight  bool // of a loop: nothing in it calls
 	short  bool // of a branch: it goes where the head of a loop would send it
+	joined bool // of a block: such a branch comes to its end
 }
 
 // block is a construct that is open while decoding.

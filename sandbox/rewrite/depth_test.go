@@ -49,7 +49,27 @@ func recursions() map[string]wat {
 	for i := range 4000 {
 		rolling = append(rolling, cat(get(1+i%20), get(1+(i+7)%20), []byte{0x6a}, get(0), []byte{0x6a}, set(1+i%20))...)
 	}
+	// places are jumped to as in functions of Go's compiler, and change locals that are all needed in the end.
+	const places = 300
+	jump := cat(get(0), set(1), []byte{0x03, 0x40}, repeat(places, 0x02, 0x40), get(1), []byte{0x0e}, u(places))
+	for i := range places + 1 {
+		jump = append(jump, u(min(i, places-1))...)
+	}
+	for i := range places {
+		jump = append(jump, cat([]byte{0x0b}, get(2+i%12), get(2+i*7%12), []byte{0x6a}, set(2+i%12))...)
+		if to := min(i+1+i%50, places-1); to > i {
+			jump = append(jump, cat(get(0), constI32(1<<(i%5)), []byte{0x71, 0x04, 0x40}, constI32(to), set(1), []byte{0x0c}, u(places-i), []byte{0x0b})...)
+		}
+		if i%10 == 0 {
+			jump = append(jump, cat(get(2+i%12), call(1), set(2+i%12))...)
+		}
+	}
+	jump = append(jump, cat(more, call(0), set(1), []byte{0x0b}, get(1))...)
+	for i := range 12 {
+		jump = append(jump, cat(get(2+i), []byte{0x6a})...)
+	}
 	return map[string]wat{
+		"jumps":    {funcs: []fn{def("run", repeat(13, i32), jump), def("", nil, cat(get(0), constI32(7), []byte{0x6c}, repeat(20, 0x41, 0, 0x1a)))}},
 		"small":    {funcs: []fn{def("run", nil, cat(more, call(0), get(0), []byte{0x6a}))}},
 		"mutual":   {funcs: []fn{def("run", nil, cat(more, call(1), get(0), []byte{0x6a})), def("", nil, cat(more, call(0), get(0), []byte{0x6a}))}},
 		"indirect": {funcs: []fn{def("run", nil, cat(indirect, get(0), []byte{0x6a}))}, table: []uint32{0}},

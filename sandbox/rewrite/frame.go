@@ -22,6 +22,8 @@ const (
 	registers = 12
 	// maxLivenessWords bounds the memory of one function's liveness. Beyond it every value counts.
 	maxLivenessWords = 1 << 21
+	// joinSlots is what the compiler needs to put values in order where the ways of shortcuts meet.
+	joinSlots = 4
 	// maxRounds bounds how often loops are walked until what is alive at their heads is known.
 	maxRounds = 4
 )
@@ -113,6 +115,7 @@ type liveness struct {
 	free    []set
 	grew    bool
 	slots   int
+	joins   bool // there are shortcuts
 }
 
 // joint is an open construct on the way back.
@@ -141,6 +144,9 @@ func (b *body) localSlots() int {
 	l.findWritten()
 	for range maxRounds {
 		if l.round(); !l.grew {
+			if l.joins {
+				l.slots += joinSlots
+			}
 			return l.slots
 		}
 	}
@@ -233,6 +239,16 @@ func (l *liveness) wait() {
 	}
 }
 
+// meet counts what ways bring to a place that is alive there: the compiler may let it lie on the stack, without any call.
+func (l *liveness) meet(written set) {
+	l.joins = true
+	for i, w := range l.live {
+		w &= written[i] &^ l.counted[i]
+		l.slots += bits.OnesCount64(w)
+		l.counted[i] |= w
+	}
+}
+
 func (l *liveness) join(p point) {
 	j := joint{after: l.copyOf(l.live), other: l.copyOf(l.live), written: l.written[p.match]}
 	j.label = j.after
@@ -243,6 +259,9 @@ func (l *liveness) join(p point) {
 			l.heads[int(p.match)] = head
 		}
 		j.label = head
+	}
+	if p.match >= 0 && l.b.points[p.match].joined {
+		l.meet(j.written)
 	}
 	l.counted.minus(j.written)
 	l.open = append(l.open, j)

@@ -25,6 +25,7 @@ func (b *body) takeShortcuts() {
 		case opBr:
 			if label, ok := b.shortcut(i); ok {
 				p.imm, p.short = label, true
+				b.points[b.opened[len(b.opened)-1-int(label)]].joined = true
 			}
 		}
 	}
