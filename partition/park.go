@@ -101,7 +101,8 @@ func (f *feed) hold(hash, offset uint64) {
 	}
 	if _, running := f.running[l.owner]; l.owner != offset && !running {
 		delete(f.owns, l.owner)
-		l.queue, l.last = slices.Insert(l.queue, 0, l.owner), max(l.last, l.owner)
+		l.queue = slices.Insert(l.queue, 0, queued{l.owner, f.trigger.at(l.owner).generation})
+		l.last = max(l.last, l.owner)
 		l.owner = offset
 	}
 	if l.owner == offset {

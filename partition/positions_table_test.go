@@ -250,6 +250,39 @@ func TestReplayKeepsTheOrderOfAKey(t *testing.T) {
 	}
 }
 
+// An event that left while it waited for its key, and comes again by a replay, has no place in the queue from before.
+func TestReplayKeepsTheOrderOfAKeyInWhichEventsWereCanceled(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, nil)
+	def := onTopic(1, "in")
+	def.Order = "key"
+	tt.triggers(1, def)
+	stored := tt.publish("in", newEvent("1", "k"), newEvent("2", "k"), newEvent("3", "k"))
+	tt.done(tt.takeN(1, 1)[0], Effects{})
+	second := tt.takeN(1, 1)[0]
+	tt.takeNone(1) // the third waits for its key
+	third, err := tt.Invocation(ID{stored[2].Partition, stored[2].Offset, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := tt.Cancel(t.Context(), &third, Attempt{Number: 1, Start: time.Now(), Class: "canceled"}); o != Applied || err != nil {
+		t.Fatal(o, err)
+	}
+	def.Replay = &Replay{ID: 1}
+	tt.triggers(2, def)
+	awaitPast(t, tt.Table, 1)
+	tt.takeNone(1)
+	tt.done(second, Effects{})
+	for _, want := range []string{"1", "3"} {
+		d := tt.takeN(1, 1)[0]
+		if d.Event.ID != want {
+			t.Fatalf("took %s, want %s", d.Event.ID, want)
+		}
+		tt.takeNone(1)
+		tt.done(d, Effects{})
+	}
+}
+
 func TestPausedTriggerKeepsItsEvents(t *testing.T) {
 	t.Parallel()
 	tt := openTable(t, nil)

@@ -37,8 +37,14 @@ type feed struct {
 // lane is a key that is busy: its owner runs or waits for its retry, the others queue in order.
 type lane struct {
 	owner uint64
-	queue []uint64
+	queue []queued
 	last  uint64 // the highest offset that was ever queued
+}
+
+// queued is an event that waits for its key. It keeps its place when it leaves; should it come again, it is of another generation then.
+type queued struct {
+	offset     uint64
+	generation uint32
 }
 
 func newReady(m *machine) *ready {
@@ -150,10 +156,10 @@ func (f *feed) release(offset uint64) {
 	for len(l.queue) > 0 {
 		first := l.queue[0]
 		l.queue = l.queue[1:]
-		if f.trigger.pending.has(first) {
-			l.owner = first
-			f.owns[first] = hash
-			f.due = append(f.due, first)
+		if f.trigger.pending.has(first.offset) && f.trigger.at(first.offset).generation == first.generation {
+			l.owner = first.offset
+			f.owns[first.offset] = hash
+			f.due = append(f.due, first.offset)
 			return
 		}
 	}
@@ -175,8 +181,9 @@ func (f *feed) claim(offset uint64, key string) bool {
 	if l.owner == offset {
 		return true
 	}
-	if offset > l.last || !slices.Contains(l.queue, offset) { // a key with a million events waiting must not be searched for each of them
-		l.queue = append(l.queue, offset)
+	w := queued{offset, f.trigger.at(offset).generation}
+	if offset > l.last || !slices.Contains(l.queue, w) { // a key with a million events waiting must not be searched for each of them
+		l.queue = append(l.queue, w)
 		l.last = max(l.last, offset)
 	}
 	return false
