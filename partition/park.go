@@ -92,22 +92,28 @@ func (f *feed) holdParked() {
 	}
 }
 
-// hold makes an offset the owner of a lane. Whoever owned it and runs comes to its end; then the lane goes to its head. One that only waits for its time queues again.
+// hold makes an offset the owner of a lane. Whoever owned it and runs comes to the end of its attempt; one that only waits for its time queues again.
 func (f *feed) hold(hash, offset uint64) {
 	l := f.lanes[hash]
 	if l == nil {
 		l = &lane{owner: offset}
 		f.lanes[hash] = l
 	}
-	if _, running := f.running[l.owner]; l.owner != offset && !running {
-		delete(f.owns, l.owner)
-		l.queue = slices.Insert(l.queue, 0, queued{l.owner, f.trigger.at(l.owner).generation})
-		l.last = max(l.last, l.owner)
-		l.owner = offset
-	}
-	if l.owner == offset {
+	if f.headFirst(hash, l, 0); l.owner == offset {
 		f.owns[offset] = hash
 	}
+}
+
+// headFirst gives a lane that stands still to its head, unless another event of it runs; claimed is one that only asks whether it may.
+func (f *feed) headFirst(hash uint64, l *lane, claimed uint64) {
+	p, held := f.trigger.parked.lanes[hash]
+	if _, running := f.running[l.owner]; !held || l.owner == p.head || running && l.owner != claimed {
+		return
+	}
+	delete(f.owns, l.owner)
+	l.queue = slices.Insert(l.queue, 0, queued{l.owner, f.trigger.at(l.owner).generation})
+	l.last = max(l.last, l.owner)
+	f.giveToHead(hash, l)
 }
 
 func (f *feed) absorbParked(c change) {

@@ -253,29 +253,39 @@ func TestKeyStaysParkedWhenItsRedrivenHeadLapses(t *testing.T) {
 	}
 }
 
-// An event that only waits for its time makes way for a head of its key, which may be one that ran before the trigger was ordered. It comes behind the head.
+// An event that waits for another attempt makes way for a head of its key, which may be one that ran before the trigger was ordered. It comes behind the head.
 func TestHeadGoesBeforeWhatWaitsForItsTime(t *testing.T) {
 	t.Parallel()
-	tt := openTable(t, nil)
-	tt.triggers(1, parking(1, "a"))
-	first, head := tt.publish("a", newEvent("1", "k"))[0], tt.publish("a", newEvent("2", "k"))[0]
-	p := tt.parts[first.Partition]
-	do := func(b body) {
-		t.Helper()
-		if res, err := p.do(t.Context(), b); err != nil || res.outcome != Applied {
-			t.Fatal(res, err)
-		}
-	}
-	tt.settle(tt.takeN(1, 1)[0], Attempt{Number: 1, Start: time.Now()}, Next{RetryAt: time.Now().Add(100 * time.Millisecond)}, Effects{})
-	do(&gaveUpRecord{trigger: 1, offset: head.Offset, attempt: Attempt{Number: 1, Start: time.Now()}, parks: true, lane: laneOf("k")})
-	tt.redriveAs(Redriving{Letter: tt.letterID(ID{first.Partition, head.Offset, 1})}, LetterChanged)
-	for _, want := range []string{"2", "1"} {
-		d := tt.takeN(1, 1)[0]
-		if d.Event.ID != want {
-			t.Fatalf("took %s, want %s", d.Event.ID, want)
-		}
-		tt.takeNone(1)
-		tt.done(d, Effects{})
+	for _, running := range []bool{false, true} { // when the head is given up
+		t.Run(fmt.Sprint("running ", running), func(t *testing.T) {
+			t.Parallel()
+			tt := openTable(t, nil)
+			tt.triggers(1, parking(1, "a"))
+			tt.publish("a", newEvent("1", "k"))
+			head := tt.publish("a", newEvent("2", "k"))[0]
+			first := tt.takeN(1, 1)[0]
+			fails := func(when bool) {
+				if when {
+					tt.settle(first, attemptOf(first, abi.Failed, "no"), Next{RetryAt: time.Now().Add(100 * time.Millisecond)}, Effects{})
+				}
+			}
+			fails(!running)
+			id := ID{head.Partition, head.Offset, 1}
+			gaveUp := &gaveUpRecord{trigger: 1, offset: id.Offset, attempt: Attempt{Number: 1, Start: time.Now()}, parks: true, lane: laneOf("k")}
+			if res, err := tt.parts[id.Partition].do(t.Context(), gaveUp); err != nil || res.outcome != Applied {
+				t.Fatal(res, err)
+			}
+			fails(running)
+			tt.redriveAs(Redriving{Letter: tt.letterID(id)}, LetterChanged)
+			for _, want := range []string{"2", "1"} {
+				d := tt.takeN(1, 1)[0]
+				if d.Event.ID != want {
+					t.Fatalf("took %s, want %s", d.Event.ID, want)
+				}
+				tt.takeNone(1)
+				tt.done(d, Effects{})
+			}
+		})
 	}
 }
 

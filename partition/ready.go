@@ -178,7 +178,7 @@ func (f *feed) claim(offset uint64, key string) bool {
 		f.owns[offset] = hash
 		return true
 	}
-	if l.owner == offset {
+	if f.headFirst(hash, l, offset); l.owner == offset {
 		return true
 	}
 	w := queued{offset, f.trigger.at(offset).generation}
