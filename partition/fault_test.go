@@ -2,7 +2,12 @@ package partition
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +17,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/eventlog/local"
 )
 
 // on answers err for one kind of operation on files whose path has both ends.
@@ -86,4 +94,64 @@ func (r *machineRoom) breakDuringLoad(sent []atomic.Int64, rnd *rand.Rand) {
 	r.stop()
 	r.disk, r.breaks = after, nil
 	r.start()
+}
+
+const brokenJournal = "EVOKE_TEST_BROKEN_JOURNAL"
+
+// TestJournalOfTheStateThatCannotBeWritten runs in a second process: pebble panics when it goes on to the next file of a journal that it could not write, and does not tell
+// its logger. The process must end as with any broken disk, so that no event that runs is blamed.
+func TestJournalOfTheStateThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	faults := map[string]func(errorfs.Op) error{
+		"full":   on(syscall.ENOSPC, "state", ".log", errorfs.OpFileWrite),
+		"broken": on(syscall.EIO, "state", ".log", errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo),
+		"next":   on(syscall.ENOSPC, "state", ".log", errorfs.OpCreate, errorfs.OpReuseForWrite),
+	}
+	if name := os.Getenv(brokenJournal); name != "" {
+		breakJournal(t, faults[name])
+	}
+	for name, want := range map[string]error{"full": syscall.ENOSPC, "broken": syscall.EIO, "next": syscall.ENOSPC} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestJournalOfTheStateThatCannotBeWritten$")
+		cmd.Env = append(os.Environ(), brokenJournal+"="+name)
+		out, err := cmd.Output()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.Contains(string(out), want.Error()) || !strings.Contains(string(out), "state") {
+			t.Errorf("%s: second process: %v, want exit code 3 and the reason; it said %s", name, err, out)
+		}
+	}
+}
+
+func breakJournal(t *testing.T, breaks func(errorfs.Op) error) {
+	var broken atomic.Bool
+	files := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if broken.Load() {
+			return breaks(op)
+		}
+		return nil
+	}))
+	fatal := func(err error) {
+		fmt.Println(err)
+		os.Exit(3)
+	}
+	log, err := local.Open(local.Options{Dir: "log", Partitions: 1, FS: files, Fatal: fatal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := Open(t.Context(), Options{
+		Log: log, Dir: "state", FS: files, Partitions: 1, Epoch: 1, Fatal: fatal, Ready: func() {}, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken.Store(true)
+	for i := 0; ; i++ { // until there is so much in memory that the journal goes on to its next file
+		e := Effects{Writes: []StateWrite{{Name: "n", Value: make([]byte, 256<<10)}}}
+		ev := newEvent(fmt.Sprint(i), "k")
+		if _, err := table.Perform(t.Context(), Scope{"default", "f", "k", &ev}, fmt.Sprint(i), e); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := table.Publish(t.Context(), "default", "in", []event.Event{ev}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -110,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 func openState(o Options) (*pebble.DB, error) {
 	logger := pebbleLogger{o}
 	options := &pebble.Options{
-		FS: o.FS, FormatMajorVersion: pebble.FormatValueSeparation, Logger: logger, MemTableSize: 32 << 20, CacheSize: 16 << 20,
+		FS: newJournalFS(o.FS, o.Fatal), FormatMajorVersion: pebble.FormatValueSeparation, Logger: logger, MemTableSize: 32 << 20, CacheSize: 16 << 20,
 		EventListener: &pebble.EventListener{
 			// A flush or compaction that fails would be tried again for ever, while apply waits for room in memory.
 			BackgroundError: func(err error) { logger.Fatalf("background work: %w", err) },
