@@ -86,9 +86,9 @@ func (w *simWorld) stepPublishLater() {
 		return
 	}
 	ev, nonce := w.event("later-" + fmt.Sprint(w.rng.IntN(1000)))
-	p := n.table.place("default", ev.Key(), ev.Source, ev.ID)
+	p, topic, delay := n.table.place("default", ev.Key(), ev.Source, ev.ID), []string{"a", "b"}[w.rng.IntN(2)], []int64{20_000, 120_000}[w.rng.IntN(2)]
 	done, err := p.append(&publishRecord{stored: []storedEvent{{
-		namespace: "default", topic: "a", notBefore: time.Now().UnixMilli() + w.rng.Int64N(20_000), event: ev.AppendBinary(nil),
+		namespace: "default", topic: topic, notBefore: time.Now().UnixMilli() + w.rng.Int64N(delay), event: ev.AppendBinary(nil),
 	}}})
 	if err != nil {
 		w.found("append: %v", err)
@@ -98,7 +98,7 @@ func (w *simWorld) stepPublishLater() {
 		res, err := p.wait(n.ctx, done)
 		return func() {
 			if !w.gone(n, "publish for later", err) {
-				w.acknowledged(n, res.stored[0], nonce, "a "+ev.ID)
+				w.acknowledged(n, res.stored[0], nonce, topic+" "+ev.ID)
 			}
 		}
 	})
