@@ -31,7 +31,7 @@ func (d *deadLetter) when() time.Time { return time.UnixMilli(d.time).UTC() }
 func (m *machine) applyRedrive(r *redriveRecord) result {
 	var res result
 	for _, l := range r.letters {
-		res.letter(m.redrive(l, func(s special) special { return special{source: s.source, generation: s.generation} }))
+		res.letter(m.redrive(l, false, func(s special, _ uint32) special { return special{source: s.source, generation: s.generation} }))
 	}
 	return res
 }

@@ -8,9 +8,13 @@ import (
 
 // redriveAsRecord makes dead letters pending again as someone at the dead-letter desk wants them: run by a revision of choice, or with an edited event. An edited
 // event is stored with the record, for its trigger alone: in no topic, matched by nobody.
+//
+// Of a trigger that is replayed, it is a record of another kind: the generation is above all that events of the trigger have had. The next one of the event might be that
+// of a replay which has yet to come by the event, and then two invocations would have one name.
 type redriveAsRecord struct {
 	letters []letterAs
 	edited  []storedEvent // of the letters that say so, in their order
+	above   bool
 }
 
 // letterAs is one dead letter of a redriveAsRecord.
@@ -20,7 +24,12 @@ type letterAs struct {
 	edited   bool
 }
 
-func (*redriveAsRecord) kind() kind              { return kindRedriveAs }
+func (r *redriveAsRecord) kind() kind {
+	if r.above {
+		return kindRedriveAbove
+	}
+	return kindRedriveAs
+}
 func (r *redriveAsRecord) events() []storedEvent { return r.edited }
 func (r *redriveAsRecord) append(b []byte) []byte {
 	b = wire.AppendUvarint(b, uint64(len(r.letters)))
@@ -34,8 +43,9 @@ func (r *redriveAsRecord) append(b []byte) []byte {
 	return appendStoredEvents(b, r.edited)
 }
 
-func readRedriveAs(r *wire.Reader) *redriveAsRecord {
+func readRedriveAs(r *wire.Reader, k kind) *redriveAsRecord {
 	return &redriveAsRecord{
+		above: k == kindRedriveAbove,
 		letters: readList(r, func(r *wire.Reader) letterAs {
 			return letterAs{
 				letter:   letter{trigger: r.Uvarint(), offset: r.Uvarint(), generation: uint32(r.Uvarint())},
@@ -85,10 +95,10 @@ func (m *machine) applyRedriveAs(offset uint64, r *redriveAsRecord) (result, err
 			source = next
 			next++
 		}
-		ok := m.redrive(l.letter, func(s special) special {
+		ok := m.redrive(l.letter, r.above, func(s special, generation uint32) special {
 			s.revision = int(l.revision)
 			if l.edited {
-				s.source, s.generation = source, l.generation+1
+				s.source, s.generation = source, generation
 			}
 			return s
 		})
@@ -105,16 +115,20 @@ func (r *result) letter(changed bool) {
 	}
 }
 
-// redrive makes a dead letter pending again, if it is one of that generation.
-func (m *machine) redrive(l letter, change func(special) special) bool {
+// redrive makes a dead letter pending again, if it is one of that generation: in its next one, or in one above all that the trigger's events have had.
+func (m *machine) redrive(l letter, above bool, change func(s special, generation uint32) special) bool {
 	t, d, ok := m.takeLetter(l)
 	if !ok || t.gone {
 		return false
 	}
+	next := l.generation + 1
+	if above {
+		next = max(next, t.position.generation+1)
+	}
 	t.pending.add(l.offset)
-	m.setProgress(t, l.offset, progress{generation: l.generation + 1}, d.attempts)
-	m.raiseGeneration(t, l.generation+1)
-	m.setSpecial(t, l.offset, change(t.special[l.offset]))
+	m.setProgress(t, l.offset, progress{generation: next}, d.attempts)
+	m.raiseGeneration(t, next)
+	m.setSpecial(t, l.offset, change(t.special[l.offset], next))
 	m.changed(changeRedrive, t, l.offset)
 	m.dropLetter(t, l.offset)
 	return true

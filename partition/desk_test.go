@@ -64,6 +64,45 @@ func TestEditedEventRunsInsteadOfTheOneThatFailed(t *testing.T) {
 	}
 }
 
+// An event that is redriven while a replay is under way comes by the replay, too, when it is done before the replay gets to it. These are two invocations.
+func TestRedriveDuringAReplayIsAnInvocationOfItsOwn(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, func(o *Options) { o.byHand = true })
+	def := onTopic(1, "in")
+	tt.triggers(1, def)
+	tt.publish("in", newEvent("1", "k"))
+	d := tt.takeN(1, 1)[0]
+	seen := map[string]bool{d.Invocation(): true}
+	tt.giveUp(d, "no")
+	def.Replay = &Replay{ID: 1}
+	tt.triggers(2, def)
+	next := func(giveUp bool) {
+		t.Helper()
+		d := tt.takeN(1, 1)[0]
+		if seen[d.Invocation()] {
+			t.Errorf("invocation %s comes twice", d.Invocation())
+		}
+		seen[d.Invocation()] = true
+		if giveUp {
+			tt.giveUp(d, "no")
+		} else {
+			tt.done(d, Effects{})
+		}
+	}
+	tt.redriveAs(Redriving{Letter: tt.letterID(d.ID)}, LetterChanged)
+	next(false)
+	if _, err := (&catchUp{table: tt.Table, candidates: map[stepKey]*pending{}}).round(); err != nil {
+		t.Fatal(err)
+	}
+	next(true)
+	for _, w := range []Redriving{{}, {Revision: 3}} {
+		w.Letter = tt.letterID(d.ID)
+		tt.redriveAs(w, LetterChanged)
+		next(true)
+	}
+	tt.takeNone(1)
+}
+
 func TestRedriveOfWhatIsNoMore(t *testing.T) {
 	t.Parallel()
 	tt := openTable(t, nil)
@@ -209,6 +248,7 @@ func TestBytesOfTheDesksRecords(t *testing.T) {
 	for want, b := range map[string]body{
 		"0d" + "01" + "ac02" + "03" + "0207" + "0100000000000000" + "0301" + "0163" + "0165" + "01" + "0800000000000000" + "000000" + "0000" + "01016e0174" + "0000000000000000" + "000145" + "00": &gaveUpRecord{trigger: 1, offset: 300, generation: 3, attempt: a, parks: true, lane: 8, effects: effects{own: edited}},
 		"0e" + "02" + "01ac02030901" + "0405060000" + "01016e0174" + "0000000000000000" + "000145":                                                                                                 &redriveAsRecord{letters: []letterAs{{letter{1, 300, 3}, 9, true}, {letter{4, 5, 6}, 0, false}}, edited: edited},
+		"11" + "01" + "01ac02030000" + "00": &redriveAsRecord{letters: []letterAs{{letter{1, 300, 3}, 0, false}}, above: true},
 	} {
 		got := encodeRecord(header{}, b)
 		if text := hex.EncodeToString(got[5:6]) + hex.EncodeToString(got[headerSize:]); text != want {

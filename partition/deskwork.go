@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -93,10 +94,13 @@ func (b *redriveBatch) add(i int, w *Redriving, d *DeadLetter) {
 }
 
 // record is of the oldest kind that can say it.
-func (b *redriveBatch) record() body {
+func (b *redriveBatch) record(replayed func(trigger uint64) bool) body {
 	plain := &redriveRecord{}
 	for _, l := range b.letters {
-		if l.revision != 0 || l.edited {
+		b.above = b.above || replayed(l.trigger)
+	}
+	for _, l := range b.letters {
+		if l.revision != 0 || l.edited || b.above {
 			return &b.redriveAsRecord
 		}
 		plain.letters = append(plain.letters, l.letter)
@@ -105,12 +109,24 @@ func (b *redriveBatch) record() body {
 }
 
 func (t *Table) redriveBatch(ctx context.Context, partition int, b *redriveBatch, out []LetterOutcome) error {
-	res, err := t.parts[partition].do(ctx, b.record())
+	p := t.parts[partition]
+	done, err := p.appendRedrive(b)
+	if err != nil {
+		return fmt.Errorf("redrive: %w", err)
+	}
+	res, err := p.wait(ctx, done)
 	if err != nil {
 		return fmt.Errorf("redrive: %w", err)
 	}
 	setOutcomes(out, b.indexes, res.letters)
 	return nil
+}
+
+// appendRedrive asks under the lock that orders records: a replay that comes before the redrive must be known.
+func (p *partition) appendRedrive(b *redriveBatch) (chan result, error) {
+	p.appendMu.Lock()
+	defer p.appendMu.Unlock()
+	return p.appendLocked(b.record(func(trigger uint64) bool { return bytes.Contains(p.inForce[trigger], []byte(`"replay":`)) }))
 }
 
 func setOutcomes(out []LetterOutcome, indexes []int, changed []bool) {

@@ -128,7 +128,7 @@ func busyScript(rnd *rand.Rand) *script {
 		case 10:
 			s.add(&redriveAsRecord{
 				letters: []letterAs{{letter: letter{trigger, offset, 0}, revision: rnd.Uint64N(3), edited: true}, {letter: letter{trigger, offset + 1, 1}}},
-				edited:  []storedEvent{stored("edited")},
+				edited:  []storedEvent{stored("edited")}, above: rnd.IntN(2) == 0,
 			})
 			if rnd.IntN(20) == 0 { // parks no more, and then again
 				s.add(&controlRecord{generation: 2, put: [][]byte{[]byte(`{"id":1,"namespace":"default","order":"key"}`)}})

@@ -147,7 +147,7 @@ func (p *partition) append(b body) (chan result, error) {
 
 func (p *partition) appendLocked(b body) (chan result, error) {
 	events := b.events()
-	if b.kind() == kindRedriveAs {
+	if _, ok := b.(*redriveAsRecord); ok {
 		events = nil // edited events are for the trigger that gave them up, whatever they match
 	}
 	for i := range events {

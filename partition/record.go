@@ -38,6 +38,8 @@ const (
 	kindRedriveAs kind = 14
 	kindBatch     kind = 15
 	kindCall      kind = 16
+
+	kindRedriveAbove kind = 17
 )
 
 // header is the part that every record has.
@@ -134,12 +136,12 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return &trimRecord{before: r.Uvarint()}, nil
 	case kindGaveUp:
 		return readGaveUp(r), nil
-	case kindRedriveAs:
-		return readRedriveAs(r), nil
 	case kindBatch:
 		return readBatch(r), nil
 	case kindCall:
 		return readCall(r), nil
+	case kindRedriveAs, kindRedriveAbove:
+		return readRedriveAs(r, k), nil
 	}
 	return nil, fmt.Errorf("record kind %d is unknown: a newer program wrote this log", k)
 }

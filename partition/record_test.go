@@ -43,6 +43,7 @@ func sampleRecords() []body {
 		&redriveAsRecord{letters: []letterAs{{letter: letter{1, 2, 3}, revision: 7, edited: true}, {letter: letter{4, 5, 6}}}, edited: stored[:1]},
 		&callRecord{invocation: "i", once: Once{Key: "k", Request: [16]byte{1, 15: 2}}, reply: []byte("reply"), effects: e},
 		&batchRecord{trigger: 1, settled: []batchEntry{{2, 3, 1}, {300, 0, 2}}, attempt: a, effects: e},
+		&redriveAsRecord{letters: []letterAs{{letter: letter{1, 2, 3}}}, above: true},
 	}
 }
 

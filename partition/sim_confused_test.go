@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -60,8 +61,13 @@ func (w *simWorld) confused(n *simNode, p *partition) []body {
 	if len(letters) == 0 {
 		return nil
 	}
-	all := []body{&redriveRecord{letters: letters}, &discardRecord{reason: "confused", letters: letters}, &lapseRecord{reason: "confused", letters: w.noneOf(n, p, letters)}}
+	all := []body{&redriveRecord{letters: notReplayed(p, letters)}, &discardRecord{reason: "confused", letters: letters}, &lapseRecord{reason: "confused", letters: w.noneOf(n, p, letters)}}
 	return all[w.rng.IntN(3):][:1]
+}
+
+// notReplayed leaves out what no leader redrives so, however confused it is: letters of triggers that are replayed.
+func notReplayed(p *partition, letters []letter) []letter {
+	return slices.DeleteFunc(slices.Clone(letters), func(l letter) bool { return bytes.Contains(p.inForce[l.trigger], []byte(`"replay":`)) })
 }
 
 // noneOf gives letters generations that their events do not have.

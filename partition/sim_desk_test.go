@@ -96,15 +96,12 @@ func (w *simWorld) stepDesk() {
 	partition := w.somePartition()
 	var list []Redriving
 	var want []LetterOutcome
-	var plain [][3]uint64
-	var as [][5]uint64
-	special := false
+	var letters [][3]uint64
 	for _, d := range w.someLetters(n, partition) {
 		r, outcome := Redriving{Letter: LetterID{d.ID, d.Generation}, Revision: max(0, w.rng.IntN(6)-2)}, LetterChanged
-		edited := uint64(0)
 		if w.rng.IntN(2) == 0 {
 			ev, _ := w.event("edited-" + d.Event.ID)
-			if edited, ev.Subject = 1, d.Event.Subject; w.rng.IntN(8) == 0 {
+			if ev.Subject = d.Event.Subject; w.rng.IntN(8) == 0 {
 				ev.Subject += "other"
 				outcome = LetterKeyChanged
 			}
@@ -114,18 +111,13 @@ func (w *simWorld) stepDesk() {
 			outcome = LetterOrphaned
 		}
 		if list, want = append(list, r), append(want, outcome); outcome == LetterChanged {
-			special = special || r.Revision != 0 || edited == 1
-			plain = append(plain, [3]uint64{d.ID.Trigger, d.ID.Offset, uint64(d.Generation)})
-			as = append(as, [5]uint64{d.ID.Trigger, d.ID.Offset, uint64(d.Generation), uint64(r.Revision), edited})
+			letters = append(letters, [3]uint64{d.ID.Trigger, d.ID.Offset, uint64(d.Generation)})
 		}
 	}
 	if len(list) == 0 {
 		return
 	}
-	about := fmt.Sprint("redrive ", plain)
-	if special {
-		about = fmt.Sprint("redrive as ", as)
-	}
+	about := fmt.Sprint("redrive ", letters)
 	w.logf("epoch %d: %s", n.epoch, about)
 	table := n.table
 	w.call(func() func() {

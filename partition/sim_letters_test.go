@@ -74,14 +74,16 @@ func (s *simState) gaveUp(offset uint64, rec *simRecord) {
 
 func (s *simState) redriveAs(offset uint64, rec *simRecord) {
 	count, next := 0, offset
+	var letters [][3]uint64
 	for _, l := range rec.as {
+		letters = append(letters, [3]uint64{l[0], l[1], l[2]})
 		source := uint64(0)
 		if l[4] == 1 {
 			source = next
 			s.edited[source] = simStored{rec.events[source-offset], s.clock, -1}
 			next++
 		}
-		if !s.again([3]uint64{l[0], l[1], l[2]}) {
+		if !s.again([3]uint64{l[0], l[1], l[2]}, rec.kind == 17) {
 			continue
 		}
 		count++
@@ -90,14 +92,14 @@ func (s *simState) redriveAs(offset uint64, rec *simRecord) {
 				w.revision = l[3]
 			}
 			if source > 0 && s.holds("edited") {
-				w.source, w.generation = source, l[2]+1
+				w.source, w.generation = source, s.triggers[l[0]].pending[l[1]].generation
 			}
 		})
 	}
 	if next != offset+uint64(len(rec.events)) {
 		s.found("a redrive names %d edited events and has %d", next-offset, len(rec.events))
 	}
-	s.say(fmt.Sprint("redrive as ", rec.as), fmt.Sprint(count))
+	s.say(fmt.Sprint("redrive ", letters), fmt.Sprint(count))
 }
 
 // eventOf is the event that a trigger gets for an offset.

@@ -124,6 +124,7 @@ var simRules = map[byte]func(*simState, uint64, *simRecord){
 	14: (*simState).redriveAs,
 	15: (*simState).settleBatch,
 	16: (*simState).calledOnce,
+	17: (*simState).redriveAs,
 }
 
 // apply follows sections 1.3, 1.4 and 4.
@@ -223,7 +224,7 @@ func (s *simState) store(offset uint64, events []simEvent, from int) {
 			if e.notBefore > s.clock && s.holds("not before") {
 				p.next = e.notBefore
 			}
-			t.pending[at] = p
+			s.waits(t, at, p)
 		}
 	}
 }
@@ -278,7 +279,7 @@ func (s *simState) checkMatches(rec *simRecord) {
 				want = append(want, id)
 			}
 		}
-		if rec.kind == 14 { // edited events are for the trigger that gave them up
+		if rec.kind == 14 || rec.kind == 17 { // edited events are for the trigger that gave them up
 			want = nil
 		}
 		if !slices.Equal(e.triggers, want) && s.broken == "" {

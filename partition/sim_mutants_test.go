@@ -11,7 +11,7 @@ var simMutants = map[string]uint64{
 	"outbox sequence": 200, "outbox once": 50, "delivered": 1000,
 	"next generation": 200, "generation of dead letters": 2000,
 	// triggers that start in the past
-	"run begins at from": 100, "run ends at to": 100, "replay once": 100, "replay generation": 50, "run generation": 100, "definition": 200, "run goes on": 1000,
+	"run begins at from": 100, "run ends at to": 100, "replay once": 100, "replay generation": 50, "above all": 50, "run generation": 100, "definition": 200, "run goes on": 1000,
 	"pending stay": 50, "dead letters stay": 50, "below the floor": 2000,
 	// keys that stand still, and what people want of dead letters
 	"who parks": 100, "one head": 1000, "lane goes on": 50, "parks no more": 1000,

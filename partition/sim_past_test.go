@@ -10,16 +10,29 @@ import (
 // simPast is what a trigger has yet to look through.
 type simPast struct {
 	runs       []simPastRun
-	definition uint64 // offset of the last control that put the trigger while it had a run
-	highest    uint64 // generation that its events have had
-	replay     uint64 // the last one that began
-	replayed   int    // how many events it has handed out
+	definition uint64             // offset of the last control that put the trigger while it had a run
+	highest    uint64             // generation that its events have had
+	replay     uint64             // the last one that began
+	replayed   int                // how many events it has handed out
+	had        map[[2]uint64]bool // offset, generation: invocations that there were
 }
 
 type simPastRun struct {
 	generation   uint64
 	next, end    uint64
 	since, until int64
+}
+
+// waits makes an event pending. An invocation, which is an offset and a generation, is there once.
+func (s *simState) waits(t *simTrigger, offset uint64, p *simPending) {
+	name := [2]uint64{offset, p.generation}
+	if t.had[name] && s.broken == "" {
+		s.found("invocation %d of trigger %d in generation %d comes again", offset, t.ID, p.generation)
+	}
+	if t.had == nil {
+		t.had = map[[2]uint64]bool{}
+	}
+	t.had[name], t.pending[offset] = true, p
 }
 
 // beginRuns: a trigger that is new and has a start gets a run, and so does one whose replay is a later one.
@@ -68,7 +81,7 @@ func (s *simState) matched(_ uint64, rec *simRecord) {
 		if s.holds("pending stay") && t.pending[offset] != nil || s.holds("dead letters stay") && dead || s.holds("below the floor") && offset < s.floor {
 			continue
 		}
-		t.pending[offset] = &simPending{generation: r.generation, byRun: true}
+		s.waits(t, offset, &simPending{generation: r.generation, byRun: true})
 		if r.generation > 0 {
 			t.replayed++
 		}

@@ -195,6 +195,8 @@ var simBodies = map[byte]func(*simReader, *simRecord){
 	},
 }
 
+func init() { simBodies[17] = simBodies[14] } // the same fields
+
 func (r *simReader) letter() [3]uint64 { return [3]uint64{r.uv(), r.uv(), r.uv()} }
 
 func (r *simReader) stored() simEvent {

@@ -125,7 +125,7 @@ func (s *simState) take(offset uint64, e simEffects) {
 func (s *simState) redrive(_ uint64, rec *simRecord) {
 	count := 0
 	for _, l := range rec.letters {
-		if s.again(l) {
+		if s.again(l, false) {
 			count++
 			s.triggers[l[0]].wish(l[1], func(w *simSpecial) {
 				if s.holds("in force again") {
@@ -137,8 +137,8 @@ func (s *simState) redrive(_ uint64, rec *simRecord) {
 	s.say(fmt.Sprint("redrive ", rec.letters), fmt.Sprint(count))
 }
 
-// again makes a dead letter pending in its next generation.
-func (s *simState) again(l [3]uint64) bool {
+// again makes a dead letter pending in its next generation, or in one above all that the trigger's events have had.
+func (s *simState) again(l [3]uint64, above bool) bool {
 	t := s.triggers[l[0]]
 	d, ok := s.letter(l)
 	if !ok || t.gone {
@@ -148,7 +148,10 @@ func (s *simState) again(l [3]uint64) bool {
 	if !s.holds("next generation") {
 		p.generation--
 	}
-	t.pending[l[1]] = p
+	if above && s.holds("above all") {
+		p.generation = max(p.generation, t.highest+1)
+	}
+	s.waits(t, l[1], p)
 	t.highest = max(t.highest, p.generation)
 	delete(t.dead, l[1])
 	return true

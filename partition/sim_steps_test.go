@@ -222,8 +222,8 @@ func (r *simRecord) String() string {
 		return s + fmt.Sprintf("batch trigger %d %v (%s) %s", r.trigger, r.batch, r.attempt.class, r.effects.String()) + events
 	case 16:
 		return s + fmt.Sprintf("call %q of %s %s", r.key, r.invocation, r.effects.String()) + events
-	case 14:
-		return s + fmt.Sprintf("redrive as %v", r.as) + events
+	case 14, 17:
+		return s + fmt.Sprintf("kind %d redrive as %v", r.kind, r.as) + events
 	}
 	return s + fmt.Sprintf("kind %d %+v", r.kind, *r)
 }
