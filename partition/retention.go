@@ -178,7 +178,8 @@ func (r *retainer) tellPins(found pins) {
 // aging is what the last look at a partition has found, so that the next one can be spared.
 type aging struct {
 	wanted          *Retention // that it was found by
-	topics, letters int64      // unix milliseconds: when the next of them has had its time
+	looked          int64      // when, in unix milliseconds
+	topics, letters int64      // when the next of them has had its time
 	applied         uint64     // when the lowest needed offset was looked for
 }
 
@@ -193,9 +194,10 @@ type keeper struct {
 }
 
 func (k *keeper) run(ctx context.Context) error {
-	if k.aging.wanted != k.wanted {
+	if k.aging.wanted != k.wanted || k.now.UnixMilli() < k.aging.looked { // or the clock was ahead then, and so is what it found
 		k.aging = aging{wanted: k.wanted}
 	}
+	k.aging.looked = k.now.UnixMilli()
 	if err := k.expireTopics(ctx); err != nil {
 		return err
 	}

@@ -166,6 +166,17 @@ func (p *partition) pendingID(trigger uint64) ID {
 	return ID{p.index, offset, trigger}
 }
 
+func counterOf(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(c)
+	got, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got[0].GetMetric()[0].GetCounter().GetValue()
+}
+
 func gaugeOf(t *testing.T, g prometheus.Gauge) float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()
@@ -231,6 +242,51 @@ func TestUnsettledEventsBecomeDeadLettersWhenAsked(t *testing.T) {
 	}
 	if !strings.Contains(a.log.String(), "are dead letters now") {
 		t.Errorf("the log does not tell:\n%s", a.log)
+	}
+}
+
+// What a paused trigger has not settled stays for as long as it is paused, unless its topic wants it to be dead letters; then they are counted.
+func TestTriggerPausedForLongerThanRetention(t *testing.T) {
+	t.Parallel()
+	for _, give := range []bool{false, true} {
+		t.Run(fmt.Sprint("deadletter ", give), func(t *testing.T) {
+			t.Parallel()
+			a := openAging(t)
+			a.wanted.Topics = map[TopicName]TopicRetention{{"default", "work"}: {Keep: time.Hour, DeadLetter: give}}
+			paused := onTopic(1, "work")
+			paused.Paused = true
+			a.triggers(1, paused, onTopic(2, "work"))
+			a.publish("work", manyEvents(40, someKey)...)
+			a.settleAll(2, 40)
+			for range 3 {
+				a.later(day)
+			}
+			lapsed := counterOf(t, a.metrics.lapsed)
+			a.reopen()
+			a.later(time.Minute)
+			want := Stats{Pending: 40}
+			if give {
+				want = Stats{DeadLetters: 40}
+			}
+			got := a.Stats(1)
+			if got.Pending != want.Pending || got.DeadLetters != want.DeadLetters {
+				t.Errorf("after three days there are %+v, want %+v", got, want)
+			}
+			if lapsed != float64(want.DeadLetters) {
+				t.Errorf("%g events are counted as lapsed, want %d", lapsed, want.DeadLetters)
+			}
+			if give {
+				var ids []ID
+				if err := a.DeadLetters("default", 1, func(d DeadLetter) error { ids = append(ids, d.ID); return nil }); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := a.Redrive(t.Context(), ids); n != 40 || err != nil {
+					t.Errorf("redrive: %d, %v", n, err)
+				}
+			}
+			a.triggers(2, onTopic(1, "work"), onTopic(2, "work"))
+			a.settleAll(1, 40)
+		})
 	}
 }
 
