@@ -91,6 +91,16 @@ func TestDelayedEventsWhenTheClockWasAhead(t *testing.T) {
 	}
 }
 
+// A clock that is set ahead, or a machine that slept, makes nothing come later than a minute after its time.
+func TestTimersLookAtTheClockEveryMinute(t *testing.T) {
+	t.Parallel()
+	for left, want := range map[int64]time.Duration{-5: -5 * time.Millisecond, 1500: 1500 * time.Millisecond, 30 * 24 * 3_600_000: time.Minute} {
+		if got := waitFor(1<<40+left, 1<<40); got != want {
+			t.Errorf("%d ms before its time: waits for %s, want %s", left, got, want)
+		}
+	}
+}
+
 // The clock goes eight days ahead and back. What had its time by the clock is gone, what is not settled is not, and then retention goes on by the clock as it is.
 func TestRetentionWhenTheClockJumps(t *testing.T) {
 	t.Parallel()

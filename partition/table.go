@@ -351,7 +351,7 @@ func (t *Table) runTimers() {
 		t.opts.Ready()
 		var due <-chan time.Time
 		if next > 0 {
-			due = time.After(time.Until(time.UnixMilli(next)))
+			due = time.After(waitFor(next, time.Now().UnixMilli()))
 		}
 		select {
 		case <-due:
@@ -360,6 +360,12 @@ func (t *Table) runTimers() {
 			return
 		}
 	}
+}
+
+// waitFor is how long to wait for the time at which something is due: not for long in one go, because the clock may be set, and the machine may sleep, which a wait does not
+// notice.
+func waitFor(due, now int64) time.Duration {
+	return min(time.Duration(due-now)*time.Millisecond, time.Minute)
 }
 
 // pebbleLogger sends pebble's errors to ours; its background errors end the process.
