@@ -56,6 +56,12 @@ func TestEventsThatAreRefused(t *testing.T) {
 			`no Ce-Specversion header, and its content type is "application/json"`, "send Ce-Id, Ce-Source, Ce-Type",
 		}},
 		"no JSON": {"/topics/open", structured, `{"id":`, 400, "invalid-event", []string{"JSON"}},
+		"key over 64 KiB": {"/topics/open", structured, `{"specversion":"1.0","id":"1","source":"/e2e","type":"t","subject":"` + strings.Repeat("k", 64<<10+1) + `"}`, 400, "invalid-event", []string{
+			`attribute "subject" has 65537 bytes, the limit is 65536`, "correct the event; nothing of this request was stored",
+		}},
+		"partitionkey over 64 KiB": {"/topics/open", structured, `{"specversion":"1.0","id":"1","source":"/e2e","type":"t","partitionkey":"` + strings.Repeat("k", 64<<10+1) + `"}`, 400, "invalid-event", []string{
+			`attribute "partitionkey" has 65537 bytes, the limit is 65536`,
+		}},
 		"unknown topic": {"/topics/nowhere", structured, good, 404, "unknown-topic", []string{
 			`no topic "nowhere" is open for events from outside`, "nowhere: { ingress: true }", "fnctl deploy",
 		}},

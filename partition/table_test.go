@@ -454,6 +454,57 @@ func TestKeysAndPlacesCoverTheHashes(t *testing.T) {
 	}
 }
 
+// A key may be as long as an attribute of an event: 64 KiB. It orders, parks, holds state and places like any other.
+func TestKeyAsLongAsItMayBe(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, nil)
+	tt.triggers(1, parking(1, "in"))
+	key := strings.Repeat("k", 64<<10)
+	first, second := newEvent("1", key), newEvent("2", key)
+	for _, ev := range []event.Event{first, second} {
+		if err := ev.Validate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	over := newEvent("3", key+"k")
+	if err := over.Validate(); err == nil || !strings.Contains(err.Error(), `attribute "subject" has 65537 bytes, the limit is 65536`) {
+		t.Errorf("a longer key: %v", err)
+	}
+	tt.publish("in", first, second, newEvent("other", key[1:]))
+	for _, d := range tt.takeN(1, 2) {
+		if d.Event.ID == "1" {
+			tt.giveUp(d, "no")
+		} else {
+			tt.done(d, Effects{})
+		}
+	}
+	tt.reopen()
+	tt.takeNone(1)
+	letter := ID{}
+	if err := tt.DeadLetters("default", 1, func(d DeadLetter) error { letter = d.ID; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	tt.redriveAs(Redriving{Letter: tt.letterID(letter)}, LetterChanged)
+	for _, want := range []string{"1", "2"} {
+		d := tt.takeN(1, 1)[0]
+		if d.Event.ID != want || d.Event.Key() != key {
+			t.Fatalf("took %s, want %s", d.Event.ID, want)
+		}
+		_, version, err := tt.State("default", "f1", key, "n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := Effects{Reads: []StateRead{{"n", version}}, Writes: []StateWrite{{Name: "n", Value: []byte(want)}}}
+		if o := tt.done(d, e); o != Applied {
+			t.Errorf("settle of %s: %d", want, o)
+		}
+	}
+	tt.reopen()
+	if value, _, err := tt.State("default", "f1", key, "n"); string(value) != "2" || err != nil {
+		t.Errorf("state is %q, %v", value, err)
+	}
+}
+
 func TestIDsComeBackFromText(t *testing.T) {
 	t.Parallel()
 	id := ID{Partition: 3, Offset: 1042, Trigger: 17}
