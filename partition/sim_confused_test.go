@@ -31,7 +31,7 @@ func (w *simWorld) stepConfused() {
 
 func (w *simWorld) confused(n *simNode, p *partition) []body {
 	m, peer := p.machine, w.rng.IntN(simPartitions)
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(12) {
 	case 0: // delivered, after a later one
 		return []body{&deliveredRecord{to: uint64(peer), seq: w.rng.Uint64N(m.arrived[peer] + 1)}}
 	case 1: // an event of an outbox that was here before
@@ -48,7 +48,7 @@ func (w *simWorld) confused(n *simNode, p *partition) []body {
 		return w.confusedStep(p)
 	case 5:
 		return []body{&trimRecord{before: []uint64{w.rng.Uint64N(m.floor + 1), 1 << 40}[w.rng.IntN(2)]}}
-	case 6:
+	case 6, 9, 10, 11:
 		return w.confusedHead(n, p)
 	}
 	// dead letters of another generation, and of one that is known
