@@ -50,6 +50,8 @@ type Invocation struct {
 	Stored     time.Time
 	Attempts   []Attempt // of all generations, in order; not in lists
 	Event      event.Event
+
+	source uint64 // where Event is; 0 = at the offset of ID
 }
 
 // Name is the id that people know it by, that of Delivery.Invocation.
@@ -81,12 +83,13 @@ type standing struct {
 	offset uint64
 	state  InvocationState
 	why    string
+	source uint64 // of an edited event
 	progress
 }
 
 // standing needs the partition's mu. The offset is pending.
 func (f *feed) standing(offset uint64, now int64) standing {
-	s := standing{offset: offset, state: Waiting, why: WaitsForTurn, progress: f.trigger.at(offset)}
+	s := standing{offset: offset, state: Waiting, why: WaitsForTurn, source: f.trigger.special[offset].source, progress: f.trigger.at(offset)}
 	_, running := f.running[offset]
 	switch {
 	case running:
@@ -148,7 +151,7 @@ func (p *partition) standingOf(id ID) (Trigger, standing, bool) {
 }
 
 func (s *standing) invocation(id ID, def Trigger) Invocation {
-	out := Invocation{ID: id, Generation: s.generation, Trigger: def, State: s.state, Why: s.why, Finished: s.attempts}
+	out := Invocation{ID: id, Generation: s.generation, Trigger: def, State: s.state, Why: s.why, Finished: s.attempts, source: s.source}
 	if s.first > 0 {
 		out.First = time.UnixMilli(s.first).UTC()
 	}
@@ -164,7 +167,7 @@ func (t *Table) deadInvocation(id ID) (Invocation, error) {
 		return Invocation{}, err
 	}
 	out := Invocation{
-		ID: id, Generation: d.Generation, Trigger: d.Trigger, Topic: d.Topic, State: Dead, Attempts: d.Attempts, Event: d.Event,
+		ID: id, Generation: d.Generation, Trigger: d.Trigger, Topic: d.Topic, State: Dead, Attempts: d.Attempts, source: d.source,
 	}
 	return out, t.parts[id.Partition].readInvocations([]*Invocation{&out})
 }
@@ -175,7 +178,8 @@ func (p *partition) readInvocations(list []*Invocation) error {
 	for _, i := range list {
 		offsets = append(offsets, i.ID.Offset)
 	}
-	return p.readEvents(slices.Compact(offsets), func(offset uint64, stored time.Time, e storedEvent) error {
+	all := list
+	err := p.readEvents(slices.Compact(offsets), func(offset uint64, stored time.Time, e storedEvent) error {
 		decoded, err := event.Decode(bytes.Clone(e.event))
 		for len(list) > 0 && list[0].ID.Offset == offset {
 			list[0].Topic, list[0].Stored, list[0].Event = e.topic, stored.UTC(), decoded
@@ -183,6 +187,12 @@ func (p *partition) readInvocations(list []*Invocation) error {
 		}
 		return err
 	})
+	for _, i := range all {
+		if err == nil && i.source != 0 && i.source != i.ID.Offset { // somebody has edited it
+			_, i.Event, err = p.readEvent(i.source)
+		}
+	}
+	return err
 }
 
 // InvocationQuery selects pending deliveries; a zero field selects all.

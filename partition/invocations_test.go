@@ -89,6 +89,34 @@ func TestInvocationOfADeadLetterAndOfNothing(t *testing.T) {
 	}
 }
 
+// An edited event is shown as its trigger gets it, and as old as it was before.
+func TestInvocationOfAnEditedEvent(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, nil)
+	tt.triggers(1, onTopic(1, "in"), onTopic(2, "in"))
+	tt.publish("in", newEvent("1", "k"))
+	d := tt.takeN(1, 1)[0]
+	tt.giveUp(d, "no")
+	edited := newEvent("mended", "k")
+	tt.redriveAs(Redriving{Letter: tt.letterID(d.ID), Edited: &edited}, LetterChanged)
+	check := func(when string) {
+		t.Helper()
+		one, err := tt.Invocation(d.ID)
+		if err != nil || one.Event.ID != "mended" || string(one.Event.Data) != string(edited.Data) || one.Topic != "in" || !one.Stored.Equal(d.Stored) {
+			t.Errorf("%s: %+v, %v", when, one, err)
+		}
+	}
+	check("waiting")
+	for _, i := range tt.invocations(InvocationQuery{}) {
+		if want := map[uint64]string{1: "mended", 2: "1"}[i.ID.Trigger]; i.Event.ID != want {
+			t.Errorf("trigger %d is listed with %s, want %s", i.ID.Trigger, i.Event.ID, want)
+		}
+	}
+	tt.reopen()
+	tt.giveUp(tt.takeN(1, 1)[0], "no")
+	check("dead")
+}
+
 // A canceled event does not run any more, whatever it waited for, and what was running of it has no effect.
 func TestCancel(t *testing.T) {
 	t.Parallel()
