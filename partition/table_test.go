@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/eventlog"
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
@@ -407,6 +409,55 @@ func TestTailGivesTheNewestAndGoesOnFromItsCursor(t *testing.T) {
 	}
 	if _, err := tt.Tail("default", "a", Cursor{}, time.Now().Add(time.Hour), 0, func(TopicRecord) error { return errors.New("came") }); err != nil {
 		t.Errorf("since the future: %v", err)
+	}
+}
+
+// readingLog counts the records that are read, and is trimmed below an offset.
+type readingLog struct {
+	eventlog.Log
+	records *atomic.Int64
+	floor   *atomic.Uint64
+}
+
+func (l readingLog) Read(partition int, from uint64, yield func(eventlog.Record) bool) error {
+	if from < l.floor.Load() {
+		return eventlog.ErrTrimmed
+	}
+	return l.Log.Read(partition, from, func(r eventlog.Record) bool {
+		l.records.Add(1)
+		return yield(r)
+	})
+}
+
+// A record of many events is read once for all of them, not once for each, also when retention removes some of them meanwhile.
+func TestTailReadsARecordOnce(t *testing.T) {
+	t.Parallel()
+	var records atomic.Int64
+	var floor atomic.Uint64
+	tt := openTable(t, func(o *Options) { o.Log = readingLog{o.Log, &records, &floor} })
+	first := tt.publish("in", manyEvents(500, func(int) string { return "k" })...)[0]
+	tt.publish("in", manyEvents(700, func(int) string { return "k" })[500:]...)
+	records.Store(0)
+	last, n := Cursor{}, 0
+	_, err := tt.Tail("default", "in", Cursor{}, time.Time{}, 0, func(r TopicRecord) error {
+		if want := fmt.Sprintf("e%04d", n); r.Event.ID != want || r.Position.at(r.Partition) != r.Offset+1 {
+			t.Errorf("event %d is %s with position %v", n, r.Event.ID, r.Position)
+		}
+		if n++; n == 600 {
+			last = r.Position
+		}
+		return nil
+	})
+	if err != nil || n != 700 || records.Load() > 4 {
+		t.Errorf("%d events, %v; %d records were read for those in two", n, err, records.Load())
+	}
+	if _, err = tt.Tail("default", "in", last, time.Time{}, 0, func(TopicRecord) error { n--; return nil }); err != nil || n != 600 {
+		t.Errorf("from the 600th on there are %d, %v", 700-n, err)
+	}
+	floor.Store(first.Offset + 10) // removed after the index was read
+	n = 0
+	if _, err = tt.Tail("default", "in", Cursor{}, time.Time{}, 0, func(TopicRecord) error { n++; return nil }); err != nil || n != 690 {
+		t.Errorf("%d events are left, %v", n, err)
 	}
 }
 
