@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -120,6 +121,7 @@ func (r *busyRoom) publish(ctx context.Context, topic int, goal int64) {
 	name := busyTopics[topic]
 	for i := r.published[topic].Load(); i < goal; i++ {
 		ev := newEvent(fmt.Sprint(name, "-", i), r.key(name, i))
+		ev.Data = bytes.Repeat([]byte{'x'}, int(i%4)*3000) // records of more than a block of the disk tear within
 		if _, err := r.table.Publish(ctx, "default", name, []event.Event{ev}); err != nil || r.dead.Load() {
 			return
 		}
