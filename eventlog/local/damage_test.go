@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,6 +158,28 @@ func TestDamageIsNeverSilent(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Damage in a WAL that is no torn tail is told with the file and the place.
+func TestDamageInTheWALNamesThePlace(t *testing.T) {
+	t.Parallel()
+	for run := range 10 {
+		d, rnd := worn(t), rand.New(rand.NewPCG(uint64(run), 2))
+		victim := slices.Max(d.list(t, ".log")) // older ones are not read any more
+		b := d.read(t, victim)
+		at := within(victim, b, rnd)
+		b[at] ^= 1 << rnd.IntN(8)
+		d.write(t, victim, b)
+		_, err := d.opens(t)
+		wantError(t, err, "open event log log", "WAL file "+victim+" is damaged behind offset ", "restore the directory from a backup")
+		var told int
+		if _, text, ok := strings.Cut(fmt.Sprint(err), "behind offset "); ok {
+			fmt.Sscan(text, &told) //nolint:errcheck // 0 is wrong enough
+		}
+		if told > at || at-told > 2*walBlock { // an entry of the test has 4 kB
+			t.Errorf("damage at %d is told behind %d", at, told)
+		}
 	}
 }
 

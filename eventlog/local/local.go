@@ -131,7 +131,7 @@ func (l *Log) open(o Options) (err error) {
 		}
 	}()
 	if l.db, err = pebble.Open(o.Dir, pebbleOptions(o, l.lock, &l.failure)); err != nil {
-		return err
+		return nameDamage(o, err)
 	}
 	if err := l.checkFormat(); err != nil {
 		return err
