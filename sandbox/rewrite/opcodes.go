@@ -72,6 +72,7 @@ const (
 	opI32LeU        = 0x4d
 	opI64LtS        = 0x53
 	opI64GtU        = 0x56
+	opI64GeS        = 0x59
 	opI32Add        = 0x6a
 	opI32Sub        = 0x6b
 	opI32Mul        = 0x6c

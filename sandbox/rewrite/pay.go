@@ -39,15 +39,17 @@ func (w *payer) appendCharge(code []byte, c charge) []byte {
 	if !c.check {
 		return code
 	}
-	return append(w.appendWait(w.appendEmpty(code)), opEnd)
+	code = append(appendU(append(code, opLocalGet), w.local), opI64Const, 0, opI64LtS, opIf, 0x40)
+	return append(w.appendWait(code), opEnd)
 }
 
 // appendBack writes a branch back with its charge. Whoever has to wait for fuel branches back on a way of its own: where ways meet, the engine's compiler
-// keeps in registers only what all of them have there, and one that comes from a call has nothing.
+// keeps in registers only what all of them have there, and one that comes from a call has nothing. That way comes last, where nobody jumps over it.
 //
 //	br_if $loop  ->  if
 //	                   fuel -= charge
-//	                   fuel < 0: yield, br $loop
+//	                   fuel >= 0: br $loop
+//	                   yield
 //	                   br $loop
 //	                 end
 func (w *payer) appendBack(code []byte, p point, c charge) []byte {
@@ -56,9 +58,10 @@ func (w *payer) appendBack(code []byte, p point, c charge) []byte {
 		code = append(code, opIf, 0x40)
 		label++
 	}
-	code = w.appendWait(w.appendEmpty(w.appendPay(code, c)))
-	code = appendU(append(code, opBr), label+1)
-	code = appendU(append(code, opEnd, opBr), label)
+	code = appendU(append(w.appendPay(code, c), opLocalGet), w.local)
+	code = append(code, opI64Const, 0, opI64GeS, opIf, 0x40)
+	code = append(appendU(append(code, opBr), label+1), opEnd)
+	code = appendU(append(w.appendWait(code), opBr), label)
 	if p.op == opBrIf {
 		code = append(code, opEnd)
 	}
@@ -81,11 +84,7 @@ func (w *payer) appendPay(code []byte, c charge) []byte {
 	return appendU(append(code, opGlobalSet), w.fuel)
 }
 
-// appendEmpty opens an if for when no fuel is left.
-func (w *payer) appendEmpty(code []byte) []byte {
-	return append(appendU(append(code, opLocalGet), w.local), opI64Const, 0, opI64LtS, opIf, 0x40)
-}
-
+// appendWait calls for more fuel.
 func (w *payer) appendWait(code []byte) []byte {
 	code = appendU(append(code, opCall), w.slow)
 	if w.tight >= 0 {
