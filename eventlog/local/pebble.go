@@ -27,7 +27,8 @@ func pebbleOptions(o Options, lock *pebble.Lock, f *failure) *pebble.Options {
 		CacheSize:                   8 << 20, // the log is read in order and mostly from memory tables
 		MemTableSize:                o.MemTableSize,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8, // a table in memory holds offsets of all partitions, so each compaction writes most of the level below again
+		L0StopWritesThreshold:       32,
 		LBaseMaxBytes:               256 << 20,
 		BytesPerSync:                1 << 20,
 		FlushDelayDeleteRange:       10 * time.Second, // what Trim frees is given back soon, also when little is written
