@@ -65,6 +65,7 @@ type Scheduler struct {
 	metrics *metrics
 	keys    keyLocks
 	pins    *pins
+	crew    *crew
 
 	seats    *seats        // of guests that run
 	onces    onces         // calls with a key that run
@@ -111,6 +112,7 @@ func New(o Options) *Scheduler {
 		functions: map[functionName]*function{}, triggers: map[uint64]functionName{}, forced: make(chan struct{}),
 	}
 	s.pins = &pins{scheduler: s}
+	s.crew = newCrew(o.Taken, s.finish)
 	s.work, s.cutWork = context.WithCancelCause(context.Background())
 	return s
 }
@@ -146,6 +148,7 @@ func (s *Scheduler) drain() {
 		s.cutWork(ErrDraining)
 		<-idle
 	}
+	s.crew.leave()
 	s.closeFunctions()
 }
 
@@ -230,14 +233,17 @@ func (s *Scheduler) start(f *function, d *partition.Delivery) {
 		return
 	}
 	f.hold()
-	go func() {
-		defer s.active.Done()
-		s.execute(s.work, f, d)
-		s.release(f)
-		s.giveBack(f)
-		select {
-		case s.freed <- struct{}{}:
-		default:
-		}
-	}()
+	s.crew.start(job{f, d})
+}
+
+// finish brings a delivery that has started to its end.
+func (s *Scheduler) finish(j job) {
+	defer s.active.Done()
+	s.execute(s.work, j.function, j.delivery)
+	s.release(j.function)
+	s.giveBack(j.function)
+	select {
+	case s.freed <- struct{}{}:
+	default:
+	}
 }
