@@ -210,3 +210,25 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+func TestUnquoteIsWhatTheDecoderSays(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{`""`, `"plain"`, `"ünï"`, `"a\"b"`, `"\u00e4"`, `"\\"`, "\"\xff\"", `null`, `7`, `{}`, ``} {
+		var want string
+		wantErr := json.Unmarshal([]byte(raw), &want)
+		if got, err := unquote(json.RawMessage(raw)); got != want || (err == nil) != (wantErr == nil) {
+			t.Errorf("%s: %q, %v, want %q, %v", raw, got, err, want, wantErr)
+		}
+	}
+}
+
+func BenchmarkUnmarshalJSON(b *testing.B) {
+	raw := []byte(`{"specversion":"1.0","type":"com.example.order","subject":"key-1","datacontenttype":"text/plain","data":"` + strings.Repeat("x", 512) + `"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		var e Event
+		if err := e.UnmarshalJSON(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -93,15 +93,18 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("specversion %q is not supported, only \"1.0\" is", v)
 	}
 	var timeText string
-	for name, to := range map[string]*string{
-		"id": &out.ID, "source": &out.Source, "type": &out.Type, "subject": &out.Subject,
-		"datacontenttype": &out.DataContentType, "dataschema": &out.DataSchema, "time": &timeText,
+	for _, attribute := range [...]struct {
+		name string
+		to   *string
+	}{
+		{"id", &out.ID}, {"source", &out.Source}, {"type", &out.Type}, {"subject", &out.Subject},
+		{"datacontenttype", &out.DataContentType}, {"dataschema", &out.DataSchema}, {"time", &timeText},
 	} {
-		v, err := stringMember(members, name)
+		v, err := stringMember(members, attribute.name)
 		if err != nil {
 			return err
 		}
-		*to = v
+		*attribute.to = v
 	}
 	if err := out.setTime(timeText); err != nil {
 		return err
@@ -109,15 +112,14 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	if err := out.setData(members["data"], members["data_base64"]); err != nil {
 		return err
 	}
-	names := make([]string, 0, len(members))
+	var names []string // of extensions
 	for name := range members {
-		names = append(names, name)
+		if !isContextAttribute(name) && name != "data_base64" {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if isContextAttribute(name) || name == "data_base64" {
-			continue
-		}
 		x, ok, err := extension(name, members[name])
 		if err != nil {
 			return err
@@ -135,11 +137,20 @@ func stringMember(members map[string]json.RawMessage, name string) (string, erro
 	if !ok || string(raw) == "null" {
 		return "", nil
 	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
+	s, err := unquote(raw)
+	if err != nil {
 		return "", fmt.Errorf("attribute %q must be a JSON string, not %s", name, shorten(raw))
 	}
 	return s, nil
+}
+
+// unquote reads a JSON string out of JSON that was found to be valid. Most strings stand there as they are.
+func unquote(raw json.RawMessage) (s string, err error) {
+	if n := len(raw); n >= 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : n-1]), nil
+	}
+	err = json.Unmarshal(raw, &s)
+	return s, err
 }
 
 func (e *Event) setTime(text string) error {
@@ -159,8 +170,8 @@ func (e *Event) setData(data, data64 json.RawMessage) error {
 		return fmt.Errorf("event has both \"data\" and \"data_base64\"")
 	}
 	if data64 != nil {
-		var s string
-		if err := json.Unmarshal(data64, &s); err != nil {
+		s, err := unquote(data64)
+		if err != nil {
 			return fmt.Errorf("\"data_base64\" must be a JSON string")
 		}
 		raw, err := base64.StdEncoding.DecodeString(s)
@@ -174,8 +185,7 @@ func (e *Event) setData(data, data64 json.RawMessage) error {
 		return nil
 	}
 	if !isJSON(e.DataContentType) {
-		var s string
-		if err := json.Unmarshal(data, &s); err == nil {
+		if s, err := unquote(data); err == nil {
 			e.Data = []byte(s)
 			return nil
 		}
