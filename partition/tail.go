@@ -2,7 +2,6 @@ package partition
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,17 +51,18 @@ func (t *Table) Tail(namespace, topic string, from Cursor, since time.Time, limi
 	if err := t.reaches(from, namespace, topic); err != nil {
 		return from, err
 	}
-	var entries []entry
+	lists, errs := make([][]entry, t.count), make([]error, t.count)
+	var readers sync.WaitGroup
 	for i, p := range t.parts {
-		list, err := t.index(p, namespace, topic, span64{from.at(i), head.next[i]}, since, limit)
-		if err != nil {
-			return from, err
-		}
-		entries = append(entries, list...)
+		readers.Go(func() {
+			lists[i], errs[i] = t.index(p, namespace, topic, span64{from.at(i), head.next[i]}, since, limit)
+		})
 	}
-	slices.SortStableFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.partition, b.partition), cmp.Compare(a.offset, b.offset))
-	})
+	readers.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return from, err
+	}
+	entries := merge(lists)
 	if limit > 0 && len(entries) > limit {
 		entries = entries[len(entries)-limit:]
 	}
@@ -80,7 +80,24 @@ func (t *Table) Tail(namespace, topic string, from Cursor, since time.Time, limi
 // span64 is a range of offsets, without its end.
 type span64 struct{ from, end uint64 }
 
-// index lists a partition's entries of a topic, newest first.
+// merge makes one list of the partitions' lists, which are sorted.
+func merge(lists [][]entry) []entry {
+	if len(lists) == 1 {
+		return lists[0]
+	}
+	a, b := merge(lists[:len(lists)/2]), merge(lists[len(lists)/2:])
+	out := make([]entry, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if a[0].time <= b[0].time { // a's partitions come first
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+// index lists a partition's entries of a topic, oldest first; the newest ones where there is a limit.
 func (t *Table) index(p *partition, namespace, topic string, r span64, since time.Time, limit int) ([]entry, error) {
 	s := p.machine.store
 	it, err := t.db.NewIter(&pebble.IterOptions{
@@ -101,6 +118,7 @@ func (t *Table) index(p *partition, namespace, topic string, r span64, since tim
 	if err := it.Close(); err != nil {
 		return nil, fmt.Errorf("read index of topic %s: %w", topic, err)
 	}
+	slices.Reverse(list)
 	return list, nil
 }
 
