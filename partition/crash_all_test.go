@@ -251,7 +251,7 @@ func (r *busyRoom) lose(goal, more int64, rnd *rand.Rand, fault bool) {
 // finish works until nothing is left to do, replays all of it once more, and counts.
 func (r *busyRoom) finish(goal int64) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	working, stop := context.WithCancel(ctx)
 	wait := r.work(working, goal)
