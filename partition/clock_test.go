@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/eventlog"
 	"github.com/evoke-run/evoke/sdk/abi"
 )
@@ -141,7 +140,10 @@ func TestSettlesThatComeTwiceOrOutOfOrder(t *testing.T) {
 		t.Helper()
 		a := attemptOf(d, abi.Done, "")
 		a.Number = attempt
-		e := Effects{Writes: []StateWrite{{Name: "n", Value: fmt.Append(nil, attempt)}}, Emits: []Emit{{Topic: "out", Event: event.Event{ID: fmt.Sprint(attempt), Source: "/s", Type: "t", Subject: "k"}}}}
+		e := Effects{
+			Writes: []StateWrite{{Name: "n", Value: fmt.Append(nil, attempt)}},
+			Emits:  []Emit{{Topic: "out", Event: newEvent(fmt.Sprint(attempt), "k")}},
+		}
 		if n != (Next{}) {
 			e = Effects{}
 		}

@@ -195,7 +195,7 @@ func simDiffLanes(got *parked, want map[uint64]simLane) string {
 	have := map[uint64]simLane{}
 	for lane, l := range got.lanes {
 		if got.heads[l.head] == lane {
-			have[lane] = simLane{l.head, l.since}
+			have[lane] = simLane(l)
 		}
 	}
 	if len(got.heads) != len(got.lanes) || !maps.Equal(have, want) {
