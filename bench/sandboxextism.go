@@ -30,7 +30,7 @@ func (e *extism) run(mode string, length time.Duration) (time.Duration, error) {
 		return 0, err
 	}
 	if a.Events < 1 {
-		return 0, fmt.Errorf("Extism handled nothing in %v", length)
+		return 0, fmt.Errorf("nothing was handled by Extism in %v", length)
 	}
 	return a.Took / time.Duration(a.Events), nil
 }
