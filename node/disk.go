@@ -118,7 +118,7 @@ func (d *disk) fillReserve() {
 
 // preallocate makes a file whose blocks are taken, not a hole.
 func preallocate(path string, size int64) error {
-	file, err := os.Create(path)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
 	if err != nil {
 		return fmt.Errorf("make the reserve: %w", err)
 	}
