@@ -52,33 +52,33 @@ func (s *session) logContests() []*contest {
 	return []*contest{
 		{
 			rate: "ingest_64", p50: "ingest_64_p50", p99: "ingest_64_p99", cpu: "ingest_64_cpu",
-			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.ingest(ctx, producers, 1, s.slice) }),
+			ours: s.inWorld(partition.Trigger{}, func(ctx context.Context, w *world) (sample, error) { return w.ingest(ctx, producers, 1, s.slice) }),
 			mode: "always", n: producers, length: s.slice,
 		},
 		{
 			p50:  "ingest_1",
-			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.ingest(ctx, 1, 1, s.slice/2) }),
+			ours: s.inWorld(partition.Trigger{}, func(ctx context.Context, w *world) (sample, error) { return w.ingest(ctx, 1, 1, s.slice/2) }),
 			mode: "always", n: 1, length: s.slice / 2,
 		},
 		{
 			rate: "ingest_1024", cpu: "ingest_1024_cpu",
-			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) {
+			ours: s.inWorld(partition.Trigger{}, func(ctx context.Context, w *world) (sample, error) {
 				return w.ingest(ctx, flying/batch, batch, s.slice)
 			}),
 			mode: "async", n: flying, length: s.slice,
 		},
 		{
 			rate: "replay", cpu: "replay_cpu",
-			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.replay(ctx, s.stored()) }),
+			ours: s.inWorld(partition.Trigger{}, func(ctx context.Context, w *world) (sample, error) { return w.replay(ctx, s.stored()) }),
 			mode: "replay", n: s.stored(), length: workLimit,
 		},
 	}
 }
 
 // inWorld gives a case a table of its own.
-func (s *session) inWorld(do func(context.Context, *world) (sample, error)) func(context.Context, string) (sample, error) {
+func (s *session) inWorld(t partition.Trigger, do func(context.Context, *world) (sample, error)) func(context.Context, string) (sample, error) {
 	return func(ctx context.Context, dir string) (out sample, err error) {
-		w, err := openWorld(ctx, dir, partition.Trigger{}, nil)
+		w, err := openWorld(ctx, dir, t, nil)
 		if err != nil {
 			return sample{}, err
 		}

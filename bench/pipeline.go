@@ -50,12 +50,12 @@ func (s *session) measurePipeline(ctx context.Context, peer string, guest []byte
 
 // pipelineContests work off a topic, or stream, that was filled before. Ours are durable, with deduplication and topic index, and the effects of an event happen
 // exactly once. JetStream's are at least once and without fsync: in "pipeline" it publishes an output and puts a state for each message, as our handler does,
-// and in "dispatch" it acknowledges.
+// and in "dispatch" it acknowledges. With a trigger that hands out batches of 64 events, one record settles a batch.
 func (s *session) pipelineContests(p *wasmPipeline) []*contest {
 	return []*contest{
 		{
 			rate: "pipeline_stateful", cpu: "pipeline_stateful_cpu",
-			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.pipeline(ctx, s.stored(), w.handle) }),
+			ours: s.inWorld(partition.Trigger{}, func(ctx context.Context, w *world) (sample, error) { return w.pipeline(ctx, s.stored(), w.handle) }),
 			mode: "pipeline", n: s.stored(), length: workLimit,
 		},
 		{
@@ -65,7 +65,14 @@ func (s *session) pipelineContests(p *wasmPipeline) []*contest {
 		},
 		{
 			rate: "dispatch", cpu: "dispatch_cpu",
-			ours: s.inWorld(func(ctx context.Context, w *world) (sample, error) { return w.pipeline(ctx, s.stored(), w.accept) }),
+			ours: s.inWorld(partition.Trigger{}, func(ctx context.Context, w *world) (sample, error) { return w.pipeline(ctx, s.stored(), w.accept) }),
+			mode: "dispatch", n: s.stored(), length: workLimit,
+		},
+		{
+			rate: "dispatch_batch_64", cpu: "dispatch_batch_64_cpu",
+			ours: s.inWorld(partition.Trigger{Batch: &partition.Batch{Size: batch}}, func(ctx context.Context, w *world) (sample, error) {
+				return w.pipeline(ctx, s.stored(), w.acceptBatch)
+			}),
 			mode: "dispatch", n: s.stored(), length: workLimit,
 		},
 	}
@@ -98,4 +105,10 @@ func (w *world) handle(ctx context.Context, d *partition.Delivery) error {
 // accept does nothing with an event.
 func (w *world) accept(ctx context.Context, d *partition.Delivery) error {
 	return w.settle(ctx, d, partition.Effects{})
+}
+
+// acceptBatch does nothing with the events of a batch.
+func (w *world) acceptBatch(ctx context.Context, d *partition.Delivery) error {
+	outcome, err := w.table.SettleBatch(context.WithoutCancel(ctx), d, done(d), partition.Effects{})
+	return applied(d, outcome, err)
 }

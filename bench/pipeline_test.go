@@ -19,7 +19,8 @@ func TestPipelineWithTinyNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantRows(t, rows, "pipeline_stateful", "pipeline_stateful_cpu", "pipeline_wasm_go", "pipeline_wasm_go_cpu", "dispatch", "dispatch_cpu")
+	wantRows(t, rows, "pipeline_stateful", "pipeline_stateful_cpu", "pipeline_wasm_go", "pipeline_wasm_go_cpu", "dispatch", "dispatch_cpu",
+		"dispatch_batch_64", "dispatch_batch_64_cpu")
 	for _, r := range rows {
 		if r.Runs != s.rounds || r.Value == 0 || r.Against != "JetStream" || r.Ratio == 0 {
 			t.Errorf("%+v", r)

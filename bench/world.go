@@ -29,6 +29,8 @@ type world struct {
 	payload []byte
 	keys    uint64        // how many different keys events have
 	next    atomic.Uint64 // id of the next event
+
+	together int // events of a delivery
 }
 
 const (
@@ -44,6 +46,9 @@ func openWorld(ctx context.Context, dir string, t partition.Trigger, change func
 	if err != nil {
 		return nil, err
 	}
+	if t.Batch != nil {
+		w.together = t.Batch.Size
+	}
 	t.ID, t.Namespace, t.Name, t.Function, t.Topic = triggerID, "default", "bench", "bench", inTopic
 	if err = w.table.SetTriggers(ctx, 1, []partition.Trigger{t}); err != nil {
 		return nil, errors.Join(err, w.close())
@@ -52,7 +57,7 @@ func openWorld(ctx context.Context, dir string, t partition.Trigger, change func
 }
 
 func openTable(ctx context.Context, dir string, change func(*partition.Options)) (*world, error) {
-	w := &world{payload: payload(), ready: make(chan struct{}, 1), keys: keys}
+	w := &world{payload: payload(), ready: make(chan struct{}, 1), keys: keys, together: 1}
 	var err error
 	if w.log, err = local.Open(local.Options{Dir: filepath.Join(dir, "log"), Partitions: partitions}); err != nil {
 		return nil, err
