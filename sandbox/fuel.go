@@ -56,13 +56,14 @@ func (inv *invocation) breathe() {
 		return
 	}
 	inv.patience = shortTurn
-	inv.instance.memory.Unwatch()
+	inv.instance.memory.Leave()
 	runtime.Gosched()
-	inv.leave(now)
+	inv.back(now)
 }
 
-// leave counts the time since a moment as not the guest's. Other goroutines had it.
-func (inv *invocation) leave(since time.Time) {
+// back ends what began with Leave of the memory. The time since then is not the guest's: other goroutines had it.
+func (inv *invocation) back(since time.Time) {
+	inv.instance.memory.Return()
 	inv.turn = time.Now()
 	inv.outside += inv.turn.Sub(since)
 }

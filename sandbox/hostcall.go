@@ -86,8 +86,8 @@ func (inv *invocation) operate(op string, request []byte) (status int32, answer 
 
 // callHost runs a capability. Its time is not the guest's.
 func (inv *invocation) callHost(op string, request []byte) (status int32, answer []byte) {
-	defer inv.leave(time.Now())
-	inv.instance.memory.Unwatch()
+	defer inv.back(time.Now())
+	inv.instance.memory.Leave()
 	return inv.host.Call(inv.Context, op, request)
 }
 

@@ -166,7 +166,7 @@ func (i *instance) reset() error {
 func (i *instance) keepState() {
 	i.inv = invocation{phase: over}
 	i.used = true
-	i.memory.Unwatch()
+	i.memory.Leave()
 }
 
 // trim gives back what makes the next event fast and costs memory meanwhile.

@@ -179,8 +179,8 @@ func (c call) sleep(d time.Duration) {
 		c.world.sleep(d)
 		return
 	}
-	defer c.leave(time.Now())
-	c.instance.memory.Unwatch()
+	defer c.back(time.Now())
+	c.instance.memory.Leave()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

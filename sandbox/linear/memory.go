@@ -159,7 +159,7 @@ func (m *Memory) Close() error {
 	if m.space == nil {
 		return nil
 	}
-	m.Unwatch()
+	m.Leave()
 	space, image := m.space, m.image
 	m.space, m.image, m.size, m.touched = nil, nil, 0, 0
 	err := unreserve(space)

@@ -111,9 +111,14 @@ func TestResetIsExact(t *testing.T) {
 							e.Watch()
 						}
 						abuse(r, e)
-						if r.IntN(4) == 0 {
-							e.Unwatch()
-							runtime.Gosched()
+						for r.IntN(3) == 0 {
+							e.Leave()
+							otherThread()
+							e.Return()
+							abuse(r, e)
+						}
+						if r.IntN(8) == 0 {
+							e.Leave() // for good
 						}
 						if !bytes.Equal(b.buffer, want) && e == a {
 							t.Fatalf("round %d: one memory shows in another", round)
@@ -137,6 +142,18 @@ func TestResetIsExact(t *testing.T) {
 			})
 		}
 	}
+}
+
+// otherThread comes back on another thread, if Go has one to spare.
+func otherThread() {
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // the one it was on, as likely as not
+		defer runtime.UnlockOSThread()
+		runtime.Gosched()
+		close(done)
+	}()
+	<-done
 }
 
 // abuse writes and grows, and checks that what it got is zero.

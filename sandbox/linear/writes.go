@@ -7,14 +7,16 @@ import "runtime"
 // none, there is nothing to scan for. See "Why count page faults?" in RATIONALE.md.
 //
 //	unknown ─ scan ─► known ─ Watch ─► watched ─ Reset, no fault ─► known
-//	   ▲                │                 │
-//	   └──── Trim ──────┴── Unwatch, fault┘
+//	   ▲                │                │  │▲
+//	   └──── Trim ──────┴──── fault ─────┘  │└─ Return ─┐
+//	                                        └── Leave ─► left
 type writes struct {
 	spans   []span
 	bytes   int   // sum of spans
 	copies  int   // how many resets in a row had many of them to copy
 	known   bool  // spans is complete
 	watched bool  // since then the goroutine is bound to its thread
+	left    bool  // it was watched, and is again after Return
 	faults  int64 // of that thread then
 }
 
@@ -62,20 +64,32 @@ func (w *writes) stop() {
 }
 
 // Watch begins an event: call it before anything is written for it. It makes the next Reset cheaper when the guest writes only where it has written
-// before, and binds the goroutine to its thread until Unwatch, Reset or Close. So call Unwatch before the goroutine waits for something.
+// before, and binds the goroutine to its thread until Leave, Reset or Close. So call Leave before the goroutine waits for something.
 func (m *Memory) Watch() {
 	m.refused = false
 	if !m.writes.known || m.writes.watched {
 		return
 	}
-	runtime.LockOSThread()
-	m.writes.watched, m.writes.faults = true, threadFaults()
+	m.writes.watch()
 }
 
-// Unwatch lets the goroutine go to other threads.
-func (m *Memory) Unwatch() {
+func (w *writes) watch() {
+	runtime.LockOSThread()
+	w.watched, w.faults = true, threadFaults()
+}
+
+// Leave lets the goroutine go to other threads until Return. Nobody may write to the memory meanwhile.
+func (m *Memory) Leave() {
 	if m.writes.watched {
-		m.writes.stop()
-		m.writes.known = false
+		m.writes.known = m.writes.complete()
+		m.writes.left = m.writes.known
+	}
+}
+
+// Return binds the goroutine to the thread that it is on now, if it was bound to one and there is something to gain.
+func (m *Memory) Return() {
+	if m.writes.left {
+		m.writes.left = false
+		m.writes.watch()
 	}
 }
