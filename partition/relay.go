@@ -53,10 +53,13 @@ func (r *relay) send(from int, sends []send) {
 	wake(r.wake)
 }
 
-func (r *relay) arrived(from, to int, seq uint64) {
+// arrived takes all that came with one group of records, so that each sender is told once.
+func (r *relay) arrived(to int, list []arrival) {
 	r.mu.Lock()
-	if r.running {
-		r.news[pair{from, to}] = max(r.news[pair{from, to}], seq)
+	for _, a := range list {
+		if p := (pair{int(a.from), to}); r.running {
+			r.news[p] = max(r.news[p], a.seq)
+		}
 	}
 	r.mu.Unlock()
 	wake(r.wake)

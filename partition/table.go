@@ -294,8 +294,8 @@ func (t *Table) afterApply(p *partition, w notice) {
 	if len(w.sends) > 0 {
 		t.relay.send(p.index, w.sends)
 	}
-	for _, a := range w.arrivals {
-		t.relay.arrived(int(a.from), p.index, a.seq)
+	if len(w.arrivals) > 0 {
+		t.relay.arrived(p.index, w.arrivals)
 	}
 	if w.dropped > 0 {
 		t.opts.Logger.Warn("dropped pending events of triggers that were removed", "partition", p.index, "events", w.dropped)
