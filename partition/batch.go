@@ -72,6 +72,11 @@ func (t *Table) SettleBatch(ctx context.Context, d *Delivery, a Attempt, e Effec
 		record.settled = append(record.settled, batchEntry{one.ID.Offset, one.Generation, one.Attempt})
 	}
 	slices.SortFunc(record.settled, func(a, b batchEntry) int { return cmp.Compare(a.offset, b.offset) })
+	for i := 1; i < len(record.settled); i++ {
+		if record.settled[i].offset == record.settled[i-1].offset { // apply would take the log for damaged
+			return 0, fmt.Errorf("settle a batch: event %d of partition %d is in it twice", record.settled[i].offset, d.ID.Partition)
+		}
+	}
 	p := t.parts[d.ID.Partition]
 	record.effects = t.effects(p, stateScope{namespace: d.Trigger.Namespace, function: d.Trigger.Function}, e)
 	res, err := p.do(ctx, record)

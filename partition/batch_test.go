@@ -274,6 +274,26 @@ func TestTheRestOfAFullBatchGoesAfterItsWindow(t *testing.T) {
 	}
 }
 
+// A batch that names an event twice is refused before it is in the log.
+func TestABatchWithAnEventTwiceIsRefused(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, nil)
+	tt.triggers(1, inBatches(1, "a", 2, 0))
+	tt.publish("a", named("0", "1")...)
+	d := tt.take(1, 1)[0]
+	first := d
+	first.More = nil
+	d.More = append(d.More, first)
+	_, err := tt.SettleBatch(t.Context(), &d, attemptOf(d, abi.Done, ""), Effects{})
+	if want := fmt.Sprintf("settle a batch: event %d of partition %d is in it twice", d.ID.Offset, d.ID.Partition); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	tt.Release(&d)
+	if got := batches(tt.take(1, 1)); got != "1+0" { // in the order in which they were given back
+		t.Errorf("afterwards it hands out %s", got)
+	}
+}
+
 func TestDamagedBatches(t *testing.T) {
 	t.Parallel()
 	s := &script{}

@@ -134,7 +134,7 @@ func (f *feed) giveToHead(hash uint64, l *lane) bool {
 	}
 	l.owner = p.head
 	f.owns[p.head] = hash
-	if f.trigger.pending.has(p.head) {
+	if p.head < f.scan && f.trigger.pending.has(p.head) { // else the scan comes by it
 		f.due = append(f.due, p.head)
 	}
 	return true

@@ -312,6 +312,34 @@ func TestParkedLanesComeBackFromTheLogAlone(t *testing.T) {
 	}
 }
 
+// A lane can get a head that the feed has not come by yet, if a leader gives up on what it had not handed out. It is handed out once.
+func TestHeadThatNobodyHasLookedAtIsHandedOutOnce(t *testing.T) {
+	t.Parallel()
+	s := &script{}
+	s.lead(1)
+	s.add(&controlRecord{generation: 1, put: [][]byte{[]byte(`{"id":1,"order":"key","onFailure":"park"}`)}})
+	s.add(&publishRecord{stored: []storedEvent{stored("1", 1), stored("2", 1)}})
+	first := s.records[len(s.records)-1].Offset
+	m := openMachine(t)
+	r := newReady(m)
+	replay(t, m, r, s.records)
+	f := r.feeds[1]
+	if offset, _, ok := f.pick(0); !ok || offset != first || !f.claim(offset, "k") {
+		t.Fatalf("offset %d, %t", offset, ok)
+	}
+	before := len(s.records)
+	s.add(&settleRecord{trigger: 1, offset: first, attempt: Attempt{Number: 1}})
+	s.add(&gaveUpRecord{trigger: 1, offset: first + 1, attempt: Attempt{Number: 1}, parks: true, lane: laneOf("k")})
+	s.add(&redriveRecord{letters: []letter{{1, first + 1, 0}}})
+	replay(t, m, r, s.records[before:])
+	if offset, _, ok := f.pick(0); !ok || offset != first+1 || !f.claim(offset, "k") {
+		t.Errorf("offset %d, %t", offset, ok)
+	}
+	if offset, _, ok := f.pick(0); ok {
+		t.Errorf("offset %d is handed out again", offset)
+	}
+}
+
 func replay(t *testing.T, m *machine, r *ready, records []eventlog.Record) {
 	t.Helper()
 	for _, rec := range records {

@@ -81,7 +81,8 @@ func (w *simWorld) stepSettleBatch() {
 func (w *simWorld) settleBatch(n, at *simNode, h *simHeld, wrong bool) {
 	group := []*simHeld{h}
 	for _, o := range n.held {
-		if o != h && o.ID.Trigger == h.ID.Trigger && o.ID.Partition == h.ID.Partition && !o.settling && len(group) < 4 && w.rng.IntN(4) > 0 {
+		twice := slices.ContainsFunc(group, func(g *simHeld) bool { return g.ID == o.ID }) // an attempt that nobody has heard the end of, and the next
+		if !twice && o.ID.Trigger == h.ID.Trigger && o.ID.Partition == h.ID.Partition && !o.settling && len(group) < 4 && w.rng.IntN(4) > 0 {
 			group = append(group, o)
 		}
 	}
