@@ -106,7 +106,7 @@ func BenchmarkInvoke(b *testing.B) {
 // benchNaive instantiates the module as it came, with the engine's own memory.
 func benchNaive(b *testing.B, wasm []byte, e *event.Event, check func(*testing.B, []byte, error)) {
 	r := newRuntime(b)
-	compiled, err := r.compile(b.Context(), wasm)
+	compiled, err := r.compile(b.Context(), "", wasm)
 	if err != nil {
 		b.Fatal(err)
 	}

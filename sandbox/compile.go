@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/tetratelabs/wazero"
@@ -14,8 +15,45 @@ import (
 // errCodeDamaged says that compiled code could not be used and that the cache has been emptied: what it held can be made again.
 var errCodeDamaged = errors.New("compiled code is damaged")
 
-// compile gives a rewritten module to the engine, which finds its machine code in the cache when another process has compiled it.
-func (r *Runtime) compile(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
+// turns lets one caller at a time in for each key.
+type turns struct {
+	mu    sync.Mutex
+	taken map[string]chan struct{} // closed when the turn ends
+}
+
+// take waits for the turn, which the function it returns ends.
+func (t *turns) take(ctx context.Context, key string) (end func(), err error) {
+	for {
+		t.mu.Lock()
+		before, taken := t.taken[key]
+		if !taken {
+			mine := make(chan struct{})
+			t.taken[key] = mine
+			t.mu.Unlock()
+			return func() {
+				t.mu.Lock()
+				delete(t.taken, key)
+				t.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		t.mu.Unlock()
+		select {
+		case <-before:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// compile gives a rewritten module to the engine, which finds its machine code in the cache when another process has compiled it. key names the module: wazero 1.12 shows code
+// that it reads from its cache to others who ask for the same module before its entry points are made, so that functions that share a module must not ask at once.
+func (r *Runtime) compile(ctx context.Context, key string, wasm []byte) (wazero.CompiledModule, error) {
+	end, err := r.reading.take(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("wait for the module's code: %w", err)
+	}
+	defer end()
 	select {
 	case r.compiling <- struct{}{}:
 		defer func() { <-r.compiling }()

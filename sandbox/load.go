@@ -118,7 +118,7 @@ func (p *program) load(ctx context.Context) error {
 	p.module.setFiles(p.fileNames(&a.head))
 	read := make(chan *snapshot, 1) // while the engine reads the code
 	go func() { read <- p.savedImage() }()
-	p.compiled, err = r.compile(ctx, a.wasm)
+	p.compiled, err = r.compile(ctx, p.module.key, a.wasm)
 	saved := <-read
 	if err != nil {
 		return errors.Join(err, saved.close())

@@ -332,3 +332,39 @@ func TestDropHammer(t *testing.T) {
 	close(stop)
 	janitor.Wait()
 }
+
+// Functions that share a module may need its code at the same moment, as after a start: each gets it whole.
+func TestModulesThatShareCodeAreReadAtOnce(t *testing.T) {
+	t.Parallel()
+	o := onDisk(t)
+	guest, i := w.NewGuest()
+	guest.Memory(1)
+	for types := range 200 { // each takes the engine a moment
+		var params []byte
+		for bit := range 8 {
+			params = append(params, []byte{0x7f, 0x7e}[types>>bit&1])
+		}
+		guest.Unexported("", params, nil, 0)
+	}
+	guest.Data(0, []byte("hello"))
+	wasm := guest.Handle(w.Call(i.Reply, int32(0), 0, 5), w.Drop(), w.I32Const(0)).Bytes()
+	var reads atomic.Int32
+	for range 30 {
+		r, err := New(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var events sync.WaitGroup
+		for n := range 4 {
+			m, err := r.Open(t.Context(), source(wasm, &reads), Settings{Env: map[string]string{"N": string(rune('a' + n))}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			events.Go(func() { expect(t, m, "hello") })
+		}
+		events.Wait()
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -57,7 +57,8 @@ type Runtime struct {
 	started  time.Time
 
 	system    *linear.System
-	compiler  *compiler     // nil: in this process
+	compiler  *compiler // nil: in this process
+	reading   turns
 	compiling chan struct{} // holds a token for each module that the engine reads or compiles: both need memory
 
 	stop      chan struct{} // closed by Close
@@ -75,6 +76,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		logger:    o.Logger,
 		started:   time.Now(),
 		compiling: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		reading:   turns{taken: map[string]chan struct{}{}},
 		imports:   map[string]map[string]hostFunc{},
 		stop:      make(chan struct{}),
 		houseKept: make(chan struct{}),
