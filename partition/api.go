@@ -112,6 +112,13 @@ func (d *Delivery) All() iter.Seq[*Delivery] {
 	}
 }
 
+// Alone is the delivery without those behind it.
+func (d *Delivery) Alone() *Delivery {
+	alone := *d
+	alone.More = nil
+	return &alone
+}
+
 // Invocation is the id under which the delivery is known: the same for all its attempts, a new one for each redrive and replay.
 func (d *Delivery) Invocation() string { return invocationName(d.ID, d.Generation) }
 

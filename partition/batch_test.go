@@ -281,9 +281,7 @@ func TestABatchWithAnEventTwiceIsRefused(t *testing.T) {
 	tt.triggers(1, inBatches(1, "a", 2, 0))
 	tt.publish("a", named("0", "1")...)
 	d := tt.take(1, 1)[0]
-	first := d
-	first.More = nil
-	d.More = append(d.More, first)
+	d.More = append(d.More, *d.Alone())
 	_, err := tt.SettleBatch(t.Context(), &d, attemptOf(d, abi.Done, ""), Effects{})
 	if want := fmt.Sprintf("settle a batch: event %d of partition %d is in it twice", d.ID.Offset, d.ID.Partition); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)

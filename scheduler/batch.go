@@ -98,9 +98,7 @@ func (s *Scheduler) executeBatch(ctx context.Context, f *function, d *partition.
 		}
 	}
 	for one := range d.All() {
-		alone := *one
-		alone.More = nil
-		s.executeOn(ctx, f, &alone)
+		s.executeOn(ctx, f, one.Alone())
 	}
 }
 
@@ -124,11 +122,10 @@ func (s *Scheduler) settleBatch(ctx context.Context, f *function, d *partition.D
 			left = append(left, *one)
 			continue
 		}
-		alone := *one
-		alone.More = nil
+		alone := one.Alone()
 		settling.Go(func() {
-			if _, err := s.settle(ctx, f, &alone, part); err != nil {
-				s.cannotSettle(f, &alone, err)
+			if _, err := s.settle(ctx, f, alone, part); err != nil {
+				s.cannotSettle(f, alone, err)
 			}
 		})
 	}
@@ -160,7 +157,7 @@ func (s *Scheduler) settleCut(ctx context.Context, f *function, d *partition.Del
 	i := 0
 	for one := range d.All() {
 		if part := a.alone(i); part.id == a.cut.id {
-			if _, err := s.settle(ctx, f, one, part); err != nil {
+			if _, err := s.settle(ctx, f, one.Alone(), part); err != nil {
 				s.log.Error("cannot settle a canceled event; it runs again", "function", f.spec.Name, "event_id", one.Event.ID, "err", err)
 			}
 		}

@@ -26,14 +26,13 @@ func (s *Scheduler) executeAs(ctx context.Context, f *function, d *partition.Del
 		return
 	}
 	for one := range d.All() {
-		alone := *one
-		alone.More = nil
+		alone := one.Alone()
 		a := attempt{
-			invocation: invocationOf(&alone), revision: revision, start: time.Now(),
+			invocation: invocationOf(alone), revision: revision, start: time.Now(),
 			result: sandbox.Result{Verdict: abi.Failed, Class: sandbox.ClassInternal, Reason: fmt.Sprintf("load revision %d: %v", revision, err), RetryAfter: -1},
 		}
-		if _, err := s.settle(ctx, f, &alone, a); err != nil {
-			s.cannotSettle(f, &alone, err)
+		if _, err := s.settle(ctx, f, alone, a); err != nil {
+			s.cannotSettle(f, alone, err)
 		}
 	}
 }

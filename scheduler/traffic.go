@@ -48,9 +48,7 @@ func (f *function) byRevision(d *partition.Delivery) map[int]*partition.Delivery
 			first.More = append(first.More, *one)
 			continue
 		}
-		alone := *one
-		alone.More = nil
-		out[revision] = &alone
+		out[revision] = one.Alone()
 	}
 	return out
 }
