@@ -22,6 +22,10 @@ type FunctionSpec struct {
 	Memory int64 `json:"memory,omitempty"`
 	// Concurrency is how many events one node runs at once for this function. 0 = as many as the node has room for.
 	Concurrency int `json:"concurrency,omitempty"`
+	// Scale bounds how many instances of the function there are on a node.
+	Scale Scale `json:"scale,omitzero"`
+	// Weight is the function's part of a node that has more to do than it can: one of weight 2 gets twice what one of weight 1 gets. 1 to 100, default 1.
+	Weight int `json:"weight,omitempty"`
 	// Reuse gives an instance to the next event as the last one left it, instead of a fresh one for each: what an event leaves in memory can be read by
 	// the next.
 	Reuse    bool              `json:"reuse,omitempty"`
@@ -41,6 +45,20 @@ type DeadLetterSpec struct {
 	Topic string `json:"topic,omitempty"`
 	// Knative adds the attributes knativeerrordest, knativeerrorcode and knativeerrordata to the copy and to peek.
 	Knative bool `json:"knative,omitempty"`
+}
+
+// Limits of what a function may ask for.
+const (
+	MaxReady  = 1000 // Scale.Min
+	MaxWeight = 100
+)
+
+// Scale bounds the instances of a function on a node. Between the bounds they follow demand, event by event.
+type Scale struct {
+	// Min is how many are kept ready when there is nothing to do. Default 0.
+	Min int `json:"min,omitempty"`
+	// Max is how many may be in use at once, for events and for calls. 0 = as many as the node has room for.
+	Max int `json:"max,omitempty"`
 }
 
 // Allow lists what a function may do; what is not listed is denied.
@@ -149,10 +167,34 @@ type Function struct {
 	Spec      FunctionSpec `json:"spec"`
 	Triggers  []Trigger    `json:"triggers"`
 	// Traffic says which revisions run its events, sorted by revision; nil = the newest runs all. The next deploy that changes the function ends it.
-	Traffic []Share   `json:"traffic,omitempty"`
+	Traffic []Share `json:"traffic,omitempty"`
+	// Load is what this node does for it now; only when one function is asked for, or by top.
+	Load    *Load     `json:"load,omitempty"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
 }
+
+// Load is what a node does for a function at one moment, and what scaling has decided.
+type Load struct {
+	// Wanted is how many events and calls could run now, with those in progress. What waits for a retry or a delay is not among them.
+	Wanted int `json:"wanted"`
+	// Target is how many of them may be in progress, and Limit what keeps it from being all: "concurrency", "scale.max", "processors" or "memory".
+	Target int    `json:"target"`
+	Limit  string `json:"limit,omitempty"`
+	// InProgress are those taken and not settled yet. Of their instances, Running have a processor, Parked had one and wait for the next, and Away need none: they sleep.
+	InProgress int `json:"inProgress"`
+	Running    int `json:"running"`
+	Parked     int `json:"parked"`
+	Away       int `json:"away"`
+	// Waiting have not begun, and Held is what the next of them lacks: "scale.max", "memory" or "instances"; "" = it is not its turn.
+	Waiting int    `json:"waiting"`
+	Held    string `json:"held,omitempty"`
+	// Fuel is what the function has used since the runtime started.
+	Fuel int64 `json:"fuel"`
+}
+
+// Idle says that there is nothing to do.
+func (l *Load) Idle() bool { return l.Wanted == 0 && l.InProgress == 0 }
 
 // Share is the part of a function's events that a revision runs.
 type Share struct {

@@ -106,6 +106,11 @@ func (c *Client) Functions(ctx context.Context, ns string) ([]Function, error) {
 	return get[[]Function](ctx, c, request{path: []string{"ns", ns, "functions"}})
 }
 
+// Top lists the functions that have something to do on the node that answers, those with the most in progress first, each with its Load.
+func (c *Client) Top(ctx context.Context, ns string) ([]Function, error) {
+	return get[[]Function](ctx, c, request{path: []string{"ns", ns, "top"}})
+}
+
 // Function is one function; a *Problem with status 404 when there is none.
 func (c *Client) Function(ctx context.Context, ns, name string) (Function, error) {
 	return get[Function](ctx, c, request{path: []string{"ns", ns, "functions", name}})

@@ -25,7 +25,9 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"source":      from(func(v value) { f.Source = d.source(v) }),
 			"wasm":        from(d.anyText(&f.Wasm, "the path of a .wasm file")),
 			"on":          func(v value) { f.Spec.Triggers = d.triggers(v) },
-			"concurrency": d.integer(&f.Spec.Concurrency, 0, 100_000),
+			"concurrency": d.limit(&f.Spec.Concurrency),
+			"scale":       func(v value) { f.Spec.Scale = d.scale(v) },
+			"weight":      d.integer(&f.Spec.Weight, 1, api.MaxWeight),
 			"env":         func(v value) { f.Spec.Env = d.env(v) },
 			"allow":       func(v value) { f.Spec.Allow = d.allow(v) },
 			"retry":       func(v value) { f.Spec.Retry = d.retry(v, defs.retry) },
@@ -34,7 +36,7 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"reuse":       d.boolean(&f.Spec.Reuse),
 			"deadLetter":  func(v value) { f.Spec.DeadLetter = d.deadLetter(v) },
 		},
-		later: []string{"scale", "secrets"},
+		later: []string{"secrets"},
 	}) {
 		return f
 	}
@@ -42,6 +44,18 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 		d.fault(keyAt, "functions.%s has no code; add `source: ./%s` (a Go package) or `wasm: ./%s.wasm`", name, name, name)
 	}
 	return f
+}
+
+func (d *decoder) scale(v value) api.Scale {
+	var out api.Scale
+	ok := d.object(v, keys{read: map[string]func(value){
+		"min": d.integer(&out.Min, 0, api.MaxReady),
+		"max": d.limit(&out.Max),
+	}})
+	if ok && out.Max > 0 && out.Min > out.Max {
+		d.fault(v.at(), "%s: min %d is above max %d", v.path, out.Min, out.Max)
+	}
+	return out
 }
 
 // source reads the directory of a Go package and refuses the languages that come later by their name.

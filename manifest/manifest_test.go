@@ -167,7 +167,12 @@ func TestFaults(t *testing.T) {
 		{"function name", "version: 1\napp: a\nfunctions:\n  Über: { wasm: a.wasm }\n", `fn.yaml:4:3: functions: "Über" is not a name: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit`},
 		{"unknown function key", fn("    timeot: 5s"), "fn.yaml:5:5: functions.charge.timeot is not a known key; did you mean timeout?"},
 		{"secrets", fn("    secrets: [stripe_key]"), "fn.yaml:5:5: functions.charge.secrets is not supported yet"},
-		{"scale", fn("    scale: { max: 3 }"), "fn.yaml:5:5: functions.charge.scale is not supported yet"},
+		{"scale", fn("    scale: 3"), "fn.yaml:5:12: functions.charge.scale must be a map, not 3"},
+		{"scale of nothing", fn("    scale: { max: 0 }"), "fn.yaml:5:19: functions.charge.scale.max: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause"},
+		{"scale the wrong way round", fn("    scale: { min: 5, max: 3 }"), "fn.yaml:5:12: functions.charge.scale: min 5 is above max 3"},
+		{"too many ready", fn("    scale: { min: 1001 }"), "fn.yaml:5:19: functions.charge.scale.min must be from 0 to 1000, not 1001"},
+		{"weight of nothing", fn("    weight: 0"), "fn.yaml:5:13: functions.charge.weight must be from 1 to 100, not 0"},
+		{"concurrency of nothing", fn("    concurrency: 0"), "fn.yaml:5:18: functions.charge.concurrency: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause"},
 		{"deadLetter topic", fn("    deadLetter: { topic: a.* }"), `fn.yaml:5:26: functions.charge.deadLetter.topic: "a.*" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created`},
 		{"deadLetter knative", fn("    deadLetter: { knative: please }"), `fn.yaml:5:28: functions.charge.deadLetter.knative must be true or false, not the text "please"`},
 		{"park without order", fn("    on: [ { topic: { name: a, onFailure: park } } ]"), "fn.yaml:5:42: functions.charge.on[0].topic.onFailure: only keys that are kept in order can park; add `order: key`, or leave it at skip"},
@@ -176,7 +181,7 @@ func TestFaults(t *testing.T) {
 		{"deadLetter", fn("    deadLetter: 14d"), `fn.yaml:5:17: functions.charge.deadLetter must be a map, not the text "14d"`},
 		{"deadLetter keep", fn("    deadLetter: { keep: long }"), `fn.yaml:5:25: functions.charge.deadLetter.keep: "long" is not a duration; try 500ms, 30s, 5m, 24h or 14d`},
 		{"concurrency text", fn("    concurrency: many"), `fn.yaml:5:18: functions.charge.concurrency must be a whole number, not the text "many"`},
-		{"concurrency below", fn("    concurrency: -1"), "fn.yaml:5:18: functions.charge.concurrency must be from 0 to 100000, not -1"},
+		{"concurrency below", fn("    concurrency: -1"), "fn.yaml:5:18: functions.charge.concurrency must be from 1 to 100000, not -1"},
 		{"concurrency huge", fn("    concurrency: 99999999999999999999"), "fn.yaml:5:18: functions.charge.concurrency must be a whole number, not the text \"99999999999999999999\""},
 		{"timeout without unit", fn("    timeout: 5"), "fn.yaml:5:14: functions.charge.timeout: 5 has no unit; try 5s"},
 		{"timeout nonsense", fn("    timeout: soon"), `fn.yaml:5:14: functions.charge.timeout: "soon" is not a duration; try 500ms, 30s, 5m, 24h or 14d`},
@@ -256,9 +261,9 @@ func head2(line string) string {
 
 func TestAllFaultsAtOnceInTheOrderOfTheFile(t *testing.T) {
 	t.Parallel()
-	src := "version: 1\napp: shop\nfunctions:\n  b:\n    source: ./b\n    memory: x\n    scale: {}\n  a:\n    timeot: 1s\ndefaults: { memory: 1 }\n"
+	src := "version: 1\napp: shop\nfunctions:\n  b:\n    source: ./b\n    memory: x\n    secrets: {}\n  a:\n    timeot: 1s\ndefaults: { memory: 1 }\n"
 	want := `fn.yaml:6:13: functions.b.memory: "x" is not a size; try 64Mi, 1Gi or a number of bytes
-fn.yaml:7:5: functions.b.scale is not supported yet
+fn.yaml:7:5: functions.b.secrets is not supported yet
 fn.yaml:8:3: functions.a has no code; add ` + "`source: ./a` (a Go package) or `wasm: ./a.wasm`" + `
 fn.yaml:9:5: functions.a.timeot is not a known key; did you mean timeout?
 fn.yaml:10:21: defaults.memory: 1 is too small, the least is 64Ki`

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -44,7 +43,7 @@ func (d *decoder) memory(out *int64) func(value) {
 		if !ok {
 			return
 		}
-		n, err := parseSize(s)
+		n, err := api.ParseSize(s)
 		switch {
 		case err != nil:
 			d.fault(v.at(), "%s: %v", v.path, err)
@@ -56,21 +55,6 @@ func (d *decoder) memory(out *int64) func(value) {
 			*out = n
 		}
 	}
-}
-
-// parseSize reads "64Mi", "1Gi", "512Ki" or a count of bytes.
-func parseSize(s string) (int64, error) {
-	digits, unit := s, int64(1)
-	for suffix, u := range map[string]int64{"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30} {
-		if rest, ok := strings.CutSuffix(s, suffix); ok {
-			digits, unit = rest, u
-		}
-	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 0 || n > math.MaxInt64/unit {
-		return 0, fmt.Errorf("%q is not a size; try 64Mi, 1Gi or a number of bytes", shorten(s))
-	}
-	return n * unit, nil
 }
 
 // integer reads a whole number from least to most into out.
@@ -87,6 +71,21 @@ func (d *decoder) integer(out *int, least, most int) func(value) {
 			return
 		}
 		*out = i
+	}
+}
+
+// mostLimit is what a limit may be at most: more is none.
+const mostLimit = 100_000
+
+// limit reads a number of things that may be at once. Zero is no way to say that there is none: it might be meant to stop everything.
+func (d *decoder) limit(out *int) func(value) {
+	read := d.integer(out, 1, mostLimit)
+	return func(v value) {
+		if n, ok := v.node.(*ast.IntegerNode); ok && fmt.Sprint(n.Value) == "0" {
+			d.fault(v.at(), "%s: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause", v.path)
+			return
+		}
+		read(v)
 	}
 }
 

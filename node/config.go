@@ -16,6 +16,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/evoke-run/evoke/api"
 )
 
 // Config says how one runtime runs. NewConfig has the defaults. Each field is a setting of the same name as flag, environment variable (EVOKE_DATA_DIR for
@@ -31,6 +33,7 @@ type Config struct {
 	Node       string // name of this node in the log
 	MinFree    float64
 	Running    int
+	Memory     int64
 	Drain      time.Duration
 	LogLevel   string
 	LogFormat  string
@@ -71,7 +74,8 @@ func settings() []setting {
 		number("partitions", "number of partitions, fixed when the data directory is made", func(c *Config) *int { return &c.Partitions }),
 		text("node", "name of this node", func(c *Config) *string { return &c.Node }),
 		percent("min-free", "part of the disk that must be free for new events to be taken", func(c *Config) *float64 { return &c.MinFree }),
-		number("running", "how many functions run at once; 0 = twice the processors", func(c *Config) *int { return &c.Running }),
+		number("running", "how many functions run at once, without those that sleep; 0 = as many as there are processors", func(c *Config) *int { return &c.Running }),
+		size("memory", "what functions that have begun may take together, by their limits; 0 = three quarters of the memory", func(c *Config) *int64 { return &c.Memory }),
 		duration("drain", "how long a stop waits for what has started", func(c *Config) *time.Duration { return &c.Drain }),
 		text("log-level", "debug, info, warn or error", func(c *Config) *string { return &c.LogLevel }),
 		text("log-format", "text or json", func(c *Config) *string { return &c.LogFormat }),
@@ -101,6 +105,15 @@ func number(name, usage string, at func(*Config) *int) setting {
 				return fmt.Errorf("%q is not a whole number", v)
 			}
 			return nil
+		}}
+}
+
+func size(name, usage string, at func(*Config) *int64) setting {
+	return setting{name, usage,
+		func(c *Config) string { return api.FormatSize(*at(c)) },
+		func(c *Config, v string) (err error) {
+			*at(c), err = api.ParseSize(v)
+			return err
 		}}
 }
 

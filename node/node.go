@@ -202,9 +202,17 @@ func (n *Node) startScheduler(ctx context.Context, ready <-chan struct{}) error 
 	n.onClose(func() error { return box.Close(context.Background()) })
 	n.scheduler = scheduler.New(scheduler.Options{
 		Table: n.table, Registry: n.registry, Sandbox: box, History: n.history, InFlight: n.inflight, Ready: ready,
-		Running: n.config.Running, Drain: n.config.Drain, Logger: n.log, Registerer: n.metrics,
+		Running: n.config.Running, Memory: n.functionMemory(), Drain: n.config.Drain, Logger: n.log, Registerer: n.metrics,
 	})
 	return nil
+}
+
+// functionMemory is what guests may take together: what the configuration says, else three quarters of what this process may have; 0 = nobody knows.
+func (n *Node) functionMemory() int64 {
+	if n.config.Memory > 0 {
+		return n.config.Memory
+	}
+	return sandbox.SystemMemory() / 4 * 3
 }
 
 func (n *Node) path(name string) string { return filepath.Join(n.config.DataDir, name) }

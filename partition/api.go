@@ -184,6 +184,7 @@ type TopicRecord struct {
 type Stats struct {
 	Pending     int // waiting, running or between attempts
 	Retrying    int // of those, failed at least once
+	Timed       int // of those, may not run before a time that has not come: a retry, or a delayed event
 	DeadLetters int
 	CatchingUp  int // partitions that have not looked through all of the past that the trigger asked for
 	Parked      int // keys that stand still behind a dead letter

@@ -270,6 +270,7 @@ func (t *Table) Release(d *Delivery) {
 // Stats counts what a trigger has to do.
 func (t *Table) Stats(trigger uint64) Stats {
 	var s Stats
+	now := time.Now().UnixMilli()
 	for _, p := range t.parts {
 		p.mu.Lock()
 		if tr := p.machine.triggers[trigger]; tr != nil {
@@ -280,6 +281,9 @@ func (t *Table) Stats(trigger uint64) Stats {
 			for _, at := range tr.progress {
 				if at.attempts > 0 {
 					s.Retrying++
+				}
+				if at.next > now {
+					s.Timed++
 				}
 			}
 		}

@@ -99,6 +99,7 @@ func (f *faults) function(path string, s api.FunctionSpec) {
 	if s.Concurrency < 0 {
 		f.add(path+".concurrency", "%d is below 0; 0 means no limit", s.Concurrency)
 	}
+	f.scale(path, s)
 	f.env(path+".env", s.Env)
 	for i, topic := range s.Allow.Emit {
 		f.pattern(fmt.Sprintf("%s.allow.emit[%d]", path, i), topic)
@@ -117,6 +118,21 @@ func (f *faults) function(path string, s api.FunctionSpec) {
 		f.add(path, "cannot be stored: %s", err)
 	} else if len(b) > maxSpec {
 		f.add(path, "the settings have %d bytes as JSON, the limit is %d; put large values elsewhere", len(b), maxSpec)
+	}
+}
+
+func (f *faults) scale(path string, s api.FunctionSpec) {
+	if s.Scale.Min < 0 || s.Scale.Min > api.MaxReady {
+		f.add(path+".scale.min", "%d is not between 0 and %d", s.Scale.Min, api.MaxReady)
+	}
+	if s.Scale.Max < 0 {
+		f.add(path+".scale.max", "%d is below 0; 0 means no limit", s.Scale.Max)
+	}
+	if s.Scale.Max > 0 && s.Scale.Min > s.Scale.Max {
+		f.add(path+".scale.min", "%d is above max, which is %d", s.Scale.Min, s.Scale.Max)
+	}
+	if s.Weight < 0 || s.Weight > api.MaxWeight {
+		f.add(path+".weight", "%d is not between 1 and %d", s.Weight, api.MaxWeight)
 	}
 }
 

@@ -57,6 +57,7 @@ func (inv *invocation) breathe() {
 	}
 	inv.patience = shortTurn
 	inv.instance.memory.Leave()
+	inv.host.Yield(inv.Context, inv.instance.burnt())
 	runtime.Gosched()
 	inv.back(now)
 }

@@ -1,9 +1,12 @@
 package sandbox
 
 import (
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"time"
+
+	"github.com/evoke-run/evoke/sandbox/linear"
 )
 
 const (
@@ -87,6 +90,28 @@ func (p *program) tidy(now time.Time, idle patience) {
 	}
 	for _, i := range p.pool.putCold(kept) {
 		p.discard(i)
+	}
+	p.makeReady()
+}
+
+// makeReady makes the instances that are to wait for events.
+func (p *program) makeReady() {
+	s := p.snapshot.Load()
+	if s == nil {
+		return
+	}
+	for range p.pool.missing() {
+		i, err := p.newInstance(s)
+		if errors.Is(err, linear.ErrClosed) {
+			return // with its module
+		}
+		if err != nil {
+			p.runtime.logger.Warn("make an instance ready", slog.String("function", p.settings.Function), slog.Any("err", err))
+			return
+		}
+		if !p.pool.put(i, time.Now()) {
+			p.discard(i)
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ type Settings struct {
 	Reuse       bool
 	InitTimeout time.Duration // for start function, _initialize and evoke_init together while loading; 0 = 30 s
 	Instances   int           // events that run at the same time, others wait; 0 = 1,000
+	Ready       int           // instances that are there before events need them and stay when they are idle, with the module; a module that cannot be reset has none
 }
 
 // Load makes a module ready for its first event: checked, compiled, initialised. A *RefusedError says what was found and what to do. The bytes must not
@@ -42,7 +43,7 @@ func (r *Runtime) Open(ctx context.Context, src Source, s Settings) (*Module, er
 	if err != nil {
 		return nil, err
 	}
-	if m.knownOnDisk() {
+	if s.Ready == 0 && m.knownOnDisk() {
 		r.add(m)
 		return m, nil
 	}
@@ -65,6 +66,7 @@ func (m *Module) add(ctx context.Context) error {
 		m.end()
 		return err
 	}
+	p.makeReady()
 	m.loaded, m.idleSince = p, time.Now()
 	m.runtime.add(m)
 	return nil

@@ -187,7 +187,9 @@ func (m *Module) knownFiles() fileNames {
 
 // dropIfIdle takes a module out of memory that no event has needed since before a time and that can come back from its files. It says whether it did.
 func (m *Module) dropIfIdle(before time.Time) bool {
-	idle := func() bool { return m.loaded != nil && m.users == 0 && m.idleSince.Before(before) }
+	idle := func() bool {
+		return m.settings.Ready == 0 && m.loaded != nil && m.users == 0 && m.idleSince.Before(before)
+	}
 	m.mu.Lock()
 	maybe, files := idle(), m.files
 	m.mu.Unlock()

@@ -18,12 +18,26 @@ const maxInstances = 1000
 type pool struct {
 	running chan struct{} // one token for each event that runs; no more instances wait than may run
 
+	keep int // instances that stay warm however long they wait
+
 	mu     sync.Mutex
 	idle   []*instance // the coldest first
 	closed bool
 }
 
-func newPool(limit int) *pool { return &pool{running: make(chan struct{}, limit)} }
+func newPool(limit, keep int) *pool {
+	return &pool{running: make(chan struct{}, limit), keep: min(keep, limit)}
+}
+
+// missing is how many instances there are too few of.
+func (p *pool) missing() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return 0
+	}
+	return max(0, p.keep-len(p.idle)-len(p.running))
+}
 
 // enter waits for its turn until ctx ends.
 func (p *pool) enter(ctx context.Context) error {
@@ -84,7 +98,7 @@ func (p *pool) takeIdle(before time.Time) []*instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
-	for n < len(p.idle) && p.idle[n].idleSince.Before(before) {
+	for n < len(p.idle)-p.keep && p.idle[n].idleSince.Before(before) {
 		n++
 	}
 	taken := slices.Clone(p.idle[:n])
@@ -97,7 +111,11 @@ func (p *pool) takeUntrimmed(before time.Time) []*instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var taken []*instance
+	left := len(p.idle)
 	p.idle = slices.DeleteFunc(p.idle, func(i *instance) bool {
+		if left--; left < p.keep {
+			return false
+		}
 		if i.trimmed || i.used || !i.idleSince.Before(before) {
 			return false
 		}

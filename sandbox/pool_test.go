@@ -12,7 +12,7 @@ import (
 
 func TestPoolIsLastInFirstOut(t *testing.T) {
 	t.Parallel()
-	p := newPool(10)
+	p := newPool(10, 0)
 	if p.take() != nil {
 		t.Error("an instance from nowhere")
 	}
@@ -49,7 +49,7 @@ func TestPoolIsLastInFirstOut(t *testing.T) {
 // What was taken out for trimming may find its place taken.
 func TestPoolIsBounded(t *testing.T) {
 	t.Parallel()
-	p := newPool(2)
+	p := newPool(2, 0)
 	list := []*instance{{}, {}, {}}
 	now := time.Now()
 	p.put(list[0], now)

@@ -15,6 +15,16 @@ func memoryIsShort() bool {
 	return shortOf(readMeminfo("/proc/meminfo")) || shortOf(readGroup("/proc/self/cgroup", "/sys/fs/cgroup"))
 }
 
+// SystemMemory is how many bytes this process may have: what the machine has, or its control group if that is less; 0 = nobody knows.
+func SystemMemory() int64 {
+	_, total := readMeminfo("/proc/meminfo")
+	total *= 1 << 10
+	if _, limit := readGroup("/proc/self/cgroup", "/sys/fs/cgroup"); limit > 0 && (total == 0 || limit < total) {
+		total = limit
+	}
+	return total
+}
+
 func shortOf(free, total int64) bool { return total > 0 && float64(free) < scarce*float64(total) }
 
 // readMeminfo returns what is available and what there is in all, in KiB; zeros when the file says nothing of it.

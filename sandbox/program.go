@@ -67,7 +67,7 @@ func (m *Module) newProgram() (*program, error) {
 	if p.seed = s.Seed; len(p.seed) == 0 {
 		p.seed = []byte(m.source.Digest)
 	}
-	p.pool = newPool(orElse(s.Instances, maxInstances))
+	p.pool = newPool(orElse(s.Instances, maxInstances), s.Ready)
 	return p, nil
 }
 

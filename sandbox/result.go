@@ -20,6 +20,13 @@ type Host interface {
 
 	// Log takes a line of the guest, already cut to the limit. It is valid UTF-8.
 	Log(level slog.Level, message string)
+
+	// Yield is called about every millisecond while the guest runs, with the fuel it has used so far, and may wait before the guest goes on: until ctx ends
+	// at the latest.
+	Yield(ctx context.Context, fuel int64)
+
+	// Outside runs wait, during which the guest needs no processor: it sleeps. It may wait itself before the guest goes on, until ctx ends at the latest.
+	Outside(ctx context.Context, fuel int64, wait func())
 }
 
 // Emitted is an event the guest emitted: id, source and time may still be empty, type never is.

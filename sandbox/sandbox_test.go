@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 type fakeHost struct {
 	allowEmit func(topic string) bool
 	call      func(ctx context.Context, op string, request []byte) (int32, []byte)
+	yield     func(ctx context.Context, fuel int64)
+	outside   func(ctx context.Context, fuel int64)
 	lines     []string
 }
 
@@ -46,6 +48,19 @@ func (h *fakeHost) Call(ctx context.Context, op string, request []byte) (int32, 
 
 func (h *fakeHost) Log(level slog.Level, message string) {
 	h.lines = append(h.lines, level.String()+" "+message)
+}
+
+func (h *fakeHost) Yield(ctx context.Context, fuel int64) {
+	if h.yield != nil {
+		h.yield(ctx, fuel)
+	}
+}
+
+func (h *fakeHost) Outside(ctx context.Context, fuel int64, wait func()) {
+	if h.outside != nil {
+		h.outside(ctx, fuel)
+	}
+	wait()
 }
 
 func newRuntime(t testing.TB) *Runtime {

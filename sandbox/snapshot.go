@@ -122,7 +122,9 @@ func (discardHost) AllowEmit(string) bool { return false }
 func (discardHost) Call(context.Context, string, []byte) (int32, []byte) {
 	return abi.StatusDenied, nil
 }
-func (discardHost) Log(slog.Level, string) {}
+func (discardHost) Log(slog.Level, string)                          {}
+func (discardHost) Yield(context.Context, int64)                    {}
+func (discardHost) Outside(_ context.Context, _ int64, wait func()) { wait() }
 
 // recorder keeps what a guest logs while it is loaded, for the first event: there is no attempt yet whose log it could be.
 type recorder struct {

@@ -181,11 +181,15 @@ func (c call) sleep(d time.Duration) {
 	}
 	defer c.back(time.Now())
 	c.instance.memory.Leave()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-c.Done():
+	c.host.Outside(c.Context, c.instance.burnt(), func() {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-c.Done():
+		}
+	})
+	if c.Err() != nil {
 		panic(errStopped)
 	}
 }

@@ -81,10 +81,10 @@ func (s *Scheduler) run(ctx context.Context, c *Call) (Reply, error) {
 	if f.module == nil {
 		return Reply{}, fmt.Errorf("%w: %s: %w", ErrUnavailable, c.Function, f.broken)
 	}
-	if !f.enter() {
+	if !s.processors.call(f.share) {
 		return Reply{}, fmt.Errorf("%w: %s runs %d at once, its concurrency", ErrBusy, c.Function, f.spec.Spec.Concurrency)
 	}
-	defer f.leave()
+	defer s.processors.hangUp(f.share)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.work, func() { cancel(context.Cause(s.work)) })()

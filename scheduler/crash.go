@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/inflight"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/sandbox"
@@ -34,7 +33,7 @@ func (s *Scheduler) blame(ctx context.Context, functions map[functionName]*funct
 		}
 	}
 	s.blamed = true
-	if err := s.opts.InFlight.Start(cap(s.seats.free) * api.MaxBatch); err != nil {
+	if err := s.opts.InFlight.Start(slotsOf(len(s.seats.list))); err != nil {
 		s.log.Warn("a guest that brings down the runtime will not be found out", "err", err)
 	}
 	return nil

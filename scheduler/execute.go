@@ -141,10 +141,10 @@ type attempt struct {
 	cut      *cut              // somebody canceled it; nil = nobody
 }
 
-// attempt runs the function on the event in a fresh sandbox, once a place among the running guests is free.
+// attempt runs the function on the event in a fresh sandbox, once it is its turn to begin.
 func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) attempt {
 	a := attempt{invocation: inv, revision: f.spec.Revision}
-	seat, ok := s.seats.take(ctx)
+	g, ok := s.processors.start(ctx, f.share, 1+len(inv.more), f.memory())
 	if !ok {
 		a.start = time.Now()
 		a.result, a.held = canceledResult(context.Cause(ctx).Error()), true
@@ -152,17 +152,17 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	}
 	a.held = s.isPaused(inv.triggerID) || inv.before != nil && !inv.before(time.Now())
 	if a.held {
-		s.seats.leave(seat)
+		s.processors.end(g, 0)
 		return a
 	}
 	limited, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
-	h := &host{scheduler: s, function: f, invocation: inv}
+	h := &host{scheduler: s, function: f, invocation: inv, guest: g}
 	if inv.batch == "" { // the events of a batch have many keys
 		h.key = inv.event.Key()
 	}
 	a.start = time.Now()
-	s.seats.sit(seat, sitting{invocation: inv, function: f, start: a.start, stop: cancel})
+	s.seats.sit(g.seat, sitting{invocation: inv, function: f, start: a.start, stop: cancel})
 	for one := range inv.all() {
 		if reason, ok := s.unwanted.remove(one.id); ok {
 			s.seats.cut(one.id, f.spec.Namespace, reason)
@@ -170,7 +170,9 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	}
 	a.result = inv.run(limited, f.module, h)
 	a.duration = time.Since(a.start)
-	if a.cut = s.seats.leave(seat); a.cut != nil {
+	a.cut = s.seats.leave(g.seat)
+	s.processors.end(g, a.result.Bill.Fuel)
+	if a.cut != nil {
 		bill := a.result.Bill
 		a.result = canceledResult(a.cut.reason)
 		a.result.Bill = bill
@@ -195,7 +197,20 @@ func canceledResult(reason string) sandbox.Result {
 // bill is what the attempt used, in the API's form. The two structs have the same fields, and this stops to compile when one changes alone.
 func (a *attempt) bill() api.Bill { return api.Bill(a.result.Bill) }
 
-const defaultTimeout = 30 * time.Second
+const (
+	defaultTimeout = 30 * time.Second
+	defaultMemory  = 64 << 20 // sandbox.Settings
+)
+
+// memory is what one of its guests may take, in bytes.
+func (f *function) memory() int64 { return memoryOf(&f.spec.Spec) }
+
+func memoryOf(s *api.FunctionSpec) int64 {
+	if s.Memory > 0 {
+		return s.Memory
+	}
+	return defaultMemory
+}
 
 func (f *function) timeout() time.Duration {
 	if f.spec.Spec.Timeout > 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/evoke-run/evoke/api"
@@ -23,34 +22,11 @@ type function struct {
 	module *sandbox.Module // nil when it could not be loaded
 	broken error           // why
 
-	places  *places
-	series  *series                 // shared by all revisions
+	share   *share // as series, shared by all revisions
+	series  *series
 	traffic atomic.Pointer[traffic] // nil = never set
 	holds   atomic.Int64            // one for being in force, one for each user
 	close   func()
-}
-
-// places counts the events of a function that have started, over its revisions.
-type places struct {
-	mu    sync.Mutex
-	used  int
-	limit int // 0 = none
-}
-
-func (f *function) enter() bool {
-	f.places.mu.Lock()
-	defer f.places.mu.Unlock()
-	if f.places.limit > 0 && f.places.used >= f.places.limit {
-		return false
-	}
-	f.places.used++
-	return true
-}
-
-func (f *function) leave() {
-	f.places.mu.Lock()
-	f.places.used--
-	f.places.mu.Unlock()
 }
 
 func (f *function) hold() { f.holds.Add(1) }
@@ -86,6 +62,9 @@ func (s *Scheduler) acquireTrigger(id uint64) *function {
 // CheckModule compiles a module and initialises it as the function would have it, and returns its kind and what its owner should know. A *ModuleError says why it
 // cannot run.
 func (s *Scheduler) CheckModule(ctx context.Context, name string, wasm []byte, spec api.FunctionSpec) (kind string, warnings []string, err error) {
+	if err := s.checkReady(name, &spec); err != nil {
+		return "", nil, err
+	}
 	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{Function: name, Memory: spec.Memory, Env: spec.Env})
 	var refused *sandbox.RefusedError
 	if errors.As(err, &refused) {
@@ -105,6 +84,31 @@ func (s *Scheduler) CheckModule(ctx context.Context, name string, wasm []byte, s
 		}
 	}
 	return kind, warnings, nil
+}
+
+// checkReady refuses a function that wants more instances kept ready than this node has memory for, with those of the other functions.
+func (s *Scheduler) checkReady(name string, spec *api.FunctionSpec) error {
+	wanted := int64(spec.Scale.Min) * memoryOf(spec)
+	if wanted == 0 {
+		return nil
+	}
+	others := int64(0)
+	s.mu.Lock()
+	for n, f := range s.functions {
+		if n.name != name {
+			others += int64(f.spec.Spec.Scale.Min) * memoryOf(&f.spec.Spec)
+		}
+	}
+	s.mu.Unlock()
+	if wanted+others <= s.opts.Memory {
+		return nil
+	}
+	text := fmt.Sprintf("scale.min: %d instances of %s may take %s, and this node gives functions %s",
+		spec.Scale.Min, api.FormatSize(memoryOf(spec)), api.FormatSize(wanted), api.FormatSize(s.opts.Memory))
+	if others > 0 {
+		text += fmt.Sprintf(", of which %s are for the instances that other functions keep ready", api.FormatSize(others))
+	}
+	return &ModuleError{Reason: text, Advice: "lower scale.min or memory, or raise --memory of the runtime"}
 }
 
 // ModuleError says that a module cannot run, because of what is in it, and what to do.
@@ -158,10 +162,7 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 	close(s.forced)
 	s.forced = make(chan struct{})
 	s.mu.Unlock()
-	select {
-	case s.freed <- struct{}{}: // functions may run now that had waiting events before
-	default:
-	}
+	s.wake() // functions may run now that had waiting events before
 	return nil
 }
 
@@ -173,16 +174,14 @@ func (s *Scheduler) keepOrLoad(ctx context.Context, name functionName, spec *api
 		old.setTraffic(spec.Traffic)
 		return old
 	}
-	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), places: &places{}, series: s.metrics.function(name), close: func() {}, once: map[uint64]bool{}}
+	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), share: newShare(name), series: s.metrics.function(name), close: func() {}, once: map[uint64]bool{}}
 	for _, t := range spec.Triggers {
 		f.once[t.ID] = t.Topic != nil && t.Topic.Delivery == atMostOnce
 	}
 	if old != nil {
-		f.places = old.places
+		f.share = old.share
 	}
-	f.places.mu.Lock()
-	f.places.limit = spec.Spec.Concurrency
-	f.places.mu.Unlock()
+	s.processors.configure(f.share, max(1, spec.Spec.Weight), spec.Spec.Scale.Max, spec.Spec.Concurrency)
 	f.setTraffic(spec.Traffic)
 	f.holds.Store(1)
 	if f.broken = s.load(ctx, f); f.broken != nil {
@@ -207,6 +206,7 @@ func (s *Scheduler) load(ctx context.Context, f *function) error {
 	source := sandbox.Source{Digest: digest, Read: func() ([]byte, error) { return s.opts.Registry.Module(digest) }}
 	m, err := s.opts.Sandbox.Open(ctx, source, sandbox.Settings{
 		Function: f.spec.Name, Revision: f.spec.Revision, Memory: f.spec.Spec.Memory, Env: f.spec.Spec.Env, Seed: seed, Reuse: f.spec.Spec.Reuse,
+		Ready: f.spec.Spec.Scale.Min,
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ type host struct {
 	scheduler  *Scheduler
 	function   *function
 	invocation invocation
+	guest      *guest
 	key        string
 	state      []stateEntry // in the order of first use
 }
@@ -48,6 +49,16 @@ func (h *host) Log(level slog.Level, message string) {
 	entry := h.invocation.entry(h.function)
 	entry.Level, entry.Message = strings.ToLower(level.String()), message
 	h.scheduler.opts.History.Append(entry)
+}
+
+// Yield lets guests of other functions run whose turn it is.
+func (h *host) Yield(ctx context.Context, fuel int64) {
+	h.scheduler.processors.yield(ctx, h.guest, fuel)
+}
+
+// Outside lets others run meanwhile.
+func (h *host) Outside(ctx context.Context, fuel int64, wait func()) {
+	h.scheduler.processors.outside(ctx, h.guest, fuel, wait)
 }
 
 // Call runs a capability of docs/abi.md section 8.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -45,8 +46,12 @@ type Options struct {
 	// Ready is the signal that partition.Options.Ready sets; the scheduler reads it.
 	Ready <-chan struct{}
 
-	// Running is how many guests run at once; 0 = twice the processors.
+	// Running is how many guests run at once; 0 = as many as there are processors. Guests that sleep are not among them.
 	Running int
+	// Begun is how many guests may have begun at once, those that run, sleep and wait to go on; 0 = 512.
+	Begun int
+	// Memory is how many bytes they may take together, each counted with the limit of its function; 0 = no limit.
+	Memory int64
 	// Taken is how many events may be taken and not settled; 0 = 256.
 	Taken int
 	// Calls is how many synchronous calls may run or wait; 0 = 1,024.
@@ -67,13 +72,13 @@ type Scheduler struct {
 	pins    *pins
 	crew    *crew
 
-	seats    *seats        // of guests that run
-	onces    onces         // calls with a key that run
-	unwanted unwanted      // canceled before they ran
-	blamed   bool          // see blame; only used by Apply
-	taken    chan struct{} // a token for each event that is taken and not settled
-	calls    chan struct{} // a token for each synchronous call
-	freed    chan struct{} // set when a taken event has ended; read by Run
+	processors *processors
+	seats      *seats        // of guests that have begun
+	onces      onces         // calls with a key that run
+	unwanted   unwanted      // canceled before they ran
+	blamed     bool          // see blame; only used by Apply
+	calls      chan struct{} // a token for each synchronous call
+	freed      chan struct{} // set when there may be room for more; read by Run
 
 	// work is the context of attempts. It ends only when draining takes too long.
 	work    context.Context
@@ -94,7 +99,13 @@ type functionName struct{ namespace, name string }
 // New needs everything in its options but the numbers.
 func New(o Options) *Scheduler {
 	if o.Running == 0 {
-		o.Running = 2 * runtime.GOMAXPROCS(0)
+		o.Running = runtime.GOMAXPROCS(0)
+	}
+	if o.Begun == 0 {
+		o.Begun = 512
+	}
+	if o.Memory == 0 {
+		o.Memory = math.MaxInt64
 	}
 	if o.Taken == 0 {
 		o.Taken = 256
@@ -107,9 +118,12 @@ func New(o Options) *Scheduler {
 	}
 	s := &Scheduler{
 		opts: o, log: o.Logger, metrics: newMetrics(o.Registerer), keys: newKeyLocks(),
-		seats: newSeats(o.Running, o.InFlight), taken: make(chan struct{}, o.Taken), calls: make(chan struct{}, o.Calls),
-		freed:     make(chan struct{}, 1),
+		seats: newSeats(o.Begun, o.InFlight), calls: make(chan struct{}, o.Calls), freed: make(chan struct{}, 1),
 		functions: map[functionName]*function{}, triggers: map[uint64]functionName{}, forced: make(chan struct{}),
+	}
+	s.processors = newProcessors(o.Running, o.Memory, o.Taken, s.seats, s.wake)
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(newLoadCollector(s))
 	}
 	s.pins = &pins{scheduler: s}
 	s.crew = newCrew(o.Taken, s.finish)
@@ -162,30 +176,37 @@ func (s *Scheduler) begin() bool {
 	return !s.draining
 }
 
-// fairShare is how many events one trigger gets before the next has its turn.
-const fairShare = 16
+// ready is a trigger that has something, with its function, which is held.
+type ready struct {
+	trigger  uint64
+	function *function
+}
 
-// dispatch takes events in turns over the triggers that have some, until there is no room or nothing to take.
+// dispatch takes events in turns over the triggers that have some, until there is no room or nothing to take. What has used least is first.
 func (s *Scheduler) dispatch() {
-	for progress := true; progress; {
+	for progress := true; progress && !s.processors.full(); {
 		progress = false
-		for id := range s.opts.Table.Ready() {
-			f := s.acquireTrigger(id)
-			if f == nil {
-				continue
+		for _, next := range s.ready() {
+			if s.dispatchTrigger(next.function, next.trigger) > 0 {
+				progress = true
 			}
-			n := s.dispatchTrigger(f, id)
-			progress = progress || n > 0
-			s.release(f)
-			if len(s.taken) == cap(s.taken) {
-				return
-			}
+			s.release(next.function)
 		}
 	}
 }
 
+func (s *Scheduler) ready() (list []ready) {
+	for id := range s.opts.Table.Ready() {
+		if f := s.acquireTrigger(id); f != nil {
+			list = append(list, ready{id, f})
+		}
+	}
+	s.processors.inOrder(list)
+	return list
+}
+
 func (s *Scheduler) dispatchTrigger(f *function, trigger uint64) int {
-	room := s.room(f)
+	room := s.processors.enter(f.share, f.memory(), ahead)
 	if room == 0 {
 		return 0
 	}
@@ -193,42 +214,17 @@ func (s *Scheduler) dispatchTrigger(f *function, trigger uint64) int {
 	if err != nil {
 		s.log.Error("cannot read waiting events", "trigger", trigger, "err", err)
 	}
-	for i := len(deliveries); i < room; i++ {
-		s.giveBack(f)
-	}
+	s.processors.exit(f.share, room-len(deliveries))
 	for i := range deliveries {
 		s.start(f, &deliveries[i])
 	}
 	return len(deliveries)
 }
 
-// room reserves places for as many events as may start now, at most a fair share.
-func (s *Scheduler) room(f *function) int {
-	n := 0
-	for ; n < fairShare; n++ {
-		if !f.enter() {
-			break
-		}
-		select {
-		case s.taken <- struct{}{}:
-			continue
-		default:
-		}
-		f.leave()
-		break
-	}
-	return n
-}
-
-func (s *Scheduler) giveBack(f *function) {
-	<-s.taken
-	f.leave()
-}
-
 // start runs a delivery in a goroutine that drain waits for.
 func (s *Scheduler) start(f *function, d *partition.Delivery) {
 	if !s.begin() {
-		s.giveBack(f)
+		s.processors.exit(f.share, 1)
 		s.opts.Table.Release(d)
 		return
 	}
@@ -241,7 +237,12 @@ func (s *Scheduler) finish(j job) {
 	defer s.active.Done()
 	s.execute(s.work, j.function, j.delivery)
 	s.release(j.function)
-	s.giveBack(j.function)
+	s.processors.exit(j.function.share, 1)
+	s.wake()
+}
+
+// wake lets Run look for events again.
+func (s *Scheduler) wake() {
 	select {
 	case s.freed <- struct{}{}:
 	default:

@@ -17,11 +17,13 @@ func BenchmarkSeat(b *testing.B) {
 	run := func(name string, notes *inflight.File) {
 		b.Run(name, func(b *testing.B) {
 			s := newSeats(4, notes)
+			p, all := newProcessors(4, 1<<30, 4, s, func() {}), newShare(functionName{})
 			b.ReportAllocs()
 			for b.Loop() {
-				n, _ := s.take(b.Context())
-				s.sit(n, guest)
-				s.leave(n)
+				g, _ := p.start(b.Context(), all, 1, 1)
+				s.sit(g.seat, guest)
+				s.leave(g.seat)
+				p.end(g, 1000)
 			}
 		})
 	}
@@ -30,7 +32,7 @@ func BenchmarkSeat(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := notes.Start(4); err != nil {
+	if err := notes.Start(slotsOf(4)); err != nil {
 		b.Fatal(err)
 	}
 	run("noted", notes)

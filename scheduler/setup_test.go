@@ -181,8 +181,13 @@ func (b *bundle) call(function string, e event.Event) Reply {
 	return r
 }
 
-// seated is how many guests run now.
-func (b *bundle) seated() int { return cap(b.scheduler.seats.free) - len(b.scheduler.seats.free) }
+// seated is how many guests have begun.
+func (b *bundle) seated() int {
+	p := b.scheduler.processors
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.seats.list) - len(p.seats.empty)
+}
 
 // eventually waits, at each change of any partition, until ok.
 func (b *bundle) eventually(what string, ok func() bool) {

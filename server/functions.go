@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -35,7 +37,27 @@ func (s *Server) function(c echo.Context) error {
 	for i := range f.Triggers {
 		out.Triggers[i] = s.withStats(&f.Triggers[i])
 	}
+	load := s.o.Scheduler.Load(f)
+	out.Load = &load
 	return c.JSON(http.StatusOK, out)
+}
+
+// top lists the functions that have something to do, those with the most in progress first.
+func (s *Server) top(c echo.Context) error {
+	busy := []api.Function{}
+	for _, f := range s.o.Registry.Snapshot().Functions(namespace(c)) {
+		load := s.o.Scheduler.Load(f)
+		if load.Idle() {
+			continue
+		}
+		out := *f
+		out.Load = &load
+		busy = append(busy, out)
+	}
+	slices.SortStableFunc(busy, func(a, b api.Function) int {
+		return cmp.Or(cmp.Compare(b.Load.InProgress, a.Load.InProgress), cmp.Compare(b.Load.Wanted, a.Load.Wanted))
+	})
+	return c.JSON(http.StatusOK, busy)
 }
 
 func (s *Server) findFunction(c echo.Context) (*api.Function, error) {

@@ -32,6 +32,7 @@ func (s *Server) adminRoutes() *echo.Echo {
 	ns := v1.Group("/ns/:ns")
 	ns.PUT("/apps/:app", s.deploy)
 	ns.GET("/functions", s.functions)
+	ns.GET("/top", s.top)
 	ns.GET("/functions/:name", s.function)
 	ns.DELETE("/functions/:name", s.deleteFunction)
 	ns.POST("/functions/:name/invoke", s.invoke)

@@ -48,6 +48,7 @@ type Scheduler interface {
 	CheckModule(ctx context.Context, name string, wasm []byte, spec api.FunctionSpec) (kind string, warnings []string, err error)
 	WaitInForce(ctx context.Context, revision int64) error
 	RunningCalls(namespace string) []scheduler.RunningCall
+	Load(f *api.Function) api.Load
 	Cancel(ctx context.Context, namespace, invocation, reason string) error
 }
 

@@ -78,7 +78,10 @@ func (c *cli) describeFunction(f api.Function) error {
 		"Timeout", durationText(f.Spec.Timeout),
 		"Memory", sizeText(f.Spec.Memory),
 		"Concurrency", concurrencyText(f.Spec.Concurrency),
+		"Scale", scaleText(f.Spec.Scale),
+		"Weight", weightText(f.Spec.Weight),
 		"Instances", instancesText(f.Spec.Reuse),
+		"Now", loadText(f.Load),
 		"Retry", retryText(f.Spec.Retry),
 		"Dead letters", deadLetterText(f.Spec.DeadLetter),
 		"Keeps dead letters", keepText(f.Spec.DeadLetter),
@@ -116,6 +119,25 @@ func instancesText(reuse bool) string {
 func concurrencyText(n int) string {
 	if n == 0 {
 		return "as many as the node has room for"
+	}
+	return strconv.Itoa(n)
+}
+
+// scaleText is empty for a function that says nothing of it.
+func scaleText(s api.Scale) string {
+	var parts []string
+	if s.Min > 0 {
+		parts = append(parts, fmt.Sprintf("%d instances are kept ready", s.Min))
+	}
+	if s.Max > 0 {
+		parts = append(parts, fmt.Sprintf("at most %d in use", s.Max))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func weightText(n int) string {
+	if n <= 1 {
+		return ""
 	}
 	return strconv.Itoa(n)
 }

@@ -104,3 +104,15 @@ func Traps() []byte { return New().Handle(Unreachable()).Bytes() }
 
 // Loops never returns.
 func Loops() []byte { return New().Handle(Forever(), Unreachable()).Bytes() }
+
+// Sleeps waits, without a processor, until it is stopped.
+func Sleeps() []byte {
+	m := New()
+	poll := m.Import("wasi_snapshot_preview1", "poll_oneoff", []byte{I32, I32, I32, I32}, []byte{I32})
+	subscription := make([]byte, 48)
+	for i := 24; i < 32; i++ { // a time of 584 years
+		subscription[i] = 0xff
+	}
+	m.Data(stringAt, subscription)
+	return m.Handle(Call(poll, stringAt, stringAt+0x100, 1, stringAt+0x200)).Bytes()
+}

@@ -1,0 +1,467 @@
+package scheduler
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+)
+
+// processors are shared by all functions of the node: a guest runs while it has one. Whose turn is next follows from what each function has used, so that one
+// with a million events waiting, or with guests that do not end, takes from the others only what they leave. The currency is fuel.
+//
+//	start ─► waiting ─► running ─► end
+//	                     │    ▲
+//	                     │    └─ parked ◄─┐
+//	                     ├─ yield: others have used less ─┤
+//	                     └─ away: asleep ─────────────────┘
+//
+// A guest that has begun keeps its seat and its memory until it ends, wherever it is. One that waits takes nothing.
+type processors struct {
+	room  func()    // called, without mu, when a function that was limited may have more in progress; does not block
+	seats *seats    // their numbers are guarded by mu
+	spare sync.Pool // of guests that have ended, with their channels
+
+	mu      sync.Mutex
+	free    int      // processors that nobody runs on
+	running []*guest // on the others
+	budget  int64    // bytes that guests which have begun may take together
+	taken   int64
+	events  int      // in progress: taken, and not settled or given back
+	most    int      // of them
+	queue   shares   // those of whom somebody waits or is parked
+	stuck   []*share // those of whom nobody can begin before another guest ends
+	now     uint64   // virtual time: the least that a function in the queue or on a processor had used when it was last looked at
+}
+
+// share is one function's part of the processors, over its revisions. It is guarded by processors.mu.
+type share struct {
+	name        functionName
+	weight      uint64 // of two functions that both want more than there is, one with twice the weight gets twice the fuel
+	max         int    // guests that may have begun at once; 0 = as many as there is room for
+	concurrency int    // events and calls in progress at once; 0 = no limit
+
+	events  int      // and calls in progress, until they are settled
+	calls   int      // of those
+	coming  int      // of the events and calls, those that have not lined up yet
+	burnt   int64    // fuel
+	used    uint64   // the same, and what attempts cost beside it, by weight
+	waiting []*guest // have not begun, in order
+	parked  []*guest // have begun, in order
+	running int
+	away    int
+	held    holding // why the first that waits could not begin when it was last its turn; "" = it was not held
+	limited holding // why no more events were taken when there was last a look
+	at      int     // in the queue, or inStuck, or nowhere
+}
+
+const (
+	nowhere = -1
+	inStuck = -2
+)
+
+// begun is how many guests have a seat and memory.
+func (s *share) begun() int { return s.running + len(s.parked) + s.away }
+
+// holding says what an event or a guest that is next cannot have.
+type holding string
+
+const (
+	heldByConcurrency holding = "concurrency"
+	heldByMax         holding = "scale.max"
+	heldByProcessors  holding = "processors"
+	heldByMemory      holding = "memory"
+	heldBySeats       holding = "instances"
+)
+
+// guest is an attempt's claim to a processor.
+type guest struct {
+	share   *share
+	events  int   // of its batch
+	memory  int64 // bytes that it may take
+	seat    int   // while it has begun
+	on      bool  // it has a processor; guarded by processors.mu
+	paid    int64 // of the fuel that it has used
+	granted chan struct{}
+}
+
+func (p *processors) newGuest(s *share, events int, memory int64) *guest {
+	g, ok := p.spare.Get().(*guest)
+	if !ok {
+		g = &guest{granted: make(chan struct{}, 1)}
+	}
+	g.share, g.events, g.memory, g.paid = s, events, memory, 0
+	return g
+}
+
+const (
+	// fuelOfAttempt is what an attempt costs around its guest, so that many that do nothing pay too.
+	fuelOfAttempt = 100_000
+
+	// slice is by how much the others must have used less before a guest makes room for one that was parked. Two floods would else change places at every look.
+	slice = 1_000_000
+
+	// weightUnit keeps the precision of fuel divided by a weight.
+	weightUnit = 100
+)
+
+func newProcessors(n int, budget int64, events int, seats *seats, room func()) *processors {
+	return &processors{free: n, budget: budget, most: events, seats: seats, room: room}
+}
+
+func newShare(name functionName) *share { return &share{name: name, weight: 1, at: nowhere} }
+
+// enter lets up to n more events of a function be in progress and says how many. Each ends with exit.
+func (p *processors) enter(s *share, memory int64, n int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.demand(s, memory)
+	d.wanted = s.events + n
+	target, why := scale(d)
+	s.limited = why
+	n = max(0, min(target-s.events, p.most-p.events))
+	s.events += n
+	s.coming += n
+	p.events += n
+	return n
+}
+
+func (p *processors) demand(s *share, memory int64) demand {
+	return demand{
+		concurrency: s.concurrency, max: s.max, settling: s.events - s.begun() - len(s.waiting) - s.coming, begun: s.begun(), away: s.away,
+		functions: 1 + len(p.queue) + len(p.stuck), memory: memory, free: p.budget - p.taken,
+	}
+}
+
+// exit is for n events that have been settled, or given back.
+func (p *processors) exit(s *share, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.events -= n
+	p.events -= n
+	s.gone()
+}
+
+// gone is for events and calls that have ended, some of which may never have lined up.
+func (s *share) gone() { s.coming = max(0, min(s.coming, s.events-s.begun()-len(s.waiting))) }
+
+// full says that no function may have another event in progress.
+func (p *processors) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.events >= p.most
+}
+
+// call lets a synchronous call in, unless its function has as many events and calls in progress as it may. It ends with hangUp.
+func (p *processors) call(s *share) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.concurrency > 0 && s.events >= s.concurrency {
+		return false
+	}
+	s.events++
+	s.calls++
+	s.coming++
+	return true
+}
+
+func (p *processors) hangUp(s *share) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.events--
+	s.calls--
+	s.gone()
+}
+
+// configure sets what fn.yaml says of a function.
+func (p *processors) configure(s *share, weight, max, concurrency int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.weight, s.max, s.concurrency = uint64(weight), max, concurrency
+}
+
+// inOrder sorts what is next by what its functions have used.
+func (p *processors) inOrder(next []ready) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slices.SortFunc(next, func(a, b ready) int { return cmp.Compare(a.function.share.used, b.function.share.used) })
+}
+
+// start waits until a guest may begin; false means that ctx has ended before. Whoever got true calls end.
+func (p *processors) start(ctx context.Context, s *share, events int, memory int64) (g *guest, ok bool) {
+	g = p.newGuest(s, events, memory)
+	p.mu.Lock()
+	p.arrive(g.share)
+	g.share.waiting = append(g.share.waiting, g)
+	g.share.coming = max(0, g.share.coming-1) // one that runs again has come before: the count is right again when the function has a pause
+	p.push(g.share)
+	p.hand()
+	p.mu.Unlock()
+	if p.await(ctx, g) {
+		return g, true
+	}
+	p.mu.Lock()
+	began := g.on
+	if !began {
+		g.share.waiting = without(g.share.waiting, g)
+		p.settle(g.share)
+	}
+	p.mu.Unlock()
+	if began {
+		<-g.granted
+		p.end(g, 0)
+	}
+	return nil, false
+}
+
+// end is for a guest that has begun, and is not used any more. fuel is what it has used in all.
+func (p *processors) end(g *guest, fuel int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.spare.Put(g)
+	p.charge(g, fuel)
+	p.pay(g.share, fuelOfAttempt)
+	p.leave(g)
+	p.taken -= g.memory
+	p.seats.give(g.seat)
+	for _, s := range p.stuck { // there may be room now
+		s.at = nowhere
+		p.push(s)
+	}
+	clear(p.stuck)
+	p.stuck = p.stuck[:0]
+	p.hand()
+}
+
+// yield lets guests of other functions run that have more of a right to. fuel is what the guest has used so far.
+func (p *processors) yield(ctx context.Context, g *guest, fuel int64) {
+	p.mu.Lock()
+	p.charge(g, fuel)
+	if !g.on || !p.outdone(g.share) { // without one its time is over
+		p.mu.Unlock()
+		return
+	}
+	p.leave(g)
+	p.park(ctx, g)
+}
+
+// outdone says whether a function has to make room for the first in the queue.
+func (p *processors) outdone(s *share) bool {
+	if len(p.queue) == 0 || p.queue[0] == s {
+		return false
+	}
+	first := p.queue[0]
+	if len(first.parked) > 0 {
+		return first.used+slice < s.used
+	}
+	return first.used < s.used
+}
+
+// outside runs wait, for which a guest needs no processor.
+func (p *processors) outside(ctx context.Context, g *guest, fuel int64, wait func()) {
+	p.mu.Lock()
+	p.charge(g, fuel)
+	p.leave(g)
+	g.share.away++
+	p.hand()
+	limited := g.share.limited != ""
+	p.mu.Unlock()
+	if limited {
+		p.room()
+	}
+	wait()
+	p.mu.Lock()
+	g.share.away--
+	p.arrive(g.share)
+	p.park(ctx, g)
+}
+
+// park waits for a processor, until ctx ends: then the guest goes on without one, for as long as it takes to stop it. It gives mu back.
+func (p *processors) park(ctx context.Context, g *guest) {
+	g.share.parked = append(g.share.parked, g)
+	p.push(g.share)
+	p.hand()
+	p.mu.Unlock()
+	if p.await(ctx, g) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g.on {
+		<-g.granted // it must not be taken for the next one
+		return
+	}
+	g.share.parked = without(g.share.parked, g)
+	g.share.away++
+	p.settle(g.share)
+}
+
+// await returns when the guest has a processor; false means that ctx has ended, and only mu tells whether it has one.
+func (p *processors) await(ctx context.Context, g *guest) bool {
+	select {
+	case <-g.granted:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// What follows needs mu.
+
+// arrive is for a function that wants a processor. The time in which it wanted none is not saved up.
+func (p *processors) arrive(s *share) {
+	if s.running == 0 && s.at == nowhere {
+		s.used = max(s.used, p.virtual())
+	}
+}
+
+func (p *processors) virtual() uint64 {
+	least, any := uint64(0), false
+	if len(p.queue) > 0 {
+		least, any = p.queue[0].used, true
+	}
+	for _, g := range p.running {
+		if !any || g.share.used < least {
+			least, any = g.share.used, true
+		}
+	}
+	p.now = max(p.now, least)
+	return p.now
+}
+
+func (p *processors) charge(g *guest, fuel int64) {
+	more := max(0, fuel-g.paid)
+	g.paid += more
+	g.share.burnt += more
+	p.pay(g.share, more)
+}
+
+func (p *processors) pay(s *share, fuel int64) {
+	s.used += uint64(fuel) * weightUnit / s.weight
+	if s.at >= 0 {
+		heap.Fix(&p.queue, s.at)
+	}
+}
+
+// hand gives processors to those whose turn it is.
+func (p *processors) hand() {
+	for p.free > 0 && len(p.queue) > 0 {
+		s := p.queue[0]
+		g := p.next(s)
+		if g == nil {
+			heap.Remove(&p.queue, 0)
+			s.at = inStuck
+			p.stuck = append(p.stuck, s)
+			continue
+		}
+		p.settle(s)
+		p.free--
+		s.running++
+		p.running = append(p.running, g)
+		g.on = true
+		g.granted <- struct{}{} // it has room for one
+	}
+}
+
+// next takes the first guest of a function out of line; nil = it cannot begin now.
+func (p *processors) next(s *share) *guest {
+	if len(s.parked) > 0 {
+		g := s.parked[0]
+		s.parked = slices.Delete(s.parked, 0, 1)
+		return g
+	}
+	g := s.waiting[0]
+	if s.held = p.holds(g); s.held != "" {
+		return nil
+	}
+	s.waiting = slices.Delete(s.waiting, 0, 1)
+	p.taken += g.memory
+	g.seat = p.seats.take(g.events)
+	return g
+}
+
+// holds says why a guest cannot begin.
+func (p *processors) holds(g *guest) holding {
+	switch {
+	case g.share.max > 0 && g.share.begun() >= g.share.max:
+		return heldByMax
+	case p.taken > 0 && p.taken+g.memory > p.budget: // one that is larger than all there is still runs, alone
+		return heldByMemory
+	case !p.seats.room(g.events):
+		return heldBySeats
+	}
+	return ""
+}
+
+// leave takes the processor from a guest, if it has one.
+func (p *processors) leave(g *guest) {
+	if !g.on {
+		g.share.away--
+		return
+	}
+	g.on = false
+	g.share.running--
+	p.free++
+	p.running = without(p.running, g)
+}
+
+// push puts a function in line.
+func (p *processors) push(s *share) {
+	switch s.at {
+	case nowhere:
+		heap.Push(&p.queue, s)
+	case inStuck:
+		if len(s.parked) == 0 {
+			return // it is still its turn to wait
+		}
+		p.stuck = without(p.stuck, s)
+		heap.Push(&p.queue, s)
+	default:
+		heap.Fix(&p.queue, s.at)
+	}
+}
+
+// settle takes a function out of line of whom nobody waits.
+func (p *processors) settle(s *share) {
+	if len(s.waiting)+len(s.parked) > 0 {
+		return
+	}
+	switch {
+	case s.at >= 0:
+		heap.Remove(&p.queue, s.at)
+	case s.at == inStuck:
+		p.stuck = without(p.stuck, s)
+	}
+	s.at, s.held = nowhere, ""
+}
+
+func without[T comparable](list []T, one T) []T {
+	if i := slices.Index(list, one); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
+// shares is the heap of those that wait: the one that has used least is the first.
+type shares []*share
+
+func (h shares) Len() int           { return len(h) }
+func (h shares) Less(i, j int) bool { return h[i].used < h[j].used }
+func (h shares) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at, h[j].at = i, j
+}
+func (h *shares) Push(x any) {
+	s := x.(*share)
+	s.at = len(*h)
+	*h = append(*h, s)
+}
+func (h *shares) Pop() any {
+	last := len(*h) - 1
+	s := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	s.at = nowhere
+	return s
+}
