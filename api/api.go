@@ -22,6 +22,14 @@ type FunctionSpec struct {
 	Memory int64 `json:"memory,omitempty"`
 	// Concurrency is how many events one node runs at once for this function. 0 = as many as the node has room for.
 	Concurrency int `json:"concurrency,omitempty"`
+	// KeyConcurrency bounds how many events and calls of one key one node runs at once.
+	KeyConcurrency *KeyLimit `json:"keyConcurrency,omitempty"`
+	// Throttle spaces the beginnings of attempts; what comes too early waits, and a call that does is refused.
+	Throttle *Rate `json:"throttle,omitempty"`
+	// RateLimit drops events, and refuses calls, that are more than it allows.
+	RateLimit *Rate `json:"rateLimit,omitempty"`
+	// Fair is an expression for a key of an event: the function's part of a node is shared equally between the keys that have something to do.
+	Fair string `json:"fair,omitempty"`
 	// Scale bounds how many instances of the function there are on a node.
 	Scale Scale `json:"scale,omitzero"`
 	// Weight is the function's part of a node that has more to do than it can: one of weight 2 gets twice what one of weight 1 gets. 1 to 100, default 1.
@@ -47,8 +55,29 @@ type DeadLetterSpec struct {
 	Knative bool `json:"knative,omitempty"`
 }
 
+// KeyLimit bounds how many of one key there are at once.
+type KeyLimit struct {
+	// Key is an expression: "subject", "key" (the event's key), "data.customer.id", or CESQL that makes a text or a number.
+	Key   string `json:"key"`
+	Limit int    `json:"limit"`
+}
+
+// Rate is so many in a period: one every Period/Limit, and up to Burst at once after a pause.
+type Rate struct {
+	Limit  int      `json:"limit"`
+	Period Duration `json:"period"`
+	// Burst is 1 to Limit; 0 = 1 for a throttle and Limit for a rate limit.
+	Burst int `json:"burst,omitempty"`
+	// Key is as in KeyLimit: each key has a rate of its own. "" = one for all.
+	Key string `json:"key,omitempty"`
+}
+
 // Limits of what a function may ask for.
 const (
+	MaxLimit  = 100_000
+	MinPeriod = Duration(time.Millisecond)
+	MaxPeriod = Duration(30 * 24 * time.Hour)
+
 	MaxReady  = 1000 // Scale.Min
 	MaxWeight = 100
 )
@@ -248,9 +277,11 @@ type Trigger struct {
 
 // TriggerStats counts what a trigger has to do.
 type TriggerStats struct {
-	Pending     int `json:"pending"`  // waiting, running or between attempts
-	Retrying    int `json:"retrying"` // of those, failed at least once
-	DeadLetters int `json:"deadLetters"`
+	Pending  int `json:"pending"`  // waiting, running or between attempts
+	Retrying int `json:"retrying"` // of those, failed at least once
+	// Waits says what those that do not run wait for, most first.
+	Waits       []Waits `json:"waits,omitempty"`
+	DeadLetters int     `json:"deadLetters"`
 	// CatchingUp counts the partitions in which the trigger still looks through stored events, at its start or for a replay.
 	CatchingUp int `json:"catchingUp,omitempty"`
 	Parked     int `json:"parked,omitempty"` // keys that stand still behind a dead letter
@@ -258,6 +289,12 @@ type TriggerStats struct {
 	// When the oldest dead letter, and the oldest that parks its key, were given up.
 	OldestDeadLetter time.Time `json:"oldestDeadLetter,omitzero"`
 	OldestParked     time.Time `json:"oldestParked,omitzero"`
+}
+
+// Waits counts the events of a trigger that wait for the same: "time", a retry or a delay, or one of Invocation.Why.
+type Waits struct {
+	For   string `json:"for"`
+	Count int    `json:"count"`
 }
 
 // Topic is a named durable stream of events.
@@ -347,7 +384,9 @@ type Invocation struct {
 	Key       string `json:"key,omitempty"`
 	// State is "running", "retrying", "delayed", "waiting" or "dead" (given up on), and of a finished one "done", "failed", "rejected" or "canceled".
 	State string `json:"state"`
-	// Why says what a waiting one waits for: "key", an earlier event of its key, "batch", others to fill its batch, "paused", or "turn", others of its trigger or room to run.
+	// Why says what a waiting one waits for: "key", an earlier event of its key; "batch", others to fill its batch; "paused"; "throttle", until Due; "concurrency of its key" and
+	// "fair", others of the key in fn.yaml; "concurrency", "scale.max", "processors", "memory" and "instances", as in Load; "module", its function cannot be loaded; "turn",
+	// others of its trigger come first.
 	Why string `json:"why,omitempty"`
 	// Attempt is the number of the one that runs or comes next, or of the last when it has ended.
 	Attempt int `json:"attempt"`
@@ -358,7 +397,7 @@ type Invocation struct {
 
 	Stored  time.Time `json:"stored,omitzero"`  // when its event was stored
 	Started time.Time `json:"started,omitzero"` // of a synchronous call that runs
-	Due     time.Time `json:"due,omitzero"`     // of a retrying or delayed one: when it may run
+	Due     time.Time `json:"due,omitzero"`     // when it may run, if that is known
 	Ended   time.Time `json:"ended,omitzero"`
 
 	Attempts []Attempt       `json:"attempts,omitempty"` // the finished ones; only when one is asked for

@@ -49,15 +49,16 @@ func Parse(text string) (*Filter, error) {
 	if strings.TrimSpace(text) == "" {
 		return &Filter{text: text}, nil
 	}
-	expr, err := parse(text)
+	expr, err := parse(text, func(antlr.Tree) error { return nil })
 	if err != nil {
 		return nil, err
 	}
 	return &Filter{text: text, expr: expr}, nil
 }
 
-// parse turns panics into errors: those of listener, and any of the generated parser. Whatever a filter holds, it must not end the process.
-func parse(text string) (expr cesql.Expression, err error) {
+// parse turns panics into errors: those of listener, and any of the generated parser. Whatever a filter holds, it must not end the process. check may refuse what was
+// read.
+func parse(text string, check func(antlr.Tree) error) (expr cesql.Expression, err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -81,6 +82,9 @@ func parse(text string) (expr cesql.Expression, err error) {
 	p.AddErrorListener(stop)
 	tree := p.Cesql()
 	if err := checkFunctions(tree); err != nil {
+		return nil, err
+	}
+	if err := check(tree); err != nil {
 		return nil, err
 	}
 	expr, ok := tree.Accept(parser.NewExpressionVisitor()).(cesql.Expression)

@@ -74,12 +74,9 @@ func (d *decoder) integer(out *int, least, most int) func(value) {
 	}
 }
 
-// mostLimit is what a limit may be at most: more is none.
-const mostLimit = 100_000
-
 // limit reads a number of things that may be at once. Zero is no way to say that there is none: it might be meant to stop everything.
 func (d *decoder) limit(out *int) func(value) {
-	read := d.integer(out, 1, mostLimit)
+	read := d.integer(out, 1, api.MaxLimit)
 	return func(v value) {
 		if n, ok := v.node.(*ast.IntegerNode); ok && fmt.Sprint(n.Value) == "0" {
 			d.fault(v.at(), "%s: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause", v.path)

@@ -162,12 +162,13 @@ type Next struct {
 type Outcome int
 
 // Outcomes. Conflict: a state entry has changed since it was read, nothing happened, run it again. Stale: this attempt was settled before
-// or its trigger is gone, nothing happened. Answered: see PerformOnce.
+// or its trigger is gone, nothing happened. Answered: see PerformOnce. Throttled: see Admit.
 const (
 	Applied Outcome = iota
 	Conflict
 	Stale
 	Answered
+	Throttled
 )
 
 // TopicRecord is an event of a topic with its position.
@@ -182,9 +183,12 @@ type TopicRecord struct {
 
 // Stats counts what a trigger has to do.
 type Stats struct {
-	Pending     int // waiting, running or between attempts
-	Retrying    int // of those, failed at least once
-	Timed       int // of those, may not run before a time that has not come: a retry, or a delayed event
+	Pending     int            // waiting, running or between attempts
+	Retrying    int            // of those, failed at least once
+	Timed       int            // of those, may not run before a time that has not come: a retry, or a delayed event
+	Running     int            // of those, taken
+	Queued      int            // of those, behind an event of their key; some may have been settled
+	Aside       map[string]int // of those, set aside, by reason
 	DeadLetters int
 	CatchingUp  int // partitions that have not looked through all of the past that the trigger asked for
 	Parked      int // keys that stand still behind a dead letter

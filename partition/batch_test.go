@@ -85,6 +85,7 @@ func TestWhatHasFailedRunsAlone(t *testing.T) {
 			tt.giveUp(*d, "no")
 		}
 	}
+	tt.awaitDue(1, 2) // else they could come between those that are redriven
 	var letters []ID
 	if err := tt.DeadLetters("default", 1, func(d DeadLetter) error { letters = append(letters, d.ID); return nil }); err != nil {
 		t.Fatal(err)

@@ -43,10 +43,10 @@ type Invocation struct {
 	Trigger    Trigger
 	Topic      string
 	State      InvocationState
-	Why        string // of a waiting one
+	Why        string // of a waiting one: one of the constants, or the reason why it was set aside
 	Finished   int    // attempts of this generation that have ended
 	First      time.Time
-	Due        time.Time // of a retrying or delayed one
+	Due        time.Time // of a retrying or delayed one, and of one set aside for a time
 	Stored     time.Time
 	Attempts   []Attempt // of all generations, in order; not in lists
 	Event      event.Event
@@ -83,7 +83,8 @@ type standing struct {
 	offset uint64
 	state  InvocationState
 	why    string
-	source uint64 // of an edited event
+	source uint64    // of an edited event
+	until  time.Time // of one that is aside
 	progress
 }
 
@@ -91,9 +92,12 @@ type standing struct {
 func (f *feed) standing(offset uint64, now int64) standing {
 	s := standing{offset: offset, state: Waiting, why: WaitsForTurn, source: f.trigger.special[offset].source, progress: f.trigger.at(offset)}
 	_, running := f.running[offset]
+	away, aside := f.aside[offset]
 	switch {
 	case running:
 		s.state, s.why = Running, ""
+	case aside:
+		s.why, s.until = away.why, away.until
 	case s.next > now && s.attempts > 0:
 		s.state, s.why = Retrying, ""
 	case s.next > now:
@@ -155,8 +159,11 @@ func (s *standing) invocation(id ID, def Trigger) Invocation {
 	if s.first > 0 {
 		out.First = time.UnixMilli(s.first).UTC()
 	}
-	if s.state == Retrying || s.state == Delayed {
+	switch {
+	case s.state == Retrying || s.state == Delayed:
 		out.Due = time.UnixMilli(s.next).UTC()
+	case !s.until.IsZero():
+		out.Due = s.until.UTC()
 	}
 	return out
 }

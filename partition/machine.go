@@ -28,6 +28,7 @@ type machine struct {
 	floor      uint64   // nothing needs the log below it
 	replies    replies  // of calls that happen once
 	replyAge   int64    // how long they are kept, in milliseconds
+	rates      rates
 
 	// What the records since the last flush mean for others; flush hands it out.
 	work workList
@@ -106,6 +107,7 @@ type result struct {
 	ignored bool // stale epoch or sequence: nothing happened, another leader is in charge
 	closed  bool // not applied while the partition was open
 	outcome Outcome
+	at      int64    // admit: when the next may begin, or this one; unix nanoseconds
 	stored  []Stored // publish, by event
 	count   int      // redrive and discard
 	letters []bool   // the same, by letter: whether it was changed
@@ -113,7 +115,7 @@ type result struct {
 
 func newMachine(s *store, partitions int, dedup *dedup) *machine {
 	return &machine{
-		store: s, next: 1, replyAge: replyAge.Milliseconds(), dedup: dedup, triggers: map[uint64]*trigger{}, touched: map[uint64]*trigger{},
+		store: s, next: 1, replyAge: replyAge.Milliseconds(), dedup: dedup, rates: newRates(), triggers: map[uint64]*trigger{}, touched: map[uint64]*trigger{},
 		sent: make([]uint64, partitions), arrived: make([]uint64, partitions), received: make([]uint64, partitions),
 	}
 }
@@ -161,6 +163,8 @@ func (m *machine) applyBody(offset uint64, b body) (result, error) {
 		return m.applyCall(offset, b)
 	case *batchRecord:
 		return m.applyBatch(offset, b)
+	case *admitRecord:
+		return m.applyAdmit(b)
 	case *gaveUpRecord:
 		return m.applyGaveUp(offset, b)
 	case *discardRecord:

@@ -8,7 +8,7 @@ import (
 // ready knows which pending events may run now. It follows from the state and is made anew at start; nothing of it is stored.
 //
 // A pending event is in one place: not looked at yet (at or above its feed's scan) → due (its turn) → running (taken) → settled;
-// from running also → waiting (retry at a time) → due, and for ordered triggers → queued (its key is busy) → due.
+// from running also → waiting (retry at a time) → due, → aside (whoever took it may not run it now) → due, and for ordered triggers → queued (its key is busy) → due.
 type ready struct {
 	machine *machine
 	feeds   map[uint64]*feed
@@ -26,6 +26,7 @@ type feed struct {
 	due     []uint64
 	again   *pending // below scan and not looked at since they became pending anew; nil = none
 	running map[uint64]struct{}
+	aside   map[uint64]aside // nil = none
 	gather  gather
 	room    room
 
@@ -120,6 +121,7 @@ func (r *ready) absorbOne(f *feed, c change) {
 		}
 	case changeSettled:
 		delete(f.running, c.offset)
+		delete(f.aside, c.offset)
 		if c.timed {
 			r.outdated()
 		}

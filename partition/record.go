@@ -40,6 +40,7 @@ const (
 	kindCall      kind = 16
 
 	kindRedriveAbove kind = 17
+	kindAdmit        kind = 18
 )
 
 // header is the part that every record has.
@@ -140,6 +141,8 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return readBatch(r), nil
 	case kindCall:
 		return readCall(r), nil
+	case kindAdmit:
+		return readAdmit(r), nil
 	case kindRedriveAs, kindRedriveAbove:
 		return readRedriveAs(r, k), nil
 	}

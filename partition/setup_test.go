@@ -118,6 +118,29 @@ func (tt *testTable) takeN(trigger uint64, n int) []Delivery {
 	}
 }
 
+// awaitDue waits until n events of a trigger have come due.
+func (tt *testTable) awaitDue(trigger uint64, n int) {
+	tt.t.Helper()
+	ctx, cancel := context.WithTimeout(tt.t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		due := 0
+		for _, p := range tt.parts {
+			p.mu.Lock()
+			due += len(p.ready.feeds[trigger].due)
+			p.mu.Unlock()
+		}
+		if due >= n {
+			return
+		}
+		select {
+		case <-tt.ready:
+		case <-ctx.Done():
+			tt.t.Fatalf("%d events are due, want %d", due, n)
+		}
+	}
+}
+
 // takeNone fails when a trigger has anything to hand out now.
 func (tt *testTable) takeNone(trigger uint64) {
 	tt.t.Helper()

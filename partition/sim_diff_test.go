@@ -103,7 +103,7 @@ func simDiffStore(st *store, s *simState) (diff string) {
 	for kind, want := range map[byte]int{
 		keyTrigger: len(s.triggers), keyDeadLetter: dead, keyPending: pending, keyProgress: progress, keyParked: lanes, keySpecial: special,
 		keyOutbox: len(s.outbox), keyState: len(s.state), keyIndex: len(s.index), keyHorizon: len(s.horizon),
-		keyReply: len(s.replies), keyReplyOrder: len(s.replies),
+		keyReply: len(s.replies), keyReplyOrder: len(s.replies), keyRate: len(s.rates),
 	} {
 		if diff == "" && seen[kind] != want {
 			diff = fmt.Sprintf("%d entries %c, want %d", seen[kind], kind, want)
@@ -155,6 +155,11 @@ func simDiffEntry(kind byte, key, value []byte, s *simState) string {
 	case keyAgain:
 		if len(s.triggers[first].pending) < simBits(value) {
 			return fmt.Sprintf("trigger %d was handed out %d events again and has %d pending", first, simBits(value), len(s.triggers[first].pending))
+		}
+	case keyRate:
+		want := s.rates[string(key)]
+		if got := int64(binary.LittleEndian.Uint64(value)); got != want.time+want.level {
+			return fmt.Sprintf("the rate is free from %d on, want %d", got, want.time+want.level)
 		}
 	case keyHorizon:
 		namespace, topic, _ := strings.Cut(string(key), "\x00")

@@ -30,6 +30,7 @@ type simState struct {
 	horizon                      map[[2]string]uint64   // namespace, topic
 	floor                        uint64
 	replies                      map[[4]string]simReply // namespace, function, event key, key of the call
+	rates                        map[string]simRate
 
 	said     map[string][]string // what became of a record, by something only it has
 	emitted  []string            // topic and id of events that settles and effects made real
@@ -89,7 +90,7 @@ func newSimState(partition, partitions int, window int64, limit int) *simState {
 		partition: uint64(partition), partitions: uint64(partitions), window: window, limit: limit, next: 1,
 		triggers: map[uint64]*simTrigger{}, received: map[uint64]uint64{}, sent: map[uint64]uint64{}, arrived: map[uint64]uint64{},
 		outbox: map[[2]uint64]simSent{}, state: map[[4]string]simEntry{}, events: map[uint64]simStored{}, said: map[string][]string{},
-		sentTo: map[uint64][]string{}, edited: map[uint64]simStored{}, index: map[uint64]bool{}, horizon: map[[2]string]uint64{}, replies: map[[4]string]simReply{},
+		sentTo: map[uint64][]string{}, edited: map[uint64]simStored{}, index: map[uint64]bool{}, horizon: map[[2]string]uint64{}, replies: map[[4]string]simReply{}, rates: map[string]simRate{},
 	}
 }
 
@@ -125,6 +126,7 @@ var simRules = map[byte]func(*simState, uint64, *simRecord){
 	15: (*simState).settleBatch,
 	16: (*simState).calledOnce,
 	17: (*simState).redriveAs,
+	18: (*simState).admit,
 }
 
 // apply follows sections 1.3, 1.4 and 4.

@@ -38,6 +38,9 @@ type simRecord struct {
 	batch         [][3]uint64 // offset, generation, attempt number
 	key, request  string      // call
 	reply         string
+	rate          string // admit
+	now, interval int64
+	burst         int64
 	put           []string // control
 	remove        []uint64
 	partitions    uint64 // lead
@@ -192,6 +195,9 @@ var simBodies = map[byte]func(*simReader, *simRecord){
 	16: func(r *simReader, rec *simRecord) {
 		rec.invocation, rec.key, rec.request, rec.reply, rec.effects = r.str(), r.str(), string(r.take(16)), r.str(), r.effects()
 		rec.events = rec.effects.own
+	},
+	18: func(r *simReader, rec *simRecord) {
+		rec.rate, rec.now, rec.interval, rec.burst = string(r.take(16)), int64(r.u64()), int64(r.uv()), int64(r.uv())
 	},
 }
 

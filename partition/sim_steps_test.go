@@ -23,6 +23,7 @@ var simSteps = []struct {
 	{"settle batch", 10, (*simWorld).stepSettleBatch},
 	{"release", 1, (*simWorld).stepRelease},
 	{"perform", 3, (*simWorld).stepPerform},
+	{"admit", 2, (*simWorld).stepAdmit},
 	{"call once", 4, (*simWorld).stepCallOnce},
 	{"letters", 6, (*simWorld).stepLetters},
 	{"desk", 5, (*simWorld).stepDesk},
@@ -222,6 +223,8 @@ func (r *simRecord) String() string {
 		return s + fmt.Sprintf("batch trigger %d %v (%s) %s", r.trigger, r.batch, r.attempt.class, r.effects.String()) + events
 	case 16:
 		return s + fmt.Sprintf("call %q of %s %s", r.key, r.invocation, r.effects.String()) + events
+	case 18:
+		return s + fmt.Sprintf("admit under rate %x at %d, one in %d, %d at once", r.rate, r.now, r.interval, r.burst)
 	case 14, 17:
 		return s + fmt.Sprintf("kind %d redrive as %v", r.kind, r.as) + events
 	}

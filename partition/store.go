@@ -28,6 +28,7 @@ const (
 	keyFloor      = 'F' // → offset below which nothing needs the log
 	keyReply      = 'A' // call → when it was kept, request, reply
 	keyReplyOrder = 'Q' // offset of its record → when it was kept, call
+	keyRate       = 'W' // rate → when it is as if nothing had begun under it
 )
 
 // store is the state of one partition in pebble. Writes gather in a batch, which commit makes visible to all and which get sees before.

@@ -267,6 +267,21 @@ func (t *Table) Release(d *Delivery) {
 	t.opts.Ready()
 }
 
+// SetAside keeps a delivery that may not run now until Resume, or until the table is opened anew; others pass it. why and until, which may be zero, are what people
+// get to see of it. false: it has been settled meanwhile, and nothing is kept.
+func (t *Table) SetAside(id ID, why string, until time.Time) bool {
+	return t.parts[id.Partition].setAside(id, aside{why, until})
+}
+
+// Resume lets what was set aside be taken again, behind what is due already; false: it has been settled meanwhile.
+func (t *Table) Resume(id ID) bool {
+	if !t.parts[id.Partition].resume(id) {
+		return false
+	}
+	t.opts.Ready()
+	return true
+}
+
 // Stats counts what a trigger has to do.
 func (t *Table) Stats(trigger uint64) Stats {
 	var s Stats
@@ -275,6 +290,9 @@ func (t *Table) Stats(trigger uint64) Stats {
 		p.mu.Lock()
 		if tr := p.machine.triggers[trigger]; tr != nil {
 			s.Pending += tr.pending.count
+			if f := p.ready.feeds[trigger]; f != nil {
+				s.addWaiting(f)
+			}
 			if len(tr.position.runs) > 0 {
 				s.CatchingUp++
 			}
@@ -291,6 +309,19 @@ func (t *Table) Stats(trigger uint64) Stats {
 	}
 	t.addLetters(trigger, &s)
 	return s
+}
+
+func (s *Stats) addWaiting(f *feed) {
+	s.Running += len(f.running)
+	for _, l := range f.lanes {
+		s.Queued += len(l.queue)
+	}
+	for _, a := range f.aside {
+		if s.Aside == nil {
+			s.Aside = map[string]int{}
+		}
+		s.Aside[a.why]++
+	}
 }
 
 // afterApply tells everyone whom applied records concern. It runs on the log's goroutine and never blocks.

@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -42,7 +43,7 @@ func TestEventReachesEveryTriggerItMatchesOnce(t *testing.T) {
 	}
 	for trigger := range uint64(6) {
 		tt.takeNone(trigger)
-		if s := tt.Stats(trigger); s != (Stats{}) {
+		if s := tt.Stats(trigger); !reflect.DeepEqual(s, Stats{}) {
 			t.Errorf("trigger %d: %+v is left", trigger, s)
 		}
 	}
@@ -161,7 +162,7 @@ func TestDeadLetterIsKeptPeekedRedrivenAndDiscarded(t *testing.T) {
 	if _, err := tt.DeadLetter(d.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("after discard: %v", err)
 	}
-	if s := tt.Stats(1); s != (Stats{}) {
+	if s := tt.Stats(1); !reflect.DeepEqual(s, Stats{}) {
 		t.Errorf("stats %+v", s)
 	}
 }

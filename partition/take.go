@@ -216,6 +216,46 @@ func (p *partition) release(id ID) {
 	p.wakeTimers()
 }
 
+// aside is what a taken event waits for that partitions do not know of.
+type aside struct {
+	why   string
+	until time.Time // zero = nobody knows
+}
+
+func (p *partition) setAside(id ID, a aside) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.ready.feeds[id.Trigger]
+	if f == nil {
+		return false
+	}
+	if _, running := f.running[id.Offset]; !running {
+		return false
+	}
+	delete(f.running, id.Offset)
+	if f.aside == nil {
+		f.aside = map[uint64]aside{}
+	}
+	f.aside[id.Offset] = a
+	return true
+}
+
+func (p *partition) resume(id ID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.ready.feeds[id.Trigger]
+	if f == nil {
+		return false
+	}
+	if _, ok := f.aside[id.Offset]; !ok {
+		return false
+	}
+	delete(f.aside, id.Offset)
+	f.due = append(f.due, id.Offset)
+	p.ready.note(f)
+	return true
+}
+
 // wakeTimers is for whoever may have begun to wait for a time without a record applied.
 func (p *partition) wakeTimers() {
 	p.mu.Lock()

@@ -100,6 +100,7 @@ func (f *faults) function(path string, s api.FunctionSpec) {
 		f.add(path+".concurrency", "%d is below 0; 0 means no limit", s.Concurrency)
 	}
 	f.scale(path, s)
+	f.flow(path, s)
 	f.env(path+".env", s.Env)
 	for i, topic := range s.Allow.Emit {
 		f.pattern(fmt.Sprintf("%s.allow.emit[%d]", path, i), topic)

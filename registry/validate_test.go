@@ -45,6 +45,23 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{func(f *api.FunctionSpec) { f.Scale.Min = 1001 }, "functions.f.scale.min: 1001 is not between 0 and 1000"},
 		{func(f *api.FunctionSpec) { f.Scale.Max = -1 }, "functions.f.scale.max: -1 is below 0; 0 means no limit"},
 		{func(f *api.FunctionSpec) { f.Scale = api.Scale{Min: 3, Max: 2} }, "functions.f.scale.min: 3 is above max, which is 2"},
+		{func(f *api.FunctionSpec) { f.KeyConcurrency = &api.KeyLimit{Key: "subject"} }, "functions.f.keyConcurrency.limit: 0 is not between 1 and 100000"},
+		{func(f *api.FunctionSpec) { f.KeyConcurrency = &api.KeyLimit{Limit: 1} }, "functions.f.keyConcurrency.key: the expression is empty"},
+		{func(f *api.FunctionSpec) { f.KeyConcurrency = &api.KeyLimit{Limit: 1, Key: "subject ="} }, "functions.f.keyConcurrency.key: at character 10: "},
+		{func(f *api.FunctionSpec) { f.Fair = "type = 'x'" }, "functions.f.fair: at character 1: this is true or false; a key is a text or a number, such as subject or data.customer"},
+		{func(f *api.FunctionSpec) { f.Throttle = &api.Rate{Period: api.Duration(time.Second)} }, "functions.f.throttle.limit: 0 is not between 1 and 100000"},
+		{func(f *api.FunctionSpec) { f.Throttle = &api.Rate{Limit: 1} }, "functions.f.throttle.period: 0s is not between 1ms and 30d"},
+		{func(f *api.FunctionSpec) { f.Throttle = &api.Rate{Limit: 5000, Period: api.Duration(time.Millisecond)} }, "functions.f.throttle.limit: 5000 in 1ms is more than one in a microsecond"},
+		{func(f *api.FunctionSpec) {
+			f.RateLimit = &api.Rate{Limit: 1, Period: api.Duration(time.Second), Burst: 2}
+		}, "functions.f.rateLimit.burst: 2 is not between 1 and limit, which is 1"},
+		{func(f *api.FunctionSpec) {
+			f.RateLimit = &api.Rate{Limit: 1, Period: api.Duration(time.Second), Key: "data."}
+		}, "functions.f.rateLimit.key: at character 1: a path into the data is data.NAME"},
+		{func(f *api.FunctionSpec) {
+			f.Fair = "subject"
+			f.Triggers = []api.TriggerSpec{{Topic: &api.TopicTrigger{Name: "a", Batch: &api.BatchSpec{Size: 2}}}}
+		}, "functions.f.on: topic a has batches, whose events begin together"},
 		{func(f *api.FunctionSpec) { f.Weight = 101 }, "functions.f.weight: 101 is not between 1 and 100"},
 		{env("1X", ""), `functions.f.env["1X"]: the name of a variable has letters, digits and "_" and does not begin with a digit`},
 		{env("X", "a\x00"), `functions.f.env["X"]: the value has a zero byte`},

@@ -85,6 +85,11 @@ func (s *Scheduler) run(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, fmt.Errorf("%w: %s runs %d at once, its concurrency", ErrBusy, c.Function, f.spec.Spec.Concurrency)
 	}
 	defer s.processors.hangUp(f.share)
+	pass, err := f.flow.enterCall(ctx, &c.Event)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer pass.leave()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.work, func() { cancel(context.Cause(s.work)) })()

@@ -71,6 +71,7 @@ func (s *Scheduler) cancelPending(ctx context.Context, inv *partition.Invocation
 		return outcome, fmt.Errorf("cancel invocation %s: %w", inv.Name(), err)
 	}
 	if outcome == partition.Applied {
+		s.forgetAside(inv)
 		s.opts.History.Append(api.LogEntry{
 			Time: a.Start, Namespace: inv.Trigger.Namespace, Function: inv.Trigger.Function, Invocation: inv.Name(), EventID: inv.Event.ID,
 			Trigger: inv.Trigger.Name, Level: "error", Next: nextCanceled,
@@ -78,6 +79,16 @@ func (s *Scheduler) cancelPending(ctx context.Context, inv *partition.Invocation
 		})
 	}
 	return outcome, nil
+}
+
+// forgetAside lets the next of its group pass when an event that was aside has been canceled.
+func (s *Scheduler) forgetAside(inv *partition.Invocation) {
+	f := s.acquire(functionName{inv.Trigger.Namespace, inv.Trigger.Function})
+	if f == nil {
+		return
+	}
+	defer s.release(f)
+	f.flow.handOut(f.flow.gone(inv.ID))
 }
 
 // unwanted are invocations that were canceled between being taken and sitting down. One that never sits down after all stays here: a few bytes for a rare race.

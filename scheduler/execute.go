@@ -144,7 +144,7 @@ type attempt struct {
 // attempt runs the function on the event in a fresh sandbox, once it is its turn to begin.
 func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) attempt {
 	a := attempt{invocation: inv, revision: f.spec.Revision}
-	g, ok := s.processors.start(ctx, f.share, 1+len(inv.more), f.memory())
+	g, ok := s.processors.start(ctx, f.share, f.flow.use(inv.event), 1+len(inv.more), f.memory())
 	if !ok {
 		a.start = time.Now()
 		a.result, a.held = canceledResult(context.Cause(ctx).Error()), true
@@ -239,10 +239,7 @@ const nextCanceled = "canceled"
 func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
 	entry := a.entry(f)
 	entry.Level = "info"
-	entry.Attempt = &api.Attempt{
-		Attempt: a.number, Revision: a.revision, Start: a.start, Duration: api.Duration(a.duration),
-		Verdict: verdictName(a.result.Verdict), Class: a.result.Class, Error: a.result.Reason, Bill: a.bill(),
-	}
+	entry.Attempt = a.shown()
 	if a.result.Verdict != abi.Done {
 		entry.Level = "error"
 	}
@@ -255,6 +252,14 @@ func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
 		entry.Next, entry.RetryAt = "retry", next.RetryAt
 	}
 	s.opts.History.Append(entry)
+}
+
+// shown is the attempt in the API's form.
+func (a *attempt) shown() *api.Attempt {
+	return &api.Attempt{
+		Attempt: a.number, Revision: a.revision, Start: a.start, Duration: api.Duration(a.duration),
+		Verdict: verdictName(a.result.Verdict), Class: a.result.Class, Error: a.result.Reason, Bill: a.bill(),
+	}
 }
 
 func (inv *invocation) entry(f *function) api.LogEntry {

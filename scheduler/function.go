@@ -22,7 +22,8 @@ type function struct {
 	module *sandbox.Module // nil when it could not be loaded
 	broken error           // why
 
-	share   *share // as series, shared by all revisions
+	share   *share // as flow and series, shared by all revisions
+	flow    *flow
 	series  *series
 	traffic atomic.Pointer[traffic] // nil = never set
 	holds   atomic.Int64            // one for being in force, one for each user
@@ -141,6 +142,7 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 			s.release(f)
 		}
 		if next[name] == nil {
+			f.flow.stop()
 			s.metrics.forget(name)
 		}
 		if next[name] == nil || !next[name].spec.Created.Equal(f.spec.Created) {
@@ -162,6 +164,9 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 	close(s.forced)
 	s.forced = make(chan struct{})
 	s.mu.Unlock()
+	for _, f := range next {
+		f.flow.clear()
+	}
 	s.wake() // functions may run now that had waiting events before
 	return nil
 }
@@ -174,17 +179,17 @@ func (s *Scheduler) keepOrLoad(ctx context.Context, name functionName, spec *api
 		old.setTraffic(spec.Traffic)
 		return old
 	}
-	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), share: newShare(name), series: s.metrics.function(name), close: func() {}, once: map[uint64]bool{}}
+	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), share: newShare(name), flow: newFlow(s.opts.Table, name), series: s.metrics.function(name), close: func() {}, once: map[uint64]bool{}}
 	for _, t := range spec.Triggers {
 		f.once[t.ID] = t.Topic != nil && t.Topic.Delivery == atMostOnce
 	}
 	if old != nil {
-		f.share = old.share
+		f.share, f.flow = old.share, old.flow
 	}
 	s.processors.configure(f.share, max(1, spec.Spec.Weight), spec.Spec.Scale.Max, spec.Spec.Concurrency)
 	f.setTraffic(spec.Traffic)
 	f.holds.Store(1)
-	if f.broken = s.load(ctx, f); f.broken != nil {
+	if f.broken = errors.Join(f.flow.configure(&spec.Spec), s.load(ctx, f)); f.broken != nil {
 		s.log.Error("cannot load a function; its events wait", "function", spec.Name, "revision", spec.Revision, "err", f.broken)
 	}
 	return f
@@ -226,6 +231,7 @@ func (s *Scheduler) closeFunctions() {
 	s.functions = map[functionName]*function{}
 	s.mu.Unlock()
 	for name, f := range old {
+		f.flow.stop()
 		s.pins.forget(name)
 		s.release(f)
 	}

@@ -78,7 +78,7 @@ func (c *loadCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge(c.instances, float64(n), append(at, state)...)
 		}
 		gauge(c.inProgress, float64(l.InProgress), at...)
-		if limit := c.scheduler.processors.limitOf(s); limit != "" {
+		if _, limit := c.scheduler.processors.holding(s); limit != "" {
 			gauge(c.limited, 1, append(at, string(limit))...)
 		}
 	}
@@ -98,12 +98,6 @@ func (s *Scheduler) shares() []*share {
 		list = append(list, f.share)
 	}
 	return list
-}
-
-func (p *processors) limitOf(s *share) holding {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return s.limited
 }
 
 func (p *processors) totals() (busy, free int, taken, budget int64) {

@@ -12,6 +12,7 @@ type metrics struct {
 	attempts                             *prometheus.CounterVec
 	seconds, memory                      *prometheus.HistogramVec
 	fuel, guest, bytesIn, bytesOut, host *prometheus.CounterVec
+	dropped                              *prometheus.CounterVec
 	conflicts                            prometheus.Counter
 }
 
@@ -33,12 +34,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		bytesIn:  counter("evoke_attempt_in_bytes_total", "Bytes of events and answers that were copied into guests."),
 		bytesOut: counter("evoke_attempt_out_bytes_total", "Bytes of replies, emitted events and requests that were copied out of guests."),
 		host:     counter("evoke_attempt_host_calls_total", "Imported functions that guests called."),
+		dropped:  counter("evoke_rate_limited_total", "Events that were dropped by rateLimit."),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "evoke_state_conflicts_total", Help: "Attempts run again because keyed state had changed under them.",
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.conflicts)
+		reg.MustRegister(m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.conflicts)
 	}
 	return m
 }
@@ -49,6 +51,7 @@ type series struct {
 	attempts                             map[string]prometheus.Counter // by class; only read
 	seconds, memory                      prometheus.Observer
 	fuel, guest, bytesIn, bytesOut, host prometheus.Counter
+	dropped                              prometheus.Counter
 }
 
 func (m *metrics) function(n functionName) *series {
@@ -61,6 +64,7 @@ func (m *metrics) function(n functionName) *series {
 		bytesIn:  m.bytesIn.WithLabelValues(n.namespace, n.name),
 		bytesOut: m.bytesOut.WithLabelValues(n.namespace, n.name),
 		host:     m.host.WithLabelValues(n.namespace, n.name),
+		dropped:  m.dropped.WithLabelValues(n.namespace, n.name),
 	}
 	verdicts := map[abi.Verdict][]string{
 		abi.Done:     {""},
@@ -106,7 +110,7 @@ func (s *series) count(class string) {
 func (m *metrics) forget(n functionName) {
 	labels := prometheus.Labels{"namespace": n.namespace, "function": n.name}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host,
+		m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped,
 	} {
 		v.DeletePartialMatch(labels)
 	}

@@ -159,6 +159,6 @@ func (p *pins) load(ctx context.Context, now *function, revision int) (*function
 	if err != nil {
 		return nil, err
 	}
-	f := &function{spec: &spec, policy: newPolicy(spec.Spec.Retry), once: now.once, share: now.share, series: now.series, close: func() {}}
+	f := &function{spec: &spec, policy: newPolicy(spec.Spec.Retry), once: now.once, share: now.share, flow: now.flow, series: now.series, close: func() {}}
 	return f, s.load(ctx, f)
 }

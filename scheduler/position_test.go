@@ -69,7 +69,8 @@ func TestNothingStartsInAPause(t *testing.T) {
 		}
 	}
 	set(true)
-	before := len(b.letters())
+	before := b.settling()
+	before += len(b.letters())
 	waitUntil(t, func() bool { return b.scheduler.processors.idle() })
 	if after, left := len(b.letters()), b.stats("f:in").Pending; after > before+1 || after+left != events {
 		t.Errorf("%d ended before the pause, %d after it, %d wait", before, after, left)

@@ -75,23 +75,30 @@ const (
 	heldBySeats       holding = "instances"
 )
 
+// keyUse is what a key of a function has used that is fair to its keys. It is guarded by processors.mu.
+type keyUse struct {
+	used   uint64 // fuel, and what attempts cost beside it
+	guests int    // that wait, run, or are parked or away
+}
+
 // guest is an attempt's claim to a processor.
 type guest struct {
 	share   *share
-	events  int   // of its batch
-	memory  int64 // bytes that it may take
-	seat    int   // while it has begun
-	on      bool  // it has a processor; guarded by processors.mu
-	paid    int64 // of the fuel that it has used
+	key     *keyUse // nil = its function is not fair to keys
+	events  int     // of its batch
+	memory  int64   // bytes that it may take
+	seat    int     // while it has begun
+	on      bool    // it has a processor; guarded by processors.mu
+	paid    int64   // of the fuel that it has used
 	granted chan struct{}
 }
 
-func (p *processors) newGuest(s *share, events int, memory int64) *guest {
+func (p *processors) newGuest(s *share, key *keyUse, events int, memory int64) *guest {
 	g, ok := p.spare.Get().(*guest)
 	if !ok {
 		g = &guest{granted: make(chan struct{}, 1)}
 	}
-	g.share, g.events, g.memory, g.paid = s, events, memory, 0
+	g.share, g.key, g.events, g.memory, g.paid = s, key, events, memory, 0
 	return g
 }
 
@@ -125,6 +132,13 @@ func (p *processors) enter(s *share, memory int64, n int) int {
 	s.coming += n
 	p.events += n
 	return n
+}
+
+// limit notes what else keeps a function from having more in progress.
+func (p *processors) limit(s *share, why holding) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.limited = why
 }
 
 func (p *processors) demand(s *share, memory int64) demand {
@@ -189,10 +203,11 @@ func (p *processors) inOrder(next []ready) {
 }
 
 // start waits until a guest may begin; false means that ctx has ended before. Whoever got true calls end.
-func (p *processors) start(ctx context.Context, s *share, events int, memory int64) (g *guest, ok bool) {
-	g = p.newGuest(s, events, memory)
+func (p *processors) start(ctx context.Context, s *share, key *keyUse, events int, memory int64) (g *guest, ok bool) {
+	g = p.newGuest(s, key, events, memory)
 	p.mu.Lock()
 	p.arrive(g.share)
+	p.arriveKey(g)
 	g.share.waiting = append(g.share.waiting, g)
 	g.share.coming = max(0, g.share.coming-1) // one that runs again has come before: the count is right again when the function has a pause
 	p.push(g.share)
@@ -205,6 +220,7 @@ func (p *processors) start(ctx context.Context, s *share, events int, memory int
 	began := g.on
 	if !began {
 		g.share.waiting = without(g.share.waiting, g)
+		g.leaveKey()
 		p.settle(g.share)
 	}
 	p.mu.Unlock()
@@ -221,8 +237,9 @@ func (p *processors) end(g *guest, fuel int64) {
 	defer p.mu.Unlock()
 	defer p.spare.Put(g)
 	p.charge(g, fuel)
-	p.pay(g.share, fuelOfAttempt)
+	p.pay(g, fuelOfAttempt)
 	p.leave(g)
+	g.leaveKey()
 	p.taken -= g.memory
 	p.seats.give(g.seat)
 	for _, s := range p.stuck { // there may be room now
@@ -238,7 +255,7 @@ func (p *processors) end(g *guest, fuel int64) {
 func (p *processors) yield(ctx context.Context, g *guest, fuel int64) {
 	p.mu.Lock()
 	p.charge(g, fuel)
-	if !g.on || !p.outdone(g.share) { // without one its time is over
+	if !g.on || !p.outdone(g) { // without one its time is over
 		p.mu.Unlock()
 		return
 	}
@@ -246,16 +263,43 @@ func (p *processors) yield(ctx context.Context, g *guest, fuel int64) {
 	p.park(ctx, g)
 }
 
-// outdone says whether a function has to make room for the first in the queue.
-func (p *processors) outdone(s *share) bool {
-	if len(p.queue) == 0 || p.queue[0] == s {
+// outdone says whether a guest has to make room for the first in the queue.
+func (p *processors) outdone(g *guest) bool {
+	if len(p.queue) == 0 {
 		return false
 	}
-	first := p.queue[0]
+	s, first := g.share, p.queue[0]
+	if first == s {
+		return g.key != nil && p.outdoneByKey(g)
+	}
 	if len(first.parked) > 0 {
 		return first.used+slice < s.used
 	}
 	return first.used < s.used
+}
+
+// outdoneByKey says whether a guest of its function that could run now has a key that has used less.
+func (p *processors) outdoneByKey(g *guest) bool {
+	s := g.share
+	if i := s.leastUsed(s.parked); i >= 0 && s.parked[i].key.used+slice < g.key.used {
+		return true
+	}
+	i := s.leastUsed(s.waiting)
+	return i >= 0 && s.waiting[i].key.used < g.key.used && p.holds(s.waiting[i]) == ""
+}
+
+// leastUsed is the first guest of a list whose key has used least; -1 = there is none.
+func (s *share) leastUsed(list []*guest) int {
+	least := -1
+	for i, g := range list {
+		if g.key == nil {
+			return 0
+		}
+		if least < 0 || g.key.used < list[least].key.used {
+			least = i
+		}
+	}
+	return least
 }
 
 // outside runs wait, for which a guest needs no processor.
@@ -334,13 +378,42 @@ func (p *processors) charge(g *guest, fuel int64) {
 	more := max(0, fuel-g.paid)
 	g.paid += more
 	g.share.burnt += more
-	p.pay(g.share, more)
+	p.pay(g, more)
 }
 
-func (p *processors) pay(s *share, fuel int64) {
+func (p *processors) pay(g *guest, fuel int64) {
+	s := g.share
 	s.used += uint64(fuel) * weightUnit / s.weight
 	if s.at >= 0 {
 		heap.Fix(&p.queue, s.at)
+	}
+	if g.key != nil {
+		g.key.used += uint64(fuel)
+	}
+}
+
+// arriveKey is arrive for the key of a guest within its function.
+func (p *processors) arriveKey(g *guest) {
+	if g.key == nil {
+		return
+	}
+	if g.key.guests == 0 {
+		least, any := uint64(0), false
+		for _, list := range [][]*guest{g.share.waiting, g.share.parked, p.running} {
+			for _, o := range list {
+				if o.share == g.share && o.key != nil && (!any || o.key.used < least) {
+					least, any = o.key.used, true
+				}
+			}
+		}
+		g.key.used = max(g.key.used, least)
+	}
+	g.key.guests++
+}
+
+func (g *guest) leaveKey() {
+	if g.key != nil {
+		g.key.guests--
 	}
 }
 
@@ -366,16 +439,17 @@ func (p *processors) hand() {
 
 // next takes the first guest of a function out of line; nil = it cannot begin now.
 func (p *processors) next(s *share) *guest {
-	if len(s.parked) > 0 {
-		g := s.parked[0]
-		s.parked = slices.Delete(s.parked, 0, 1)
+	i, j := s.leastUsed(s.parked), s.leastUsed(s.waiting)
+	if i >= 0 && (j < 0 || !(s.waiting[j].key != nil && s.parked[i].key != nil && s.waiting[j].key.used < s.parked[i].key.used && p.holds(s.waiting[j]) == "")) {
+		g := s.parked[i]
+		s.parked = slices.Delete(s.parked, i, i+1)
 		return g
 	}
-	g := s.waiting[0]
+	g := s.waiting[j]
 	if s.held = p.holds(g); s.held != "" {
 		return nil
 	}
-	s.waiting = slices.Delete(s.waiting, 0, 1)
+	s.waiting = slices.Delete(s.waiting, j, j+1)
 	p.taken += g.memory
 	g.seat = p.seats.take(g.events)
 	return g

@@ -55,7 +55,7 @@ func (g *guests) begin(s *share, memory int64) *visit {
 	ctx, cancel := context.WithCancel(g.t.Context())
 	v := &visit{do: make(chan func(*guest)), end: cancel}
 	go func() {
-		claim, ok := g.p.start(ctx, s, 1, memory)
+		claim, ok := g.p.start(ctx, s, nil, 1, memory)
 		if !ok {
 			return
 		}
@@ -149,7 +149,7 @@ func TestSharesFollowWeights(t *testing.T) {
 			for range 3 {
 				done.Go(func() {
 					for {
-						g, ok := p.start(ctx, s, 1, 1)
+						g, ok := p.start(ctx, s, nil, 1, 1)
 						if !ok {
 							return
 						}
@@ -265,7 +265,7 @@ func TestProcessorsUnderPressure(t *testing.T) {
 				if r.IntN(4) == 0 {
 					go cancel()
 				}
-				if g, ok := p.start(ctx, list[r.IntN(len(list))], 1, 1+r.Int64N(8)); ok {
+				if g, ok := p.start(ctx, list[r.IntN(len(list))], nil, 1, 1+r.Int64N(8)); ok {
 					fuel := int64(0)
 					for range r.IntN(5) {
 						fuel += r.Int64N(5_000_000)

@@ -206,7 +206,12 @@ func (s *Scheduler) ready() (list []ready) {
 }
 
 func (s *Scheduler) dispatchTrigger(f *function, trigger uint64) int {
-	room := s.processors.enter(f.share, f.memory(), ahead)
+	room := 0
+	if f.flow.full() {
+		s.processors.limit(f.share, heldByAside)
+	} else {
+		room = s.processors.enter(f.share, f.memory(), ahead)
+	}
 	if room == 0 {
 		return 0
 	}
@@ -235,10 +240,25 @@ func (s *Scheduler) start(f *function, d *partition.Delivery) {
 // finish brings a delivery that has started to its end.
 func (s *Scheduler) finish(j job) {
 	defer s.active.Done()
-	s.execute(s.work, j.function, j.delivery)
+	s.pass(s.work, j.function, j.delivery)
 	s.release(j.function)
 	s.processors.exit(j.function.share, 1)
 	s.wake()
+}
+
+// pass brings a delivery by the rules of its function, and executes it if it may run now.
+func (s *Scheduler) pass(ctx context.Context, f *function, d *partition.Delivery) {
+	p, how, err := f.flow.enter(ctx, d)
+	switch {
+	case err != nil:
+		s.log.Error("cannot ask whether an event may run; it is asked again", "function", f.spec.Name, "event_id", d.Event.ID, "err", err)
+		s.opts.Table.Release(d)
+	case how == dropped:
+		s.drop(ctx, f, d)
+	case how == passed:
+		s.execute(ctx, f, d)
+		p.leave()
+	}
 }
 
 // wake lets Run look for events again.

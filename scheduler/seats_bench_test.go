@@ -20,7 +20,7 @@ func BenchmarkSeat(b *testing.B) {
 			p, all := newProcessors(4, 1<<30, 4, s, func() {}), newShare(functionName{})
 			b.ReportAllocs()
 			for b.Loop() {
-				g, _ := p.start(b.Context(), all, 1, 1)
+				g, _ := p.start(b.Context(), all, nil, 1, 1)
 				s.sit(g.seat, guest)
 				s.leave(g.seat)
 				p.end(g, 1000)

@@ -189,6 +189,17 @@ func (b *bundle) seated() int {
 	return len(p.seats.list) - len(p.seats.empty)
 }
 
+// settling is how many events have ended and are not settled yet.
+func (b *bundle) settling() (n int) {
+	p := b.scheduler.processors
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range b.scheduler.shares() {
+		n += p.demand(s, 1).settling
+	}
+	return n
+}
+
 // eventually waits, at each change of any partition, until ok.
 func (b *bundle) eventually(what string, ok func() bool) {
 	b.t.Helper()

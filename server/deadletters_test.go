@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -70,7 +71,7 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("discard: %+v %v", r, err)
 	}
 	trigger, err := c.Trigger(ctx, "default", "charge:orders")
-	if err != nil || *trigger.Stats != (api.TriggerStats{Pending: 1}) {
+	if err != nil || !reflect.DeepEqual(*trigger.Stats, api.TriggerStats{Pending: 1, Waits: []api.Waits{{For: "scale.max", Count: 1}}}) {
 		t.Errorf("%+v %v", trigger.Stats, err)
 	}
 	if r, err := c.Redrive(ctx, "acme", api.DeadLetterSelection{All: true}); err != nil || r.Changed != 1 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -109,6 +110,9 @@ func checkAttributes(e *event.Event) error {
 // callError is for calls that ended without a verdict.
 func callError(function string, err error) error {
 	switch {
+	case errors.As(err, new(*scheduler.ThrottledError)):
+		early, _ := errors.AsType[*scheduler.ThrottledError](err)
+		return &fault{err: err, detail: err.Error(), after: max(time.Second, time.Until(early.Until))}
 	case errors.Is(err, scheduler.ErrBusy):
 		return refuse(err, "", "function %q has as many calls as it may have at once", function)
 	case errors.Is(err, scheduler.ErrUnavailable):

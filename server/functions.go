@@ -11,6 +11,7 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/scheduler"
 	"github.com/evoke-run/evoke/sdk/abi"
 )
@@ -192,8 +193,33 @@ func (s *Server) withStats(t *api.Trigger) api.Trigger {
 	out := *t // snapshots are shared
 	n := s.o.Table.Stats(t.ID)
 	out.Stats = &api.TriggerStats{
-		Pending: n.Pending, Retrying: n.Retrying, DeadLetters: n.DeadLetters, Parked: n.Parked, Behind: n.Behind, CatchingUp: n.CatchingUp,
+		Pending: n.Pending, Retrying: n.Retrying, Waits: s.waits(t, &n), DeadLetters: n.DeadLetters, Parked: n.Parked, Behind: n.Behind, CatchingUp: n.CatchingUp,
 		OldestDeadLetter: n.OldestDeadLetter, OldestParked: n.OldestParked,
 	}
+	return out
+}
+
+// waits says what the pending events of a trigger wait for that do not run.
+func (s *Server) waits(t *api.Trigger, n *partition.Stats) (out []api.Waits) {
+	add := func(why string, count int) {
+		if count > 0 {
+			out = append(out, api.Waits{For: why, Count: count})
+		}
+	}
+	left := n.Pending - n.Running - n.Timed - n.Queued
+	add("time", n.Timed)
+	add(partition.WaitsForKey, n.Queued)
+	for why, count := range n.Aside {
+		add(why, count)
+		left -= count
+	}
+	if left > 0 {
+		why := partition.WaitsPaused
+		if t.PausedSince.IsZero() {
+			why = s.o.Scheduler.WaitsFor(&partition.Invocation{State: partition.Waiting, Trigger: partition.Trigger{Namespace: t.Namespace, Function: t.Function}})
+		}
+		add(why, left)
+	}
+	slices.SortFunc(out, func(a, b api.Waits) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.For, b.For)) })
 	return out
 }

@@ -91,17 +91,28 @@ func (s *Server) openInvocations(q invocationQuery) ([]api.Invocation, error) {
 		}
 	}
 	ask := partition.InvocationQuery{Namespace: q.namespace, Function: q.function, Limit: q.limit}
-	if q.state != stateOpen {
-		ask.State = partition.InvocationState(q.state)
-	}
 	if q.trigger != nil {
 		ask.Trigger = q.trigger.ID
 	}
-	pending, err := s.o.Table.Invocations(ask)
-	for i := range pending {
-		out = append(out, invocation(&pending[i]))
+	states := []partition.InvocationState{partition.InvocationState(q.state)}
+	switch {
+	case q.state == stateOpen:
+		states[0] = ""
+	case states[0] == partition.Waiting: // some that were taken wait as well
+		states = append(states, partition.Running)
 	}
-	return out, err
+	for _, ask.State = range states {
+		pending, err := s.o.Table.Invocations(ask)
+		if err != nil {
+			return nil, err
+		}
+		for i := range pending {
+			if one := s.pending(&pending[i]); q.state == stateOpen || q.state == one.State {
+				out = append(out, one)
+			}
+		}
+	}
+	return out, nil
 }
 
 func (s *Server) deadInvocations(q invocationQuery) ([]api.Invocation, error) {
@@ -155,9 +166,9 @@ func finished(e *api.LogEntry) api.Invocation {
 	}
 }
 
-// finishedState is the verdict, or that it was canceled.
+// finishedState is the verdict, or that it was canceled or dropped.
 func finishedState(e *api.LogEntry) string {
-	if e.Next == "canceled" {
+	if e.Next == "canceled" || e.Next == "dropped" {
 		return e.Next
 	}
 	return e.Attempt.Verdict
@@ -168,6 +179,17 @@ func runningCall(r scheduler.RunningCall) api.Invocation {
 		ID: r.Invocation, Function: r.Function, Trigger: r.Trigger, EventID: r.EventID, EventType: r.EventType, Key: r.Key,
 		State: string(partition.Running), Attempt: 1, Revision: r.Revision, Started: r.Start,
 	}
+}
+
+// pending is an invocation with what partitions do not know: what it waits for, when they say that it runs or that it is its turn.
+func (s *Server) pending(i *partition.Invocation) api.Invocation {
+	out := invocation(i)
+	if i.State == partition.Running || i.State == partition.Waiting && i.Why == partition.WaitsForTurn {
+		if out.Why = s.o.Scheduler.WaitsFor(i); out.Why != "" {
+			out.State = string(partition.Waiting)
+		}
+	}
+	return out
 }
 
 func invocation(i *partition.Invocation) api.Invocation {
@@ -232,7 +254,7 @@ func (s *Server) findOpen(ns, name string) (*api.Invocation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up invocation %s: %w", name, err)
 	}
-	out := invocation(&i)
+	out := s.pending(&i)
 	if out.Event, err = i.Event.MarshalJSON(); err != nil {
 		return nil, fmt.Errorf("encode event %q: %w", i.Event.ID, err)
 	}

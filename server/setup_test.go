@@ -238,6 +238,14 @@ func (s schedulerOf) Load(f *api.Function) api.Load {
 	return api.Load{Wanted: 9, Target: len(f.Name), Limit: "concurrency", InProgress: len(f.Name) - 2, Running: 1, Fuel: 1000}
 }
 
+// WaitsFor has every invocation run that was taken.
+func (s schedulerOf) WaitsFor(i *partition.Invocation) string {
+	if i.State == partition.Running {
+		return ""
+	}
+	return "scale.max"
+}
+
 func (s schedulerOf) RunningCalls(namespace string) []scheduler.RunningCall {
 	return s.b.calls[namespace]
 }

@@ -77,7 +77,10 @@ func (c *cli) describeFunction(f api.Function) error {
 		"Module", f.Spec.Module,
 		"Timeout", durationText(f.Spec.Timeout),
 		"Memory", sizeText(f.Spec.Memory),
-		"Concurrency", concurrencyText(f.Spec.Concurrency),
+		"Concurrency", concurrencyText(f.Spec.Concurrency, f.Spec.KeyConcurrency),
+		"Throttle", rateText(f.Spec.Throttle),
+		"Rate limit", rateText(f.Spec.RateLimit),
+		"Fair to", f.Spec.Fair,
 		"Scale", scaleText(f.Spec.Scale),
 		"Weight", weightText(f.Spec.Weight),
 		"Instances", instancesText(f.Spec.Reuse),
@@ -116,11 +119,30 @@ func instancesText(reuse bool) string {
 	return "fresh for every event"
 }
 
-func concurrencyText(n int) string {
-	if n == 0 {
-		return "as many as the node has room for"
+func concurrencyText(n int, key *api.KeyLimit) string {
+	text := "as many as the node has room for"
+	if n > 0 {
+		text = strconv.Itoa(n)
 	}
-	return strconv.Itoa(n)
+	if key != nil {
+		text += fmt.Sprintf(", %d of each %s", key.Limit, key.Key)
+	}
+	return text
+}
+
+// rateText is empty for none.
+func rateText(r *api.Rate) string {
+	if r == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%d in %s", r.Limit, durationText(r.Period))
+	if r.Burst > 1 {
+		text += fmt.Sprintf(", %d at once", r.Burst)
+	}
+	if r.Key != "" {
+		text += " of each " + r.Key
+	}
+	return text
 }
 
 // scaleText is empty for a function that says nothing of it.
@@ -186,6 +208,7 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		pairs = append(pairs,
 			"Pending", strconv.Itoa(s.Pending),
 			"Retrying", strconv.Itoa(s.Retrying),
+			"Wait for", c.waitsText(s.Waits),
 			"Dead letters", withAge(strconv.Itoa(s.DeadLetters), "the oldest", c.age(s.OldestDeadLetter)),
 			"Parked keys", c.parkedKeys(s))
 	}
@@ -211,6 +234,15 @@ func batchText(b *api.BatchSpec) string {
 		text += ", waits " + durationText(b.Window) + " for them"
 	}
 	return text
+}
+
+// waitsText says what the events of a trigger wait for, most first.
+func (c *cli) waitsText(waits []api.Waits) string {
+	var parts []string
+	for _, w := range waits {
+		parts = append(parts, fmt.Sprintf("%s %d", w.For, w.Count))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func withAge(text, what, age string) string {

@@ -1,0 +1,174 @@
+package filter
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/antlr/antlr4/runtime/Go/antlr"
+	cesql "github.com/cloudevents/sdk-go/sql/v2"
+	"github.com/cloudevents/sdk-go/sql/v2/gen"
+	ce "github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/evoke-run/evoke/event"
+)
+
+// Value is a parsed expression that takes something out of an event: an attribute, a field of its JSON data, or what CESQL makes of attributes.
+//
+//	subject
+//	key                              the event's key: partitionkey, else subject
+//	data.customer.id                 of JSON data; numbers and booleans as they are written
+//	CONCAT(source, '/', subject)
+type Value struct {
+	text string
+	path []string         // in the data
+	key  bool             // the event's own key
+	expr cesql.Expression // else
+}
+
+// dataPath are field names joined by dots. A name that has other characters cannot be reached.
+var dataPath = regexp.MustCompile(`^data(\.[A-Za-z0-9_-]+)+$`)
+
+// maxPath is how deep a path goes.
+const maxPath = 32
+
+// ParseValue reads an expression for a text or a number. One that is true or false is refused: two values make no keys. The error is a *SyntaxError, or says what
+// else is wrong.
+func ParseValue(text string) (*Value, error) {
+	v := &Value{text: text}
+	switch trimmed := strings.TrimSpace(text); {
+	case trimmed == "":
+		return nil, errors.New("the expression is empty")
+	case len(text) > MaxText:
+		return nil, fmt.Errorf("the expression has %d bytes, the limit is %d", len(text), MaxText)
+	case !utf8.ValidString(text):
+		return nil, errors.New("the expression is not valid UTF-8")
+	case trimmed == "key":
+		v.key = true
+		return v, nil
+	case dataPath.MatchString(trimmed):
+		v.path = strings.Split(trimmed, ".")[1:]
+		if len(v.path) > maxPath {
+			return nil, fmt.Errorf("the path has %d names, the limit is %d", len(v.path), maxPath)
+		}
+		return v, nil
+	case strings.HasPrefix(trimmed, "data"):
+		if at := strings.IndexFunc(trimmed, func(r rune) bool { return !isPathRune(r) }); at > len("data.") || trimmed == "data" || trimmed == "data." {
+			return nil, &SyntaxError{Position: 1, Problem: "a path into the data is data.NAME, or data.NAME.NAME; names have letters, digits, - and _, and nothing is done with what it finds"}
+		}
+	}
+	var err error
+	v.expr, err = parse(text, func(tree antlr.Tree) error {
+		if isBoolean(tree) {
+			return &SyntaxError{Position: 1, Problem: "this is true or false; a key is a text or a number, such as subject or data.customer"}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func isPathRune(r rune) bool {
+	return r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+}
+
+// isBoolean says whether an expression can only be true or false, as far as its outermost operator tells.
+func isBoolean(tree antlr.Tree) bool {
+	switch t := tree.(type) {
+	case *gen.CesqlContext:
+		return isBoolean(t.Expression())
+	case *gen.SubExpressionContext:
+		return isBoolean(t.Expression())
+	case *gen.BooleanAtomContext:
+		return true
+	case *gen.AtomExpressionContext:
+		return isBoolean(t.Atom())
+	case *gen.BinaryComparisonExpressionContext, *gen.BinaryLogicExpressionContext, *gen.UnaryLogicExpressionContext, *gen.LikeExpressionContext,
+		*gen.ExistsExpressionContext, *gen.InExpressionContext:
+		return true
+	}
+	return false
+}
+
+// Text is what the expression makes of an event; ok is false when the event does not have it: no such attribute, no such field, no JSON.
+func (v *Value) Text(e *event.Event) (text string, ok bool) {
+	switch {
+	case v.key:
+		return e.Key(), e.Key() != ""
+	case v.path != nil:
+		return v.field(e.Data)
+	}
+	defer func() { // as in Filter.Match
+		if recover() != nil {
+			text, ok = "", false
+		}
+	}()
+	got, err := v.expr.Evaluate(ce.Event{Context: attributes{event: e}})
+	if err != nil {
+		return "", false
+	}
+	switch got := got.(type) {
+	case string:
+		return got, got != ""
+	case int32:
+		return strconv.FormatInt(int64(got), 10), true
+	case bool:
+		return strconv.FormatBool(got), true
+	}
+	return "", false
+}
+
+// String returns the text the value was parsed from.
+func (v *Value) String() string { return v.text }
+
+// field walks down the data. Only what lies on the path is looked at closely.
+func (v *Value) field(data []byte) (text string, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	for _, name := range v.path {
+		if !enter(d, name) {
+			return "", false
+		}
+	}
+	token, err := d.Token()
+	if err != nil {
+		return "", false
+	}
+	switch token := token.(type) {
+	case string:
+		return token, token != ""
+	case json.Number:
+		return token.String(), true
+	case bool:
+		return strconv.FormatBool(token), true
+	}
+	return "", false // null, an object or a list
+}
+
+// enter goes to the value of a member of the object that comes next.
+func enter(d *json.Decoder, name string) bool {
+	if token, err := d.Token(); err != nil || token != json.Delim('{') {
+		return false
+	}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return false
+		}
+		if token == name {
+			return true
+		}
+		var skipped json.RawMessage
+		if d.Decode(&skipped) != nil {
+			return false
+		}
+	}
+	return false
+}
