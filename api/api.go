@@ -30,6 +30,8 @@ type FunctionSpec struct {
 	RateLimit *Rate `json:"rateLimit,omitempty"`
 	// Fair is an expression for a key of an event: the function's part of a node is shared equally between the keys that have something to do.
 	Fair string `json:"fair,omitempty"`
+	// Adaptive says how its triggers take overload behind the function; nil = they slow down when it asks for it, or runs out of time.
+	Adaptive *Adaptive `json:"adaptive,omitempty"`
 	// Scale bounds how many instances of the function there are on a node.
 	Scale Scale `json:"scale,omitzero"`
 	// Weight is the function's part of a node that has more to do than it can: one of weight 2 gets twice what one of weight 1 gets. 1 to 100, default 1.
@@ -53,6 +55,14 @@ type DeadLetterSpec struct {
 	Topic string `json:"topic,omitempty"`
 	// Knative adds the attributes knativeerrordest, knativeerrorcode and knativeerrordata to the copy and to peek.
 	Knative bool `json:"knative,omitempty"`
+}
+
+// Adaptive is how a function's triggers take overload of what is behind it.
+type Adaptive struct {
+	// Off leaves them as fast as they can be.
+	Off bool `json:"off,omitempty"`
+	// Latency is the time of an attempt beyond which it counts as a sign of overload; 0 = none does.
+	Latency Duration `json:"latency,omitempty"`
 }
 
 // KeyLimit bounds how many of one key there are at once.
@@ -385,8 +395,8 @@ type Invocation struct {
 	// State is "running", "retrying", "delayed", "waiting" or "dead" (given up on), and of a finished one "done", "failed", "rejected" or "canceled".
 	State string `json:"state"`
 	// Why says what a waiting one waits for: "key", an earlier event of its key; "batch", others to fill its batch; "paused"; "throttle", until Due; "concurrency of its key" and
-	// "fair", others of the key in fn.yaml; "concurrency", "scale.max", "processors", "memory" and "instances", as in Load; "module", its function cannot be loaded; "turn",
-	// others of its trigger come first.
+	// "fair", others of the key in fn.yaml; "concurrency", "scale.max", "processors", "memory" and "instances", as in Load; "overload" and
+	// "retry-after", what is behind the function is overloaded; "module", its function cannot be loaded; "turn", others of its trigger come first.
 	Why string `json:"why,omitempty"`
 	// Attempt is the number of the one that runs or comes next, or of the last when it has ended.
 	Attempt int `json:"attempt"`

@@ -60,3 +60,19 @@ func (d *decoder) rate(v value, queues bool) *api.Rate {
 	}
 	return out
 }
+
+// adaptive reads true, false, or a map.
+func (d *decoder) adaptive(v value) *api.Adaptive {
+	out := &api.Adaptive{}
+	if kindName(v.node) == "a map" {
+		d.object(v, keys{read: map[string]func(value){"latency": d.duration(&out.Latency)}})
+		return out
+	}
+	on := true
+	d.boolean(&on)(v)
+	if on {
+		return nil
+	}
+	out.Off = true
+	return out
+}

@@ -28,6 +28,7 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"concurrency": func(v value) { d.concurrency(v, &f.Spec) },
 			"throttle":    func(v value) { f.Spec.Throttle = d.rate(v, true) },
 			"rateLimit":   func(v value) { f.Spec.RateLimit = d.rate(v, false) },
+			"adaptive":    func(v value) { f.Spec.Adaptive = d.adaptive(v) },
 			"fair":        d.anyText(&f.Spec.Fair, "an expression like subject or data.customer"),
 			"scale":       func(v value) { f.Spec.Scale = d.scale(v) },
 			"weight":      d.integer(&f.Spec.Weight, 1, api.MaxWeight),

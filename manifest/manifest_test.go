@@ -181,6 +181,8 @@ func TestFaults(t *testing.T) {
 		{"throttle with a large burst", fn("    throttle: { limit: 2, period: 1s, burst: 3 }"), "fn.yaml:5:46: functions.charge.throttle.burst: 3 at once is above limit, which is 2"},
 		{"rate limit with a burst", fn("    rateLimit: { limit: 2, period: 1s, burst: 1 }"), "fn.yaml:5:40: functions.charge.rateLimit.burst is not a known key; known here: key, limit, period"},
 		{"rate limit without a unit", fn("    rateLimit: { limit: 2, period: 1 }"), "fn.yaml:5:36: functions.charge.rateLimit.period: 1 has no unit; try 1s"},
+		{"adaptive", fn("    adaptive: fast"), `fn.yaml:5:15: functions.charge.adaptive must be true or false, not the text "fast"`},
+		{"adaptive latency", fn("    adaptive: { latency: 5 }"), "fn.yaml:5:26: functions.charge.adaptive.latency: 5 has no unit; try 5s"},
 		{"fair to nobody", fn("    fair: \"\""), "fn.yaml:5:11: functions.charge.fair is empty; it must be an expression like subject or data.customer"},
 		{"weight of nothing", fn("    weight: 0"), "fn.yaml:5:13: functions.charge.weight must be from 1 to 100, not 0"},
 		{"concurrency of nothing", fn("    concurrency: 0"), "fn.yaml:5:18: functions.charge.concurrency: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause"},

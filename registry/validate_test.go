@@ -49,6 +49,7 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{func(f *api.FunctionSpec) { f.KeyConcurrency = &api.KeyLimit{Limit: 1} }, "functions.f.keyConcurrency.key: the expression is empty"},
 		{func(f *api.FunctionSpec) { f.KeyConcurrency = &api.KeyLimit{Limit: 1, Key: "subject ="} }, "functions.f.keyConcurrency.key: at character 10: "},
 		{func(f *api.FunctionSpec) { f.Fair = "type = 'x'" }, "functions.f.fair: at character 1: this is true or false; a key is a text or a number, such as subject or data.customer"},
+		{func(f *api.FunctionSpec) { f.Adaptive = &api.Adaptive{Latency: -1} }, "functions.f.adaptive.latency: -1ns is below zero"},
 		{func(f *api.FunctionSpec) { f.Throttle = &api.Rate{Period: api.Duration(time.Second)} }, "functions.f.throttle.limit: 0 is not between 1 and 100000"},
 		{func(f *api.FunctionSpec) { f.Throttle = &api.Rate{Limit: 1} }, "functions.f.throttle.period: 0s is not between 1ms and 30d"},
 		{func(f *api.FunctionSpec) { f.Throttle = &api.Rate{Limit: 5000, Period: api.Duration(time.Millisecond)} }, "functions.f.throttle.limit: 5000 in 1ms is more than one in a microsecond"},

@@ -18,6 +18,9 @@ func (f *faults) flow(path string, s api.FunctionSpec) {
 	if s.Fair != "" {
 		f.key(path+".fair", s.Fair)
 	}
+	if a := s.Adaptive; a != nil && a.Latency < 0 {
+		f.add(path+".adaptive.latency", "%s is below zero", time.Duration(a.Latency))
+	}
 	if s.KeyConcurrency == nil && s.Throttle == nil && s.RateLimit == nil && s.Fair == "" {
 		return
 	}

@@ -182,6 +182,7 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	}
 	a.result = forAll(a.result, 1+len(inv.more))
 	f.series.attempt(&a)
+	s.learn(f, &a)
 	return a
 }
 

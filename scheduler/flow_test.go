@@ -38,7 +38,7 @@ func (b *bundle) waiting(function string) map[string]int {
 	for i := range list {
 		why := list[i].Why
 		if list[i].State == partition.Running || why == partition.WaitsForTurn {
-			why = b.scheduler.WaitsFor(&list[i])
+			why, _ = b.scheduler.WaitsFor(&list[i])
 		}
 		out[why]++
 	}
@@ -77,7 +77,8 @@ func TestConcurrencyOfAKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		runs := slices.IndexFunc(list, func(i partition.Invocation) bool {
-			return i.State == partition.Running && b.scheduler.WaitsFor(&i) == "" && strings.HasPrefix(i.Event.ID, "a")
+			why, _ := b.scheduler.WaitsFor(&i)
+			return i.State == partition.Running && why == "" && strings.HasPrefix(i.Event.ID, "a")
 		})
 		aside := slices.IndexFunc(list, func(i partition.Invocation) bool {
 			return i.Why == string(heldByKey) && strings.HasPrefix(i.Event.ID, "a")

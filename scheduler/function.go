@@ -136,6 +136,7 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 	s.mu.Lock()
 	old := s.functions
 	s.functions, s.triggers = next, triggers
+	s.forgetPaces()
 	s.mu.Unlock()
 	for name, f := range old {
 		if next[name] != f {
@@ -228,7 +229,8 @@ func (s *Scheduler) load(ctx context.Context, f *function) error {
 func (s *Scheduler) closeFunctions() {
 	s.mu.Lock()
 	old := s.functions
-	s.functions = map[functionName]*function{}
+	s.functions, s.triggers = map[functionName]*function{}, map[uint64]functionName{}
+	s.forgetPaces()
 	s.mu.Unlock()
 	for name, f := range old {
 		f.flow.stop()

@@ -87,9 +87,10 @@ type Scheduler struct {
 	mu        sync.Mutex
 	functions map[functionName]*function
 	triggers  map[uint64]functionName // topic and inbox triggers
-	paused    map[uint64]struct{}     // triggers whose pause is in force; nil = none
-	inForce   int64                   // registry revision
-	forced    chan struct{}           // closed and replaced when inForce grows
+	paces     map[uint64]*pace
+	paused    map[uint64]struct{} // triggers whose pause is in force; nil = none
+	inForce   int64               // registry revision
+	forced    chan struct{}       // closed and replaced when inForce grows
 	draining  bool
 	active    sync.WaitGroup // executes and calls
 }
@@ -119,7 +120,7 @@ func New(o Options) *Scheduler {
 	s := &Scheduler{
 		opts: o, log: o.Logger, metrics: newMetrics(o.Registerer), keys: newKeyLocks(),
 		seats: newSeats(o.Begun, o.InFlight), calls: make(chan struct{}, o.Calls), freed: make(chan struct{}, 1),
-		functions: map[functionName]*function{}, triggers: map[uint64]functionName{}, forced: make(chan struct{}),
+		functions: map[functionName]*function{}, triggers: map[uint64]functionName{}, paces: map[uint64]*pace{}, forced: make(chan struct{}),
 	}
 	s.processors = newProcessors(o.Running, o.Memory, o.Taken, s.seats, s.wake)
 	if o.Registerer != nil {
@@ -206,12 +207,8 @@ func (s *Scheduler) ready() (list []ready) {
 }
 
 func (s *Scheduler) dispatchTrigger(f *function, trigger uint64) int {
-	room := 0
-	if f.flow.full() {
-		s.processors.limit(f.share, heldByAside)
-	} else {
-		room = s.processors.enter(f.share, f.memory(), ahead)
-	}
+	pace := s.pace(trigger)
+	room := s.room(f, pace)
 	if room == 0 {
 		return 0
 	}
@@ -219,17 +216,35 @@ func (s *Scheduler) dispatchTrigger(f *function, trigger uint64) int {
 	if err != nil {
 		s.log.Error("cannot read waiting events", "trigger", trigger, "err", err)
 	}
-	s.processors.exit(f.share, room-len(deliveries))
+	s.exit(f, pace, room-len(deliveries))
 	for i := range deliveries {
 		s.start(f, &deliveries[i])
 	}
 	return len(deliveries)
 }
 
+// room reserves places for events that may be taken now. Each is given back by exit.
+func (s *Scheduler) room(f *function, pace *pace) int {
+	if f.flow.full() {
+		s.processors.limit(f.share, heldByAside)
+		return 0
+	}
+	paced, _ := pace.take(ahead)
+	room := s.processors.enter(f.share, f.memory(), paced)
+	pace.done(paced - room)
+	return room
+}
+
+// exit is for n events that have ended, or were not taken.
+func (s *Scheduler) exit(f *function, pace *pace, n int) {
+	s.processors.exit(f.share, n)
+	pace.done(n)
+}
+
 // start runs a delivery in a goroutine that drain waits for.
 func (s *Scheduler) start(f *function, d *partition.Delivery) {
 	if !s.begin() {
-		s.processors.exit(f.share, 1)
+		s.exit(f, s.pace(d.ID.Trigger), 1)
 		s.opts.Table.Release(d)
 		return
 	}
@@ -242,7 +257,7 @@ func (s *Scheduler) finish(j job) {
 	defer s.active.Done()
 	s.pass(s.work, j.function, j.delivery)
 	s.release(j.function)
-	s.processors.exit(j.function.share, 1)
+	s.exit(j.function, s.pace(j.delivery.ID.Trigger), 1)
 	s.wake()
 }
 

@@ -1,15 +1,29 @@
 package scheduler
 
-import "github.com/evoke-run/evoke/partition"
+import (
+	"time"
+
+	"github.com/evoke-run/evoke/partition"
+)
 
 // waitsForModule is why an event waits whose function cannot be loaded.
 const waitsForModule = "module"
 
-// WaitsFor says what keeps an invocation from running that partitions call running or whose turn it is: "" = it runs. See api.Invocation.Why.
-func (s *Scheduler) WaitsFor(i *partition.Invocation) string {
+// WaitsFor says what keeps an invocation from running that partitions call running or whose turn it is, and until when if that is known: "" = it runs. See
+// api.Invocation.Why.
+func (s *Scheduler) WaitsFor(i *partition.Invocation) (why string, until time.Time) {
 	if i.State == partition.Running && s.seats.has(i.Name(), i.Trigger.Namespace) {
-		return ""
+		return "", time.Time{}
 	}
+	if i.State == partition.Waiting {
+		if why, until := s.pace(i.Trigger.ID).waits(); why != "" {
+			return string(why), until
+		}
+	}
+	return s.heldBy(i), time.Time{}
+}
+
+func (s *Scheduler) heldBy(i *partition.Invocation) string {
 	f := s.acquire(functionName{i.Trigger.Namespace, i.Trigger.Function})
 	if f == nil {
 		return waitsForModule

@@ -216,7 +216,8 @@ func (s *Server) waits(t *api.Trigger, n *partition.Stats) (out []api.Waits) {
 	if left > 0 {
 		why := partition.WaitsPaused
 		if t.PausedSince.IsZero() {
-			why = s.o.Scheduler.WaitsFor(&partition.Invocation{State: partition.Waiting, Trigger: partition.Trigger{Namespace: t.Namespace, Function: t.Function}})
+			of := partition.Trigger{ID: t.ID, Namespace: t.Namespace, Function: t.Function}
+			why, _ = s.o.Scheduler.WaitsFor(&partition.Invocation{State: partition.Waiting, Trigger: of})
 		}
 		add(why, left)
 	}

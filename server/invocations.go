@@ -185,7 +185,7 @@ func runningCall(r scheduler.RunningCall) api.Invocation {
 func (s *Server) pending(i *partition.Invocation) api.Invocation {
 	out := invocation(i)
 	if i.State == partition.Running || i.State == partition.Waiting && i.Why == partition.WaitsForTurn {
-		if out.Why = s.o.Scheduler.WaitsFor(i); out.Why != "" {
+		if out.Why, out.Due = s.o.Scheduler.WaitsFor(i); out.Why != "" {
 			out.State = string(partition.Waiting)
 		}
 	}

@@ -49,7 +49,7 @@ type Scheduler interface {
 	WaitInForce(ctx context.Context, revision int64) error
 	RunningCalls(namespace string) []scheduler.RunningCall
 	Load(f *api.Function) api.Load
-	WaitsFor(i *partition.Invocation) string
+	WaitsFor(i *partition.Invocation) (why string, until time.Time)
 	Cancel(ctx context.Context, namespace, invocation, reason string) error
 }
 

@@ -239,11 +239,11 @@ func (s schedulerOf) Load(f *api.Function) api.Load {
 }
 
 // WaitsFor has every invocation run that was taken.
-func (s schedulerOf) WaitsFor(i *partition.Invocation) string {
+func (s schedulerOf) WaitsFor(i *partition.Invocation) (string, time.Time) {
 	if i.State == partition.Running {
-		return ""
+		return "", time.Time{}
 	}
-	return "scale.max"
+	return "scale.max", time.Time{}
 }
 
 func (s schedulerOf) RunningCalls(namespace string) []scheduler.RunningCall {

@@ -81,6 +81,7 @@ func (c *cli) describeFunction(f api.Function) error {
 		"Throttle", rateText(f.Spec.Throttle),
 		"Rate limit", rateText(f.Spec.RateLimit),
 		"Fair to", f.Spec.Fair,
+		"Adaptive", adaptiveText(f.Spec.Adaptive),
 		"Scale", scaleText(f.Spec.Scale),
 		"Weight", weightText(f.Spec.Weight),
 		"Instances", instancesText(f.Spec.Reuse),
@@ -128,6 +129,17 @@ func concurrencyText(n int, key *api.KeyLimit) string {
 		text += fmt.Sprintf(", %d of each %s", key.Limit, key.Key)
 	}
 	return text
+}
+
+// adaptiveText is empty for the default.
+func adaptiveText(a *api.Adaptive) string {
+	switch {
+	case a == nil:
+		return ""
+	case a.Off:
+		return "no"
+	}
+	return "attempts longer than " + durationText(a.Latency) + " are a sign of overload"
 }
 
 // rateText is empty for none.
