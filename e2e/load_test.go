@@ -196,7 +196,7 @@ func (l *load) finish(t testing.TB) {
 	l.change(func() { l.stopped = true })
 	l.work.Wait()
 	if err := l.await("output of every input", func() bool { return len(l.outputs) >= len(l.acked) }); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s\n%s", err, l.app.fnctl(t, "top"), l.app.fnctl(t, "invocations", "ls", "-o", "wide"))
 	}
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,17 @@ topics:
 		t.Errorf("the caller got %d %s", r.status, r.body)
 	} else {
 		contains(t, r.body, "draining", "repeat in a moment")
+	}
+	log, at := a.rt.stderr.String(), 0
+	for _, step := range []string{
+		"stopping: no more requests are taken", "stopping: requests have ended", "stopping: no more events are taken; waiting for those that run\" events=1",
+		"stopping: cut what did not finish in time; it runs again after the next start, and no attempt is counted\" events=1", "stopping: nothing runs any more", "msg=stopped",
+	} {
+		i := strings.Index(log[at:], step)
+		if i < 0 {
+			t.Fatalf("the log of the stop has no %q behind the step before it:\n%s", step, log)
+		}
+		at += i
 	}
 	a.rt = start(t, dir)
 	end := a.logs(t, "probe").until(t, "end of the event", func(e api.LogEntry) bool { return e.EventID == "slow" && e.Attempt != nil })

@@ -248,7 +248,16 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	scheduling := stage(keep, n.scheduler.Run)
 	disk := stage(keep, n.disk.run)
+	announced := make(chan struct{})
+	unannounced := context.AfterFunc(ctx, func() {
+		n.log.Info("stopping: no more requests are taken; waiting for those that run")
+		close(announced)
+	})
 	err := n.serve(ctx)
+	if !unannounced() {
+		<-announced
+	}
+	n.log.Info("stopping: requests have ended")
 	err = errors.Join(err, scheduling.stop(), watching.stop(), disk.stop())
 	n.log.Info("stopped")
 	return errors.Join(err, n.close())

@@ -71,7 +71,7 @@ func TestNothingStartsInAPause(t *testing.T) {
 	set(true)
 	before := b.settling()
 	before += len(b.letters())
-	waitUntil(t, func() bool { return b.scheduler.processors.idle() })
+	waitUntil(t, func() bool { return b.scheduler.processors.inProgress() == 0 })
 	if after, left := len(b.letters()), b.stats("f:in").Pending; after > before+1 || after+left != events {
 		t.Errorf("%d ended before the pause, %d after it, %d wait", before, after, left)
 	}

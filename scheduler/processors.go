@@ -167,6 +167,13 @@ func (p *processors) full() bool {
 	return p.events >= p.most
 }
 
+// inProgress is how many events were taken and are not settled.
+func (p *processors) inProgress() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.events
+}
+
 // call lets a synchronous call in, unless its function has as many events and calls in progress as it may. It ends with hangUp.
 func (p *processors) call(s *share) bool {
 	p.mu.Lock()

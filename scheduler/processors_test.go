@@ -10,13 +10,6 @@ import (
 	"time"
 )
 
-// idle says whether no event is in progress.
-func (p *processors) idle() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.events == 0
-}
-
 // checkUnused fails when something of what guests had is not given back.
 func (p *processors) checkUnused(t *testing.T, n, seats int) {
 	t.Helper()

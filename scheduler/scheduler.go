@@ -151,6 +151,8 @@ func (s *Scheduler) drain() {
 	s.mu.Lock()
 	s.draining = true
 	s.mu.Unlock()
+	start, events := time.Now(), s.processors.inProgress()
+	s.log.Info("stopping: no more events are taken; waiting for those that run", "events", events, "at_most", s.opts.Drain)
 	idle := make(chan struct{})
 	go func() { // ends with the last execute or call; drain waits for it below in any case
 		s.active.Wait()
@@ -159,10 +161,12 @@ func (s *Scheduler) drain() {
 	select {
 	case <-idle:
 	case <-time.After(s.opts.Drain):
-		s.log.Warn("cut what did not finish in time; it runs again after the next start", "waited", s.opts.Drain)
+		s.log.Warn("stopping: cut what did not finish in time; it runs again after the next start, and no attempt is counted",
+			"events", s.processors.inProgress(), "waited", s.opts.Drain)
 		s.cutWork(ErrDraining)
 		<-idle
 	}
+	s.log.Info("stopping: nothing runs any more", "waited", time.Since(start).Round(time.Millisecond))
 	s.crew.leave()
 	s.closeFunctions()
 }
