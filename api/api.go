@@ -148,6 +148,9 @@ type TopicTrigger struct {
 	Delivery string `json:"delivery,omitempty"`
 	// Batch gives the function several events in one delivery; nil = one.
 	Batch *BatchSpec `json:"batch,omitempty"`
+	// Priority is an expression for a number from -100 to 100, asked when an event comes in: of those that wait, the ones with a higher number come first. True is 1; what
+	// an event does not have is 0. Not with order key or batch.
+	Priority string `json:"priority,omitempty"`
 }
 
 // MaxBatch is the most events of a batch.

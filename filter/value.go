@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -40,6 +41,20 @@ const maxPath = 32
 // ParseValue reads an expression for a text or a number. One that is true or false is refused: two values make no keys. The error is a *SyntaxError, or says what
 // else is wrong.
 func ParseValue(text string) (*Value, error) {
+	return parseValue(text, func(tree antlr.Tree) error {
+		if isBoolean(tree) {
+			return &SyntaxError{Position: 1, Problem: "this is true or false; a key is a text or a number, such as subject or data.customer"}
+		}
+		return nil
+	})
+}
+
+// ParseNumber reads an expression for a number: one that is true or false counts as 1 or 0.
+func ParseNumber(text string) (*Value, error) {
+	return parseValue(text, func(antlr.Tree) error { return nil })
+}
+
+func parseValue(text string, check func(antlr.Tree) error) (*Value, error) {
 	v := &Value{text: text}
 	switch trimmed := strings.TrimSpace(text); {
 	case trimmed == "":
@@ -63,13 +78,7 @@ func ParseValue(text string) (*Value, error) {
 		}
 	}
 	var err error
-	v.expr, err = parse(text, func(tree antlr.Tree) error {
-		if isBoolean(tree) {
-			return &SyntaxError{Position: 1, Problem: "this is true or false; a key is a text or a number, such as subject or data.customer"}
-		}
-		return nil
-	})
-	if err != nil {
+	if v.expr, err = parse(text, check); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -123,6 +132,24 @@ func (v *Value) Text(e *event.Event) (text string, ok bool) {
 		return strconv.FormatBool(got), true
 	}
 	return "", false
+}
+
+// Number is what the expression makes of an event as a whole number; ok is false when there is none.
+func (v *Value) Number(e *event.Event) (n int, ok bool) {
+	text, ok := v.Text(e)
+	switch {
+	case !ok:
+		return 0, false
+	case text == "true":
+		return 1, true
+	case text == "false":
+		return 0, true
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(f) {
+		return 0, false
+	}
+	return int(max(math.MinInt32, min(math.MaxInt32, f))), true
 }
 
 // String returns the text the value was parsed from.

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -72,6 +73,32 @@ func TestValues(t *testing.T) {
 		t.Errorf("key %q", got)
 	}
 }
+
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{
+		"level": 3, "level * 2": 6, "level > 2": 1, "level > 3": 0, "data.customer.age": 41, "data.customer.vip": 1, "-7": -7, "'12'": 12, "'1e300'": math.MaxInt32, "'-inf'": math.MinInt32,
+		"subject": none, "absent": none, "data.absent": none, "'NaN'": none,
+	} {
+		v, err := ParseNumber(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		got, ok := v.Number(sample())
+		if !ok {
+			got = none
+		}
+		if got != want {
+			t.Errorf("%s: %d, want %d", text, got, want)
+		}
+	}
+	if _, err := ParseNumber("level ="); err == nil {
+		t.Error("half an expression is a number")
+	}
+}
+
+const none = -1
 
 func TestValuesThatAreWrong(t *testing.T) {
 	t.Parallel()

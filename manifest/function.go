@@ -158,6 +158,7 @@ func (d *decoder) topic(v value) *api.TopicTrigger {
 			},
 			"delivery": d.oneOf(&t.Delivery, "atLeastOnce", "atMostOnce"),
 			"batch":    func(v value) { t.Batch = d.batch(v) },
+			"priority": d.anyText(&t.Priority, "an expression like urgency or data.plan.level"),
 		},
 		later: []string{"reply"},
 	})

@@ -181,6 +181,7 @@ func TestFaults(t *testing.T) {
 		{"throttle with a large burst", fn("    throttle: { limit: 2, period: 1s, burst: 3 }"), "fn.yaml:5:46: functions.charge.throttle.burst: 3 at once is above limit, which is 2"},
 		{"rate limit with a burst", fn("    rateLimit: { limit: 2, period: 1s, burst: 1 }"), "fn.yaml:5:40: functions.charge.rateLimit.burst is not a known key; known here: key, limit, period"},
 		{"rate limit without a unit", fn("    rateLimit: { limit: 2, period: 1 }"), "fn.yaml:5:36: functions.charge.rateLimit.period: 1 has no unit; try 1s"},
+		{"priority", fn("    on: [ { topic: { name: a, priority: 3 } } ]"), "fn.yaml:5:41: functions.charge.on[0].topic.priority must be an expression like urgency or data.plan.level, not 3"},
 		{"adaptive", fn("    adaptive: fast"), `fn.yaml:5:15: functions.charge.adaptive must be true or false, not the text "fast"`},
 		{"adaptive latency", fn("    adaptive: { latency: 5 }"), "fn.yaml:5:26: functions.charge.adaptive.latency: 5 has no unit; try 5s"},
 		{"fair to nobody", fn("    fair: \"\""), "fn.yaml:5:11: functions.charge.fair is empty; it must be an expression like subject or data.customer"},

@@ -69,6 +69,8 @@ type Trigger struct {
 	Start *Range `json:"start,omitempty"`
 	// Replay is the newest replay asked for. It begins where its ID is higher than that of the one before.
 	Replay *Replay `json:"replay,omitempty"`
+	// Priority is an expression for a rank of -100 to 100: of events that wait, those of higher rank come first. "" = all have the same. Not with order or batch.
+	Priority string `json:"priority,omitempty"`
 	// Batch lets it hand out several events at a time; nil = one.
 	Batch *Batch `json:"batch,omitempty"`
 }

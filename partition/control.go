@@ -57,6 +57,9 @@ func (m *machine) removeTrigger(t *trigger) {
 			m.setSpecial(t, offset, special{})
 		}
 	}
+	for offset := range t.ranks {
+		m.setRank(t, offset, 0)
+	}
 	for offset := range t.progress {
 		m.store.del(m.store.key(keyProgress, t.ID, offset))
 	}

@@ -9,7 +9,7 @@ func (f *feed) hasWork() bool {
 	switch {
 	case f.trigger.Paused:
 		return false
-	case len(f.due) > 0 || f.again != nil:
+	case len(f.due) > 0 || f.again != nil || len(f.ranked) > 0:
 		return true
 	case f.gather.open || f.trigger.pending.count <= f.passed:
 		return false

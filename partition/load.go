@@ -19,7 +19,7 @@ func (m *machine) load() error {
 		return err
 	}
 	return errors.Join(
-		m.loadTriggers(), m.loadPending(), m.loadProgress(), m.loadPositions(), m.loadAgain(), m.countDeadLetters(), m.loadDedup(), m.loadParked(), m.loadSpecial(), m.loadFloor(), m.loadReplies(), m.loadRates(),
+		m.loadTriggers(), m.loadPending(), m.loadProgress(), m.loadPositions(), m.loadAgain(), m.countDeadLetters(), m.loadDedup(), m.loadParked(), m.loadSpecial(), m.loadFloor(), m.loadReplies(), m.loadRates(), m.loadRanks(),
 	)
 }
 

@@ -44,6 +44,7 @@ type trigger struct {
 	dead     int
 	oldest   oldest // of the dead
 	parked   parked
+	ranks    map[uint64]int8    // of pending offsets; 0 is not among them
 	special  map[uint64]special // what the desk said of some of the pending and dead
 	position position
 	again    generations
@@ -234,12 +235,13 @@ func (m *machine) storeEvent(offset uint64, e *storedEvent) {
 	if len(e.triggers) > 0 {
 		m.work.matched = append(m.work.matched, matchedEvent{offset, recentEvent{time.UnixMilli(m.clock), e.topic, e.event}})
 	}
-	for _, id := range e.triggers {
+	for n, id := range e.triggers {
 		t := m.triggers[id]
 		if t == nil || t.gone {
 			continue
 		}
 		t.pending.add(offset)
+		m.setRank(t, offset, e.rank(n))
 		if e.notBefore > m.clock {
 			m.setProgress(t, offset, progress{next: e.notBefore}, nil)
 		}
@@ -290,6 +292,7 @@ func (m *machine) done(t *trigger, offset uint64) {
 func (m *machine) settled(t *trigger, offset uint64) {
 	t.pending.remove(offset)
 	t.again.remove(offset)
+	m.setRank(t, offset, 0)
 	at, ok := t.progress[offset]
 	if ok {
 		delete(t.progress, offset)

@@ -15,9 +15,10 @@ type matcher struct {
 }
 
 type rule struct {
-	id      uint64
-	pattern filter.Pattern
-	filter  *filter.Filter
+	id       uint64
+	pattern  filter.Pattern
+	filter   *filter.Filter
+	priority *filter.Value // nil = all events have the same
 }
 
 func newMatcher(triggers []Trigger) (*matcher, error) {
@@ -32,6 +33,11 @@ func newMatcher(triggers []Trigger) (*matcher, error) {
 			return nil, fmt.Errorf("trigger %s: %w", t.Name, err)
 		}
 		r := rule{id: t.ID, pattern: pattern, filter: f}
+		if t.Priority != "" {
+			if r.priority, err = filter.ParseNumber(t.Priority); err != nil {
+				return nil, fmt.Errorf("priority of trigger %s: %w", t.Name, err)
+			}
+		}
 		if !pattern.Wildcard() {
 			key := topicKey(t.Namespace, t.Topic)
 			m.exact[key] = append(m.exact[key], r)
@@ -54,17 +60,35 @@ func (m *matcher) match(e *storedEvent) error {
 	if err != nil {
 		return err
 	}
-	e.triggers = e.triggers[:0]
-	for _, r := range exact {
-		if r.filter.Match(&decoded) {
-			e.triggers = append(e.triggers, r.id)
+	e.triggers, e.ranks = e.triggers[:0], nil
+	var priorities map[uint64]*filter.Value
+	matched := func(r *rule) {
+		if e.triggers = append(e.triggers, r.id); r.priority != nil {
+			if priorities == nil {
+				priorities = map[uint64]*filter.Value{}
+			}
+			priorities[r.id] = r.priority
 		}
 	}
-	for _, r := range patterns {
-		if r.pattern.Match(e.topic) && r.filter.Match(&decoded) {
-			e.triggers = append(e.triggers, r.id)
+	for i := range exact {
+		if exact[i].filter.Match(&decoded) {
+			matched(&exact[i])
+		}
+	}
+	for i := range patterns {
+		if r := &patterns[i]; r.pattern.Match(e.topic) && r.filter.Match(&decoded) {
+			matched(r)
 		}
 	}
 	slices.Sort(e.triggers)
+	if priorities == nil {
+		return nil
+	}
+	e.ranks = make([]int8, len(e.triggers))
+	for n, id := range e.triggers {
+		if p := priorities[id]; p != nil {
+			e.ranks[n] = rankOf(p, &decoded)
+		}
+	}
 	return nil
 }

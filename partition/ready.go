@@ -27,6 +27,8 @@ type feed struct {
 	again   *pending // below scan and not looked at since they became pending anew; nil = none
 	running map[uint64]struct{}
 	aside   map[uint64]aside // nil = none
+	ranked  ranked           // pending, with a rank, and not looked at
+	early   map[uint64]bool  // at or above scan, and looked at because of their rank
 	gather  gather
 	room    room
 
@@ -72,6 +74,9 @@ func (r *ready) sync(t *trigger) {
 				r.schedule(timer{p.next, t.ID, offset})
 			}
 		}
+		for offset := range t.ranks {
+			f.rankUp(offset)
+		}
 		f.holdParked()
 	}
 	r.note(f)
@@ -112,6 +117,7 @@ func (r *ready) absorb(changes []change) {
 func (r *ready) absorbOne(f *feed, c change) {
 	switch c.kind {
 	case changeAdded:
+		f.rankUp(c.offset)
 		if c.offset < f.scan {
 			f.passed++
 			f.addAgain(c.offset)
@@ -122,6 +128,7 @@ func (r *ready) absorbOne(f *feed, c change) {
 	case changeSettled:
 		delete(f.running, c.offset)
 		delete(f.aside, c.offset)
+		delete(f.early, c.offset)
 		if c.timed {
 			r.outdated()
 		}
@@ -207,18 +214,25 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		f.running[offset] = struct{}{}
 		return offset, false, true
 	}
-	if offset, ok = f.takeAgain(); ok {
+	if offset, ok = f.takeAgain(); !ok {
+		offset, ok = f.takeRanked(true, now)
+	}
+	if ok {
 		f.running[offset] = struct{}{}
 		return offset, false, true
 	}
 	for !f.gather.open {
 		offset, ok = f.trigger.pending.next(f.scan)
 		if !ok || offset >= f.trigger.position.limit() {
-			return 0, false, false
+			break
 		}
 		f.scan = offset + 1
 		f.passed++
 		f.gather.until = 0
+		if f.trigger.ranks[offset] != 0 || f.early[offset] { // it has its turn by its rank, or has had it
+			delete(f.early, offset)
+			continue
+		}
 		waiting = f.trigger.progress[offset].next > now
 		if waiting && f.trigger.Order != "key" {
 			continue
@@ -228,7 +242,10 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		}
 		return offset, waiting, true
 	}
-	return 0, false, false
+	if offset, ok = f.takeRanked(false, now); ok {
+		f.running[offset] = struct{}{}
+	}
+	return offset, false, ok
 }
 
 // unpick gives back an offset that was picked and did not run to a verdict.
@@ -269,7 +286,7 @@ func (r *ready) fire(now int64) int64 {
 			r.note(f) // its batch goes as it is
 			continue
 		}
-		if !r.isCurrent(t) || t.offset >= f.scan {
+		if !r.isCurrent(t) || !f.looked(t.offset) {
 			continue // gone, not looked at yet, or an old timer: what is true now stands elsewhere
 		}
 		if _, running := f.running[t.offset]; running || !f.trigger.pending.has(t.offset) {

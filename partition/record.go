@@ -12,7 +12,11 @@ import (
 
 // Records are what docs/log.md specifies; this file is their only reader and writer.
 
-const recordVersion = 1
+// Versions of a record. rankedVersion has the ranks of its events behind the body; one without ranks is of the version before, which older programs read.
+const (
+	recordVersion = 1
+	rankedVersion = 2
+)
 
 const headerSize = 4 + 1 + 1 + 8 + 8 + 8
 
@@ -72,11 +76,19 @@ func encodeRecord(h header, b body) []byte {
 		room += b.brings().room()
 	}
 	out := make([]byte, 4, max(room, 256)) // what is large makes it grow no more
-	out = append(out, recordVersion, byte(b.kind()))
+	ranks := ranksOf(b.events())
+	version := byte(recordVersion)
+	if len(ranks) > 0 {
+		version = rankedVersion
+	}
+	out = append(out, version, byte(b.kind()))
 	out = wire.AppendU64(out, h.epoch)
 	out = wire.AppendU64(out, h.seq)
 	out = wire.AppendU64(out, uint64(h.time))
 	out = b.append(out)
+	if version == rankedVersion {
+		out = appendRanks(out, ranks)
+	}
 	seal(out)
 	return out
 }
@@ -94,12 +106,15 @@ func decodeRecord(data []byte) (header, body, error) {
 	if crc32.Checksum(data[4:], castagnoli) != binary.LittleEndian.Uint32(data) {
 		return header{}, nil, fmt.Errorf("%w: wrong checksum", errDamaged)
 	}
-	if v := data[4]; v != recordVersion {
-		return header{}, nil, fmt.Errorf("record version %d is unknown, this program reads %d: a newer one wrote this log", v, recordVersion)
+	if v := data[4]; v != recordVersion && v != rankedVersion {
+		return header{}, nil, fmt.Errorf("record version %d is unknown, this program reads %d: a newer one wrote this log", v, rankedVersion)
 	}
 	r := wire.NewReader(data[6:])
 	h := header{epoch: r.U64(), seq: r.U64(), time: int64(r.U64())}
 	b, err := decodeBody(kind(data[5]), &r)
+	if err == nil && data[4] == rankedVersion {
+		err = readRanks(&r, b.events())
+	}
 	if err != nil {
 		return header{}, nil, err
 	}
@@ -176,6 +191,7 @@ type storedEvent struct {
 	namespace, topic string
 	notBefore        int64
 	triggers         []uint64
+	ranks            []int8 // of the event for each trigger; nil = all 0
 	event            []byte
 }
 

@@ -20,7 +20,14 @@ var simTriggers = map[uint64]Trigger{
 	3: {Topic: "b", Filter: "type = 'x'"},
 	4: {Topic: "out.*", Order: "key"},
 	5: {Topic: "b", Order: "key", OnFailure: "park"},
+	6: {Topic: "a", Priority: simPriority},
 }
+
+// Priorities of the simulation: with ranks 0 and 1, and -1 and 1.
+const (
+	simPriority      = "type = 'x'"
+	simOtherPriority = "LENGTH(subject) - 1"
+)
 
 func simDefinition(id uint64) Trigger {
 	t := simTriggers[id%10]
@@ -133,6 +140,7 @@ func (w *simWorld) take(n *simNode, id uint64, limit int) int {
 	if err != nil {
 		w.found("take: %v", err)
 	}
+	w.checkRanks(n, list)
 	for i := range list {
 		w.checkBatch(&list[i])
 		list = append(list, list[i].More...)
@@ -343,6 +351,10 @@ func (w *simWorld) changed(t Trigger, n *simNode) Trigger {
 	case 0:
 		t.Filter = []string{"", "type = 'x'", "type = 'y'"}[w.rng.IntN(3)]
 	case 1:
+		if t.Priority != "" && w.rng.IntN(2) == 0 {
+			t.Priority = []string{simPriority, simOtherPriority}[w.rng.IntN(2)]
+			break
+		}
 		t.Paused = !t.Paused
 	case 2, 3:
 		if t.OnFailure == "park" {

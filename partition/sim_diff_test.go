@@ -91,10 +91,13 @@ func simDiffStore(st *store, s *simState) (diff string) {
 	if err != nil {
 		return err.Error()
 	}
-	dead, pending, progress, lanes, special := 0, 0, 0, 0, 0
+	dead, pending, progress, lanes, special, ranks := 0, 0, 0, 0, 0, 0
 	for _, t := range s.triggers {
 		dead, pending, lanes, special = dead+len(t.dead), pending+len(t.pending), lanes+len(t.lanes), special+len(t.special)
 		for _, p := range t.pending {
+			if p.rank != 0 {
+				ranks++
+			}
 			if !p.byRun && p.generation+p.attempts > 0 || p.next > 0 {
 				progress++
 			}
@@ -103,7 +106,7 @@ func simDiffStore(st *store, s *simState) (diff string) {
 	for kind, want := range map[byte]int{
 		keyTrigger: len(s.triggers), keyDeadLetter: dead, keyPending: pending, keyProgress: progress, keyParked: lanes, keySpecial: special,
 		keyOutbox: len(s.outbox), keyState: len(s.state), keyIndex: len(s.index), keyHorizon: len(s.horizon),
-		keyReply: len(s.replies), keyReplyOrder: len(s.replies), keyRate: len(s.rates),
+		keyReply: len(s.replies), keyReplyOrder: len(s.replies), keyRate: len(s.rates), keyRank: ranks,
 	} {
 		if diff == "" && seen[kind] != want {
 			diff = fmt.Sprintf("%d entries %c, want %d", seen[kind], kind, want)
@@ -155,6 +158,10 @@ func simDiffEntry(kind byte, key, value []byte, s *simState) string {
 	case keyAgain:
 		if len(s.triggers[first].pending) < simBits(value) {
 			return fmt.Sprintf("trigger %d was handed out %d events again and has %d pending", first, simBits(value), len(s.triggers[first].pending))
+		}
+	case keyRank:
+		if p := s.triggers[first].pending[last]; p == nil || len(value) != 1 || int64(int8(value[0])) != p.rank {
+			return fmt.Sprintf("offset %d of trigger %d has rank %v, want %+v", last, first, value, p)
 		}
 	case keyRate:
 		want := s.rates[string(key)]

@@ -53,6 +53,7 @@ type simPending struct {
 	generation, attempts uint64
 	first, next          int64
 	past                 []simAttempt
+	rank                 int64
 	stored               bool // since it was stored
 	byRun                bool // a run handed it out, and nothing has happened to it since
 }
@@ -223,6 +224,9 @@ func (s *simState) store(offset uint64, events []simEvent, from int) {
 				continue
 			}
 			p := &simPending{stored: true}
+			if s.holds("rank") {
+				p.rank = e.ranks[id]
+			}
 			if e.notBefore > s.clock && s.holds("not before") {
 				p.next = e.notBefore
 			}
@@ -284,10 +288,26 @@ func (s *simState) checkMatches(rec *simRecord) {
 		if rec.kind == 14 || rec.kind == 17 { // edited events are for the trigger that gave them up
 			want = nil
 		}
+		for _, id := range want {
+			if rank := simRank(s.triggers[id].Trigger, e); rank != e.ranks[id] && s.broken == "" {
+				s.found("event %s of topic %s has rank %d for trigger %d, its priority says %d", e.id, e.topic, e.ranks[id], id, rank)
+			}
+		}
 		if !slices.Equal(e.triggers, want) && s.broken == "" {
 			s.found("event %s of topic %s is for triggers %v, in force are %v", e.id, e.topic, e.triggers, want)
 		}
 	}
+}
+
+// simRank knows the priorities that the simulation uses: type = 'x', and the length of the source less something.
+func simRank(t Trigger, e simEvent) int64 {
+	switch {
+	case t.Priority == "" || t.Priority == simPriority && e.kind != "x" || t.Priority == simOtherPriority && e.key == "":
+		return 0
+	case t.Priority == simPriority:
+		return 1
+	}
+	return int64(len(e.key)) - 1
 }
 
 // simMatches knows the patterns and filters that the simulation uses: names, "x.*", and type = 'y'.

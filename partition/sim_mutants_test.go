@@ -18,7 +18,8 @@ var simMutants = map[string]uint64{
 	"edited": 200, "revision": 200, "in force again": 200, "done is forgotten": 200,
 	// batches, and calls that happen once
 	"batch attempt": 1000, "whole batch": 200, "call once": 200, "reply age": 600,
-	// rates
+	// ranks and rates
+	"rank": 200,
 	"rate": 200, "burst": 200, "rate of a clock set back": 400, "rate is forgotten": 400,
 	// retention
 	"runs hold": 200, "horizon only rises": 200, "lapse generation": 200, "class of a lapse": 200, "floor only rises": 4000, "floor is applied": 400,

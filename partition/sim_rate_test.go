@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// This file is what the model and the clients of the simulation know of rates. The model has a bucket that leaks where apply has a time.
+// This file is what the model and the clients of the simulation know of rates and ranks. The model has a bucket that leaks where apply has a time.
 
 // simRate is a bucket as it was at a time: a level in nanoseconds of what leaks out.
 type simRate struct{ time, level int64 }
@@ -62,4 +62,34 @@ func (w *simWorld) stepAdmit() {
 			}
 		}
 	})
+}
+
+// checkRanks: who is handed out for the first time has no one before him of higher rank, or of the same and earlier, who is left behind.
+func (w *simWorld) checkRanks(n *simNode, list []Delivery) {
+	if n.looked == nil {
+		n.looked = map[ID]bool{}
+	}
+	taken := map[ID]bool{}
+	for i := range list {
+		for d := range list[i].All() {
+			taken[d.ID] = true
+		}
+	}
+	now := time.Now().UnixMilli()
+	for _, d := range list {
+		t := n.models[d.ID.Partition].triggers[d.ID.Trigger]
+		if t == nil || t.Priority == "" || t.Batch != nil || n.looked[d.ID] || t.pending[d.ID.Offset] == nil || !t.pending[d.ID.Offset].stored {
+			continue
+		}
+		mine := t.pending[d.ID.Offset].rank
+		for offset, p := range t.pending {
+			id := ID{d.ID.Partition, offset, d.ID.Trigger}
+			if p.rank > mine && p.stored && p.next <= now && p.next == 0 && offset < t.limit() && !taken[id] && !n.holds(id) {
+				w.found("taken %s of rank %d before offset %d of rank %d", d.ID, mine, offset, p.rank)
+			}
+		}
+	}
+	for id := range taken {
+		n.looked[id] = true
+	}
 }

@@ -53,6 +53,7 @@ type simEvent struct {
 	namespace, topic string
 	notBefore        int64
 	triggers         []uint64
+	ranks            map[uint64]int64 // by trigger; 0 is left out
 	bytes            string
 	id, source, kind string
 	key, data        string
@@ -125,8 +126,9 @@ func simDecode(data []byte) simRecord {
 	if sum := binary.LittleEndian.Uint32(r.take(4)); sum != crc32.Checksum(r.b, crc32.MakeTable(crc32.Castagnoli)) {
 		panic("a stored record has a wrong checksum")
 	}
-	if v := r.u8(); v != 1 {
-		panic(fmt.Sprintf("record version %d", v))
+	version := r.u8()
+	if version != 1 && version != 2 {
+		panic(fmt.Sprintf("record version %d", version))
 	}
 	rec := simRecord{kind: r.u8(), epoch: r.u64(), seq: r.u64(), time: int64(r.u64())}
 	read, ok := simBodies[rec.kind]
@@ -134,6 +136,15 @@ func simDecode(data []byte) simRecord {
 		panic(fmt.Sprintf("the simulation does not know records of kind %d: add it to simBodies and simRules", rec.kind))
 	}
 	read(r, &rec)
+	if version == 2 {
+		for _, at := range simList(r, func() [3]int64 { return [3]int64{int64(r.uv()), int64(r.uv()), int64(int8(r.u8()))} }) {
+			e := &rec.events[at[0]]
+			if e.ranks == nil {
+				e.ranks = map[uint64]int64{}
+			}
+			e.ranks[e.triggers[at[1]]] = at[2]
+		}
+	}
 	if len(r.b) > 0 {
 		panic(fmt.Sprintf("kind %d has %d bytes too many", rec.kind, len(r.b)))
 	}

@@ -66,6 +66,7 @@ type simNode struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	held    []*simHeld
+	looked  map[ID]bool // handed out at least once
 	past    *catchUp
 	busy    map[string]bool // what one goroutine of a table does, and does not begin again before it has ended
 }

@@ -28,6 +28,7 @@ const (
 	keyFloor      = 'F' // → offset below which nothing needs the log
 	keyReply      = 'A' // call → when it was kept, request, reply
 	keyReplyOrder = 'Q' // offset of its record → when it was kept, call
+	keyRank       = 'P' // trigger, offset → rank of a pending event that has one
 	keyRate       = 'W' // rate → when it is as if nothing had begun under it
 )
 

@@ -221,6 +221,14 @@ func (f *faults) topic(path string, t api.TopicTrigger) {
 	case t.Delivery == "atMostOnce" && t.Order == "key":
 		f.add(path+".delivery", "order: key waits until an event is done, and delivery: atMostOnce does not; leave one of them out")
 	}
+	if t.Priority != "" {
+		if _, err := filter.ParseNumber(t.Priority); err != nil {
+			f.add(path+".priority", "%s", err)
+		}
+		if t.Order == "key" || t.Batch != nil {
+			f.add(path+".priority", "order: key and batch take events in the order in which they came; leave priority or them out")
+		}
+	}
 	switch {
 	case t.OnFailure != "" && t.OnFailure != "skip" && t.OnFailure != "park":
 		f.add(path+".onFailure", "%q is neither skip nor park", shorten(t.OnFailure))

@@ -12,7 +12,7 @@ import (
 func TopicTrigger(t *api.Trigger) (partition.Trigger, error) {
 	out := partition.Trigger{
 		ID: t.ID, Namespace: t.Namespace, Name: t.Name, Function: t.Function,
-		Topic: t.Topic.Name, Filter: t.Topic.Filter, Order: orderOf(t.Topic.Order), OnFailure: onFailureOf(t.Topic.OnFailure), Paused: !t.PausedSince.IsZero(),
+		Topic: t.Topic.Name, Filter: t.Topic.Filter, Order: orderOf(t.Topic.Order), OnFailure: onFailureOf(t.Topic.OnFailure), Priority: t.Topic.Priority, Paused: !t.PausedSince.IsZero(),
 	}
 	if b := t.Topic.Batch; b != nil {
 		out.Batch = &partition.Batch{Size: b.Size, Window: time.Duration(b.Window).Milliseconds()}

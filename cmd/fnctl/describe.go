@@ -213,6 +213,7 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		"On failure", topic.OnFailure,
 		"Delivery", topic.Delivery,
 		"Batch", batchText(topic.Batch),
+		"Priority", topic.Priority,
 		"Key", key,
 		"ID", strconv.FormatUint(t.ID, 10),
 	}
