@@ -49,7 +49,7 @@ func (c Canary) WithDefaults() Canary {
 // CanaryError says which field of a Canary is wrong and how.
 type CanaryError struct{ Field, Problem string }
 
-func (e *CanaryError) Error() string { return e.Field + " " + e.Problem }
+func (e *CanaryError) Error() string { return e.Field + ": " + e.Problem }
 
 const (
 	minEvery = time.Second
@@ -64,15 +64,15 @@ func (c Canary) Check() error {
 	}
 	switch c = c.WithDefaults(); {
 	case c.Percent == 100:
-		return wrong("percent", "is 100: a new revision that gets everything at once is no canary; leave it out")
+		return wrong("percent", "100 is everything at once, which is no canary; begin with 1 to 99")
 	case c.Percent < 1 || c.Percent > 99:
-		return wrong("percent", "is %d; a canary begins with 1 to 99 percent of the keys", c.Percent)
+		return wrong("percent", "%d is not between 1 and 99, the percent of the keys that a canary begins with", c.Percent)
 	case c.Step < 1 || c.Step > 100:
-		return wrong("step", "is %d; it is what the canary gets more after each interval, 1 to 100 percent", c.Step)
+		return wrong("step", "%d is not between 1 and 100, the percent that a canary gets more after each interval", c.Step)
 	case time.Duration(c.Every) < minEvery || time.Duration(c.Every) > maxEvery:
-		return wrong("every", "is %s; an interval has at least %s and at most %s", time.Duration(c.Every), minEvery, maxEvery)
+		return wrong("every", "%s is not between 1s and 30 days, the length of an interval", time.Duration(c.Every))
 	case c.Min < 1 || c.Min > maxMin:
-		return wrong("min", "is %d; an interval needs at least 1 attempt of the new revision to say something", c.Min)
+		return wrong("min", "%d is not between 1 and 1000000000, the attempts of the new revision that an interval needs to count", c.Min)
 	}
 	if _, err := ParseGuards(c.Guards); err != nil {
 		return wrong("guards", "%q: %v", c.Guards, err)

@@ -9,16 +9,16 @@ import (
 func TestCanaryThatIsWrong(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]Canary{
-		"percent is 0; a canary begins with 1 to 99 percent of the keys":                                      {},
-		"percent is -5; a canary begins with 1 to 99 percent of the keys":                                     {Percent: -5},
-		"percent is 101; a canary begins with 1 to 99 percent of the keys":                                    {Percent: 101},
-		"percent is 100: a new revision that gets everything at once is no canary; leave it out":              {Percent: 100},
-		"step is -1; it is what the canary gets more after each interval, 1 to 100 percent":                   {Percent: 5, Step: -1},
-		"step is 101; it is what the canary gets more after each interval, 1 to 100 percent":                  {Percent: 5, Step: 101},
-		"every is 999ms; an interval has at least 1s and at most 720h0m0s":                                    {Percent: 5, Every: Duration(999 * time.Millisecond)},
-		"every is 721h0m0s; an interval has at least 1s and at most 720h0m0s":                                 {Percent: 5, Every: Duration(721 * time.Hour)},
-		"min is -1; an interval needs at least 1 attempt of the new revision to say something":                {Percent: 5, Min: -1},
-		`guards "cpu<1%": at 1: there is no metric "cpu"; there are dead, errors, p50, p95, p99 and rejected`: {Percent: 5, Guards: "cpu<1%"},
+		"percent: 0 is not between 1 and 99, the percent of the keys that a canary begins with":                     {},
+		"percent: -5 is not between 1 and 99, the percent of the keys that a canary begins with":                    {Percent: -5},
+		"percent: 101 is not between 1 and 99, the percent of the keys that a canary begins with":                   {Percent: 101},
+		"percent: 100 is everything at once, which is no canary; begin with 1 to 99":                                {Percent: 100},
+		"step: -1 is not between 1 and 100, the percent that a canary gets more after each interval":                {Percent: 5, Step: -1},
+		"step: 101 is not between 1 and 100, the percent that a canary gets more after each interval":               {Percent: 5, Step: 101},
+		"every: 999ms is not between 1s and 30 days, the length of an interval":                                     {Percent: 5, Every: Duration(999 * time.Millisecond)},
+		"every: 721h0m0s is not between 1s and 30 days, the length of an interval":                                  {Percent: 5, Every: Duration(721 * time.Hour)},
+		"min: -1 is not between 1 and 1000000000, the attempts of the new revision that an interval needs to count": {Percent: 5, Min: -1},
+		`guards: "cpu<1%": at 1: there is no metric "cpu"; there are dead, errors, p50, p95, p99 and rejected`:      {Percent: 5, Guards: "cpu<1%"},
 	} {
 		if err := c.Check(); err == nil || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", c, err, want)

@@ -234,7 +234,7 @@ func (s *Server) hasRevision(ctx context.Context, ns, name string, revision int)
 	if !errors.Is(err, registry.ErrNotFound) {
 		return err
 	}
-	kept, err := s.o.Registry.KeptRevisions(ctx, ns, name)
+	kept, err := s.o.Registry.RevisionNumbers(ctx, ns, name)
 	if err != nil {
 		return err
 	}
