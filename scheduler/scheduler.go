@@ -65,7 +65,11 @@ type Scheduler struct {
 	metrics *metrics
 	keys    keyLocks
 	pins    *pins
-	crew    *crew
+
+	rollouts  *rollouts
+	collector *collector
+
+	crew *crew
 
 	seats    *seats        // of guests that run
 	onces    onces         // calls with a key that run
@@ -112,6 +116,7 @@ func New(o Options) *Scheduler {
 		functions: map[functionName]*function{}, triggers: map[uint64]functionName{}, forced: make(chan struct{}),
 	}
 	s.pins = &pins{scheduler: s}
+	s.rollouts, s.collector = newRollouts(s), newCollector(s)
 	s.crew = newCrew(o.Taken, s.finish)
 	s.work, s.cutWork = context.WithCancelCause(context.Background())
 	return s
@@ -120,6 +125,7 @@ func New(o Options) *Scheduler {
 // Run takes and runs events until ctx ends. Then it takes no more, refuses calls, and waits for what has started; what is not finished after Options.Drain
 // is cut and given back without an attempt counted.
 func (s *Scheduler) Run(ctx context.Context) error {
+	defer s.upkeep(ctx)()
 	for {
 		s.dispatch()
 		select {
