@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -234,6 +236,11 @@ func (s *Server) hasRevision(ctx context.Context, ns, name string, revision int)
 	if !errors.Is(err, registry.ErrNotFound) {
 		return err
 	}
+	return s.noRevision(ctx, ns, name, revision)
+}
+
+// noRevision says which ones there are instead.
+func (s *Server) noRevision(ctx context.Context, ns, name string, revision int) error {
 	kept, err := s.o.Registry.RevisionNumbers(ctx, ns, name)
 	if err != nil {
 		return err
@@ -241,7 +248,25 @@ func (s *Server) hasRevision(ctx context.Context, ns, name string, revision int)
 	if len(kept) == 0 {
 		return refuse(errNoRevision, "", "function %q has no revision %d", name, revision)
 	}
-	return refuse(errNoRevision, "name one of those, or leave it out for the one in force", "function %q has no revision %d; it keeps %d to %d", name, revision, slices.Min(kept), slices.Max(kept))
+	return refuse(errNoRevision, "name one of those, or leave it out for the one in force", "function %q has no revision %d; it keeps %s", name, revision, rangesText(kept))
+}
+
+// rangesText writes sorted numbers, "3, 5 to 14".
+func rangesText(sorted []int) string {
+	var parts []string
+	for i := 0; i < len(sorted); {
+		j := i
+		for j+1 < len(sorted) && sorted[j+1] == sorted[j]+1 {
+			j++
+		}
+		if j == i {
+			parts = append(parts, strconv.Itoa(sorted[i]))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d to %d", sorted[i], sorted[j]))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
 }
 
 // isErrorAttribute: these are shown with a dead letter and belong to it, not to the event.

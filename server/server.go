@@ -47,6 +47,7 @@ type Scheduler interface {
 	Call(ctx context.Context, c scheduler.Call) (scheduler.Reply, error)
 	CheckModule(ctx context.Context, name string, wasm []byte, spec api.FunctionSpec) (kind string, warnings []string, err error)
 	WaitInForce(ctx context.Context, revision int64) error
+	RolloutCounts(namespace, function string) (api.RolloutCounts, bool)
 	RunningCalls(namespace string) []scheduler.RunningCall
 	Cancel(ctx context.Context, namespace, invocation, reason string) error
 }

@@ -91,6 +91,8 @@ type fakeScheduler struct {
 	// cancel and calls are of the invocations.
 	cancel func(namespace, invocation, reason string) error
 	calls  map[string][]scheduler.RunningCall
+	// counts are of the candidates of canaries, by function.
+	counts map[string]api.RolloutCounts
 
 	mu       sync.Mutex
 	snapshot *registry.Snapshot
@@ -228,6 +230,11 @@ func (s schedulerOf) Call(ctx context.Context, c scheduler.Call) (scheduler.Repl
 func (s schedulerOf) CheckModule(ctx context.Context, _ string, wasm []byte, _ api.FunctionSpec) (string, []string, error) {
 	kind, err := s.b.check(ctx, wasm)
 	return kind, []string{"a warning"}, err
+}
+
+func (s schedulerOf) RolloutCounts(_, function string) (api.RolloutCounts, bool) {
+	n, ok := s.b.counts[function]
+	return n, ok
 }
 
 func (s schedulerOf) RunningCalls(namespace string) []scheduler.RunningCall {
