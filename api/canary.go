@@ -57,12 +57,12 @@ const (
 	maxMin   = 1_000_000_000
 )
 
-// Check finds the first thing that is wrong with a Canary, as a *CanaryError.
+// Check finds the first thing that is wrong with a Canary that has no defaults to take any more, as a *CanaryError.
 func (c Canary) Check() error {
 	wrong := func(field, format string, args ...any) error {
 		return &CanaryError{field, fmt.Sprintf(format, args...)}
 	}
-	switch c = c.WithDefaults(); {
+	switch {
 	case c.Percent == 100:
 		return wrong("percent", "100 is everything at once, which is no canary; begin with 1 to 99")
 	case c.Percent < 1 || c.Percent > 99:

@@ -20,11 +20,14 @@ func TestCanaryThatIsWrong(t *testing.T) {
 		"min: -1 is not between 1 and 1000000000, the attempts of the new revision that an interval needs to count": {Percent: 5, Min: -1},
 		`guards: "cpu<1%": at 1: there is no metric "cpu"; there are dead, errors, p50, p95, p99 and rejected`:      {Percent: 5, Guards: "cpu<1%"},
 	} {
-		if err := c.Check(); err == nil || err.Error() != want {
+		if err := c.WithDefaults().Check(); err == nil || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", c, err, want)
 		}
 	}
-	if err := (Canary{Percent: 1}).Check(); err != nil {
+	if err := (Canary{Percent: 1}).Check(); err == nil || err.Error() != "step: 0 is not between 1 and 100, the percent that a canary gets more after each interval" {
+		t.Errorf("without the defaults: %v", err)
+	}
+	if err := (Canary{Percent: 1}).WithDefaults().Check(); err != nil {
 		t.Errorf("the defaults: %v", err)
 	}
 	if got := (Canary{Percent: 1}).WithDefaults(); got != (Canary{1, 15, Duration(time.Minute), "errors<1%,dead<1", 20}) {

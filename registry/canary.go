@@ -17,12 +17,12 @@ func (p *plan) bringIn(f, before *api.Function) (notes []string) {
 	f.Traffic, f.Rollout = nil, nil
 	switch {
 	case before == nil && p.spec.Canary != nil:
-		note("the function is new: there is no revision to go back to, so it gets all of its traffic at once and no canary begins")
+		note("%s is new: there is no revision to go back to, so it gets all of its traffic at once and no canary begins", f.Name)
 	case before == nil:
 	case p.spec.Canary == nil:
 		f.Rollout = endedBy(before.Rollout, fmt.Sprintf("the deploy of revision %d, which is no canary, gives it everything", f.Revision), p.now)
 		if before.Rollout.Running() {
-			note("the canary of revision %d ended at %d%%; revision %d gets all of the traffic now", before.Rollout.Candidate, before.Rollout.Now, f.Revision)
+			note("the canary of %s, revision %d, ended at %d%%; revision %d gets all of the traffic now", f.Name, before.Rollout.Candidate, before.Rollout.Now, f.Revision)
 		} else if len(before.Traffic) > 0 {
 			note("the traffic was %s; revision %d gets all of it now", trafficText(before.Traffic), f.Revision)
 		}
@@ -30,11 +30,11 @@ func (p *plan) bringIn(f, before *api.Function) (notes []string) {
 		f.Rollout = p.rollout(f.Revision, before)
 		f.Traffic = api.Mix(f.Rollout.Good, f.Revision, f.Rollout.Now)
 		if before.Rollout.Running() {
-			note("the canary of revision %d ended at %d%%: this one takes its place. What revision %d gave up on stays a dead letter: fnctl dlq ls", before.Rollout.Candidate, before.Rollout.Now, before.Rollout.Candidate)
+			note("the canary of %s, revision %d, ended at %d%%: this one takes its place. What revision %d gave up on stays a dead letter: fnctl dlq ls", f.Name, before.Rollout.Candidate, before.Rollout.Now, before.Rollout.Candidate)
 		}
 		notes = append(notes, canaryText(f))
 		if !equalJSON(f.Spec.Triggers, before.Spec.Triggers) {
-			note("its triggers are those of revision %d at once, for all of its events; code and settings come step by step", f.Revision)
+			note("the triggers of %s are those of revision %d at once, for all of its events; code and settings come step by step", f.Name, f.Revision)
 		}
 	}
 	return notes
@@ -63,21 +63,21 @@ func (p *plan) rollout(revision int, before *api.Function) *api.Rollout {
 func canaryText(f *api.Function) string {
 	r := f.Rollout
 	intervals := (100 - r.Percent + r.Step - 1) / r.Step
-	return fmt.Sprintf("canary: revision %d has %d%% of the traffic, and gets %d%% more after every %s in which %s held over at least %d attempts: all of it in %s at the earliest. "+
+	return fmt.Sprintf("canary of %s: revision %d has %d%% of the traffic, and gets %d%% more after every %s in which %s held over at least %d attempts: all of it in %s at the earliest. "+
 		"When a guard fails, the traffic goes back to %s. To see how it stands: fnctl traffic %s",
-		r.Candidate, r.Percent, r.Step, time.Duration(r.Every), r.Guards, r.Min, time.Duration(intervals)*time.Duration(r.Every), trafficText(r.Good), f.Name)
+		f.Name, r.Candidate, r.Percent, r.Step, time.Duration(r.Every), r.Guards, r.Min, time.Duration(intervals)*time.Duration(r.Every), trafficText(r.Good), f.Name)
 }
 
 // unchangedNotes are for a function that a deploy leaves as it is.
 func (p *plan) unchangedNotes(f *api.Function) (notes []string) {
 	switch {
 	case f.Rollout.Running():
-		notes = append(notes, fmt.Sprintf("nothing changed, and the canary of revision %d goes on: it has %d%%", f.Revision, f.Rollout.Now))
+		notes = append(notes, fmt.Sprintf("%s did not change, and the canary of its revision %d goes on: it has %d%%", f.Name, f.Revision, f.Rollout.Now))
 	case len(f.Traffic) > 0:
 		notes = append(notes, fmt.Sprintf("the traffic stays %s; to give all of it to the newest revision: fnctl traffic %s r%d=100", trafficText(f.Traffic), f.Name, f.Revision))
 	}
 	if p.spec.Canary != nil && !f.Rollout.Running() {
-		notes = append(notes, "nothing changed, so no canary begins")
+		notes = append(notes, fmt.Sprintf("%s did not change, so no canary begins", f.Name))
 	}
 	return notes
 }
@@ -117,7 +117,7 @@ func (f *faults) canary(c *api.Canary) {
 	if c == nil {
 		return
 	}
-	if wrong, ok := errors.AsType[*api.CanaryError](c.Check()); ok {
+	if wrong, ok := errors.AsType[*api.CanaryError](c.WithDefaults().Check()); ok {
 		f.add("canary."+wrong.Field, "%s", wrong.Problem)
 	}
 }

@@ -42,10 +42,10 @@ func TestACanaryBeginsWithItsShare(t *testing.T) {
 	five := &api.Canary{Percent: 5, Step: 30, Every: api.Duration(2 * time.Minute)}
 	d, f := b.deployVersion(t, "v1", five)
 	if f.Rollout != nil || f.Traffic != nil || d.Rollout != nil ||
-		!slices.Contains(d.Notes, "the function is new: there is no revision to go back to, so it gets all of its traffic at once and no canary begins") {
+		!slices.Contains(d.Notes, "f is new: there is no revision to go back to, so it gets all of its traffic at once and no canary begins") {
 		t.Errorf("a new function: %+v, %+v", d, f)
 	}
-	if d, f = b.deployVersion(t, "v1", five); f.Rollout != nil || !slices.Equal(d.Notes, []string{"nothing changed, so no canary begins"}) {
+	if d, f = b.deployVersion(t, "v1", five); f.Rollout != nil || !slices.Equal(d.Notes, []string{"f did not change, so no canary begins"}) {
 		t.Errorf("unchanged: %+v", d)
 	}
 
@@ -58,11 +58,11 @@ func TestACanaryBeginsWithItsShare(t *testing.T) {
 	if !reflect.DeepEqual(f.Rollout, want) || !reflect.DeepEqual(f.Traffic, []api.Share{{Revision: 1, Percent: 95}, {Revision: 2, Percent: 5}}) || !reflect.DeepEqual(d.Rollout, want) {
 		t.Errorf("stored %+v with %v, want %+v; answered %+v", f.Rollout, f.Traffic, want, d.Rollout)
 	}
-	if want := "canary: revision 2 has 5% of the traffic, and gets 30% more after every 2m0s in which errors<1%,dead<1 held over at least 20 attempts: all of it in 8m0s at the earliest. " +
+	if want := "canary of f: revision 2 has 5% of the traffic, and gets 30% more after every 2m0s in which errors<1%,dead<1 held over at least 20 attempts: all of it in 8m0s at the earliest. " +
 		"When a guard fails, the traffic goes back to r1=100. To see how it stands: fnctl traffic f"; !slices.Equal(d.Notes, []string{want}) {
 		t.Errorf("notes %q, want %q", d.Notes, want)
 	}
-	if d, _ = b.deployVersion(t, "v2", five); !slices.Equal(d.Notes, []string{"nothing changed, and the canary of revision 2 goes on: it has 5%"}) {
+	if d, _ = b.deployVersion(t, "v2", five); !slices.Equal(d.Notes, []string{"f did not change, and the canary of its revision 2 goes on: it has 5%"}) {
 		t.Errorf("the same again: %q", d.Notes)
 	}
 	list, err := b.Revisions(t.Context(), &f)
@@ -92,14 +92,14 @@ func TestASecondDeployTakesThePlaceOfACanary(t *testing.T) {
 	if r.Candidate != 4 || !reflect.DeepEqual(r.Good, good) || r.Reason != "takes the place of the canary of revision 3" || !slices.Equal(r.Redrive, []int{9}) || f.Percent(3) != 0 {
 		t.Errorf("%+v with %v", r, f.Traffic)
 	}
-	if len(d.Notes) != 3 || !strings.HasPrefix(d.Notes[0], "the canary of revision 3 ended at 50%: this one takes its place. What revision 3 gave up on stays a dead letter") ||
-		!strings.HasPrefix(d.Notes[1], "canary: revision 4 has 50% of the traffic") || !strings.HasSuffix(strings.Split(d.Notes[1], ". To see")[0], "goes back to r1=40 r2=60") ||
-		d.Notes[2] != "its triggers are those of revision 4 at once, for all of its events; code and settings come step by step" {
+	if len(d.Notes) != 3 || !strings.HasPrefix(d.Notes[0], "the canary of f, revision 3, ended at 50%: this one takes its place. What revision 3 gave up on stays a dead letter") ||
+		!strings.HasPrefix(d.Notes[1], "canary of f: revision 4 has 50% of the traffic") || !strings.HasSuffix(strings.Split(d.Notes[1], ". To see")[0], "goes back to r1=40 r2=60") ||
+		d.Notes[2] != "the triggers of f are those of revision 4 at once, for all of its events; code and settings come step by step" {
 		t.Errorf("notes %q", d.Notes)
 	}
 	d, f = b.deployVersion(t, "v5", nil)
 	if f.Traffic != nil || f.Rollout.Phase != api.PhaseAborted || f.Rollout.Reason != "the deploy of revision 5, which is no canary, gives it everything" || f.Rollout.Ended.IsZero() ||
-		!slices.Contains(d.Notes, "the canary of revision 4 ended at 50%; revision 5 gets all of the traffic now") || d.Rollout != nil {
+		!slices.Contains(d.Notes, "the canary of f, revision 4, ended at 50%; revision 5 gets all of the traffic now") || d.Rollout != nil {
 		t.Errorf("without a canary: %+v, notes %q", f.Rollout, d.Notes)
 	}
 	if _, f = b.deployVersion(t, "v6", canary); !reflect.DeepEqual(f.Rollout.Good, []api.Share{{Revision: 5, Percent: 100}}) {
