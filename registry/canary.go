@@ -20,7 +20,9 @@ func (p *plan) bringIn(f, before *api.Function) (notes []string) {
 		note("%s is new: there is no revision to go back to, so it gets all of its traffic at once and no canary begins", f.Name)
 	case before == nil:
 	case p.spec.Canary == nil:
-		f.Rollout = endedBy(before.Rollout, fmt.Sprintf("the deploy of revision %d, which is no canary, gives it everything", f.Revision), p.now)
+		if r := before.Rollout; r.Running() || r != nil && len(r.Redrive) > 0 {
+			f.Rollout = endedBy(r, fmt.Sprintf("the deploy of revision %d, which is no canary, gives it everything", f.Revision), p.now)
+		}
 		if before.Rollout.Running() {
 			note("the canary of %s, revision %d, ended at %d%%; revision %d gets all of the traffic now", f.Name, before.Rollout.Candidate, before.Rollout.Now, f.Revision)
 		} else if len(before.Traffic) > 0 {

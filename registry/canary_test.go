@@ -102,7 +102,14 @@ func TestASecondDeployTakesThePlaceOfACanary(t *testing.T) {
 		!slices.Contains(d.Notes, "the canary of f, revision 4, ended at 50%; revision 5 gets all of the traffic now") || d.Rollout != nil {
 		t.Errorf("without a canary: %+v, notes %q", f.Rollout, d.Notes)
 	}
-	if _, f = b.deployVersion(t, "v6", canary); !reflect.DeepEqual(f.Rollout.Good, []api.Share{{Revision: 5, Percent: 100}}) {
+	if _, f = b.deployVersion(t, "v5a", nil); f.Rollout == nil || !slices.Equal(f.Rollout.Redrive, []int{9}) {
+		t.Errorf("what is to be handed out again was forgotten: %+v", f.Rollout)
+	}
+	b.steer(t, func(f *api.Function) bool { f.Rollout.Redrive = nil; return true })
+	if _, f = b.deployVersion(t, "v5b", nil); f.Rollout != nil {
+		t.Errorf("one that has ended is still shown after a deploy that is none: %+v", f.Rollout)
+	}
+	if _, f = b.deployVersion(t, "v6", canary); !reflect.DeepEqual(f.Rollout.Good, []api.Share{{Revision: 7, Percent: 100}}) {
 		t.Errorf("after one that has ended: %+v", f.Rollout)
 	}
 }

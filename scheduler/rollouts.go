@@ -146,8 +146,9 @@ func (c *rollouts) round(ctx context.Context) time.Duration {
 			soon(due)
 		}
 		for _, revision := range r.Redrive {
+			began := time.Now()
 			c.complain(ctx, name, c.handOutAgain(ctx, snap, rollback{name, r.Started, revision}))
-			soon(rolloutPoll)
+			soon(max(rolloutPoll, 10*time.Since(began))) // a function may have very many dead letters to look through
 		}
 	}
 	for at := range c.rollbacks {

@@ -27,20 +27,31 @@ func (s *Server) redrive(c echo.Context) error {
 		for i, l := range list {
 			wishes[i] = partition.Redriving{Letter: l, Revision: sel.Revision}
 		}
-		if err := s.checkRevision(ctx, ns, sel.Revision, list); err != nil {
-			return nil, err
-		}
 		if sel.Event != nil {
 			var err error
 			if wishes[0].Edited, err = s.editedEvent(ns, sel); err != nil {
 				return nil, err
 			}
 		}
-		if sel.DryRun {
-			return s.tryRedrive(list)
+		if sel.Revision == 0 {
+			return s.redriveAs(ctx, sel, wishes, list)
 		}
-		return s.o.Table.RedriveAs(ctx, wishes)
+		var out []partition.LetterOutcome
+		err := s.o.Registry.Hold(ctx, func() (err error) { // the revision is not removed before it is known that these need it
+			if err = s.checkRevision(ctx, ns, sel.Revision, list); err == nil {
+				out, err = s.redriveAs(ctx, sel, wishes, list)
+			}
+			return err
+		})
+		return out, err
 	})
+}
+
+func (s *Server) redriveAs(ctx context.Context, sel api.DeadLetterSelection, wishes []partition.Redriving, list []partition.LetterID) ([]partition.LetterOutcome, error) {
+	if sel.DryRun {
+		return s.tryRedrive(list)
+	}
+	return s.o.Table.RedriveAs(ctx, wishes)
 }
 
 func (s *Server) discard(c echo.Context) error {

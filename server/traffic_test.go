@@ -2,11 +2,14 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/sdk/abi"
 )
 
 func TestTraffic(t *testing.T) {
@@ -136,5 +139,36 @@ func TestARevisionThatADeadLetterNeedsIsNotRemoved(t *testing.T) {
 	}
 	if p := problemOf(t, c.DeleteRevision(ctx, "default", "charge", 1)); p.Status != 409 || !strings.HasSuffix(p.Detail, "revision 1: in use: a redriven event or dead letter waits for it") {
 		t.Errorf("%+v", p)
+	}
+}
+
+// A redrive to a revision and the removal of that revision exclude each other: whichever comes first, no dead letter is sent to a revision that is gone.
+func TestRedriveToARevisionThatIsBeingRemoved(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deployShop()
+	b.giveUp("default", 1)
+	c, ctx := b.client(), t.Context()
+	app := api.App{Functions: map[string]api.FunctionSpec{"charge": {Module: b.module(), Triggers: []api.TriggerSpec{{Topic: &api.TopicTrigger{Name: "orders"}}}}}}
+	for n := 2; n < 22; n++ { // revision n-1 is in question
+		app.Functions["charge"] = api.FunctionSpec{Module: app.Functions["charge"].Module, Triggers: app.Functions["charge"].Triggers, Env: map[string]string{"N": fmt.Sprint(n)}}
+		if got := b.send("PUT", b.admin+"/api/v1/ns/default/apps/shop", app); got.status != 200 {
+			t.Fatalf("%+v", got)
+		}
+		removed := make(chan error, 1)
+		go func() { removed <- c.DeleteRevision(ctx, "default", "charge", n-1) }()
+		_, err := c.Redrive(ctx, "default", api.DeadLetterSelection{All: true, Revision: n - 1})
+		if gone := <-removed; (err == nil) == (gone == nil) {
+			t.Fatalf("redrive to revision %d: %v, its removal: %v", n-1, err, gone)
+		}
+		trigger, _ := b.registry.Snapshot().Trigger("default", "charge:orders")
+		if taken, err := b.table.Take(trigger.ID, 1); err != nil {
+			t.Fatal(err)
+		} else if len(taken) == 1 { // redriven: it becomes a dead letter again
+			a := partition.Attempt{Number: 1, Revision: n - 1, Start: clock, Verdict: int32(abi.Failed), Class: "error"}
+			if _, err := b.table.Settle(ctx, &taken[0], a, partition.Next{DeadLetter: true}, partition.Effects{}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
