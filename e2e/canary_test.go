@@ -165,7 +165,8 @@ func TestARollbackSurvivesKill9(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	a := newApp(t, start(t, dir))
-	// The new one is busy with each event for a while: long enough to die with some of them in its hands.
+	// The new one is busy with each event for a while: long enough to die with some of them in its hands. It gives up at once; the old one, under which the runtime
+	// dies too, has attempts left.
 	const slow = `version: 1
 app: slow
 functions:
@@ -174,13 +175,13 @@ functions:
     env: { VERSION: %d, RATE: "%s" }
     on: [ { topic: { name: in } } ]
     allow: { emit: [receipts] }
-    retry: { attempts: 1 }
+    retry: { attempts: %d }
     timeout: 3s
 topics:
   in: { ingress: true }
 `
-	a.deploy(t, fmt.Sprintf(slow, 1, "2"))
-	a.canary(t, fmt.Sprintf(slow, 2, "wait"), "--canary", "60%", "--every", "1h", "--guard", "dead<1", "--min", "5")
+	a.deploy(t, fmt.Sprintf(slow, 1, "2", 5))
+	a.canary(t, fmt.Sprintf(slow, 2, "wait", 1), "--canary", "60%", "--every", "1h", "--guard", "dead<1", "--min", "5")
 	const n = 60
 	var events []event
 	for i := range n {

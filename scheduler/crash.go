@@ -75,7 +75,7 @@ func (s *Scheduler) settleCrash(ctx context.Context, f *function, inv *partition
 		result: sandbox.Result{Verdict: abi.Failed, Class: ClassNodeCrash, Reason: crashReason, RetryAfter: -1},
 	}
 	t := try{attempt: n.Attempt, first: first, now: now, result: a.result, crashes: 1 + nodeCrashes(inv)}
-	next, why := f.policy.decide(t, rand.Float64())
+	next, why := s.policyOf(ctx, f, n.Revision).decide(t, rand.Float64())
 	d := partition.Delivery{ID: inv.ID, Generation: inv.Generation, Attempt: n.Attempt, Trigger: inv.Trigger, Event: inv.Event}
 	kept := a.kept()
 	if next.DeadLetter {
@@ -90,6 +90,18 @@ func (s *Scheduler) settleCrash(ctx context.Context, f *function, inv *partition
 	f.series.crash(n.Revision)
 	s.record(f, a, next)
 	return nil
+}
+
+// policyOf is that of the revision that ran; of one that is not kept any more, the newest's.
+func (s *Scheduler) policyOf(ctx context.Context, f *function, revision int) policy {
+	if revision == f.spec.Revision {
+		return f.policy
+	}
+	ran, err := s.opts.Registry.Revision(ctx, f.spec, revision)
+	if err != nil {
+		return f.policy
+	}
+	return newPolicy(ran.Spec.Retry)
 }
 
 // nodeCrashes counts those of the generation that has not ended.
