@@ -10,6 +10,8 @@ import (
 type App struct {
 	Functions map[string]FunctionSpec `json:"functions"`
 	Topics    map[string]TopicSpec    `json:"topics,omitempty"`
+	// Canary brings the new revision of each function that this deploy changes in step by step; nil = it gets everything at once. It is of this deploy, not of the app.
+	Canary *Canary `json:"canary,omitempty"`
 }
 
 // FunctionSpec is what a revision of a function is made of. A change of any field is a new revision.
@@ -195,8 +197,10 @@ type DeployedFunction struct {
 	URLs []string `json:"urls,omitempty"`
 	// Warnings are about its module: what works, and costs or surprises.
 	Warnings []string `json:"warnings,omitempty"`
-	// Notes say what this deploy left as it was: a pause, a start.
+	// Notes say what this deploy left as it was, a pause or a start, and what comes next.
 	Notes []string `json:"notes,omitempty"`
+	// Rollout is set when the new revision comes step by step.
+	Rollout *Rollout `json:"rollout,omitempty"`
 }
 
 // Function is a named module with its settings.
@@ -211,7 +215,9 @@ type Function struct {
 	// Traffic says which revisions run its events, sorted by revision; nil = the newest runs all. The next deploy that changes the function ends it.
 	Traffic []Share `json:"traffic,omitempty"`
 	// Load is what this node does for it now; only when one function is asked for, or by top.
-	Load    *Load     `json:"load,omitempty"`
+	Load *Load `json:"load,omitempty"`
+	// Rollout is the canary that runs, or how the last one ended; nil = the newest deploy was none.
+	Rollout *Rollout  `json:"rollout,omitempty"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
 }
@@ -268,6 +274,13 @@ type Revision struct {
 	Created  time.Time `json:"created"`
 	Module   string    `json:"module"`  // digest
 	Percent  int       `json:"percent"` // of the function's events that it runs
+	// Uses says what the revision is needed for; without any it can be removed, and is, once ten newer ones are there.
+	Uses []string `json:"uses,omitempty"`
+	// Rollout is that of the function, at its candidate.
+	Rollout *Rollout `json:"rollout,omitempty"`
+	// Kind and Spec are only in the answer for one revision.
+	Kind string        `json:"kind,omitempty"`
+	Spec *FunctionSpec `json:"spec,omitempty"`
 }
 
 // Trigger is one binding of a function. ID is unique for ever and survives redeploys of the same binding.

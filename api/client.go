@@ -161,6 +161,16 @@ func (c *Client) Revisions(ctx context.Context, ns, name string) ([]Revision, er
 	return get[[]Revision](ctx, c, request{path: []string{"ns", ns, "functions", name, "revisions"}})
 }
 
+// Revision is one revision with what it is made of; a *Problem with status 404 when it is not kept.
+func (c *Client) Revision(ctx context.Context, ns, function string, revision int) (Revision, error) {
+	return get[Revision](ctx, c, request{path: []string{"ns", ns, "functions", function, "revisions", strconv.Itoa(revision)}})
+}
+
+// DeleteRevision removes a revision that nothing uses; a *Problem with status 409 says what does.
+func (c *Client) DeleteRevision(ctx context.Context, ns, function string, revision int) error {
+	return c.send(ctx, request{method: http.MethodDelete, path: []string{"ns", ns, "functions", function, "revisions", strconv.Itoa(revision)}})
+}
+
 // SetTraffic says which revisions run a function's events, and returns when that is in force.
 func (c *Client) SetTraffic(ctx context.Context, ns, name string, r TrafficRequest) ([]Revision, error) {
 	return withBody[[]Revision](ctx, c, request{method: http.MethodPut, path: []string{"ns", ns, "functions", name, "traffic"}}, r)

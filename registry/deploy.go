@@ -58,14 +58,28 @@ type change struct {
 	holdsAt  int64
 }
 
-// write prepares and commits a change, again when someone else was faster, and returns the revision at which it holds.
-func (r *Registry) write(ctx context.Context, prepare func() (change, error)) (int64, error) {
+// Hold lets no writer of this process in while do runs, so that what do reads of the registry stays so. do must not write.
+func (r *Registry) Hold(ctx context.Context, do func() error) error {
 	select {
 	case r.writing <- struct{}{}:
 		defer func() { <-r.writing }()
 	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
+	return do()
+}
+
+// write prepares and commits a change, again when someone else was faster, and returns the revision at which it holds.
+func (r *Registry) write(ctx context.Context, prepare func() (change, error)) (int64, error) {
+	var revision int64
+	err := r.Hold(ctx, func() (err error) {
+		revision, err = r.writeHeld(ctx, prepare)
+		return err
+	})
+	return revision, err
+}
+
+func (r *Registry) writeHeld(ctx context.Context, prepare func() (change, error)) (int64, error) {
 	for range maxRaces {
 		c, err := prepare()
 		if err != nil {

@@ -19,8 +19,9 @@ func (k keys) topics() string                      { return k.prefix + "topics/"
 func (k keys) topicsOf(namespace string) string    { return k.topics() + namespace + "/" }
 func (k keys) topic(namespace, name string) string { return k.topicsOf(namespace) + name }
 
+func (k keys) revisions() string { return k.prefix + "revisions/" }
 func (k keys) revisionsOf(namespace, name string) string {
-	return k.prefix + "revisions/" + namespace + "/" + name + "/"
+	return k.revisions() + namespace + "/" + name + "/"
 }
 
 func (k keys) revision(namespace, name string, n int) string {

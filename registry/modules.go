@@ -30,18 +30,20 @@ func (r *Registry) PutModule(ctx context.Context, digest string, body io.Reader)
 	return nil
 }
 
-// HasModule says whether the module's file is there; only Module looks into it.
+// HasModule says whether the module's file is there; only Module looks into it. Either keeps it from SweepModules for an hour.
 func (r *Registry) HasModule(digest string) bool {
 	path, err := r.modules.path(digest)
 	if err != nil {
 		return false
 	}
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
+	return r.modules.touch(path, r.now())
 }
 
 // Module loads and verifies module bytes; ErrNotFound. A file that is damaged is put aside, so that the next deploy stores it anew; ErrDigest.
 func (r *Registry) Module(digest string) ([]byte, error) {
+	if path, err := r.modules.path(digest); err == nil {
+		r.modules.touch(path, r.now()) // load says when it is missing
+	}
 	b, err := r.modules.load(digest)
 	if err != nil {
 		return nil, fmt.Errorf("load module %s: %w", shorten(digest), err)
@@ -53,7 +55,7 @@ func (r *Registry) Module(digest string) ([]byte, error) {
 type moduleStore struct {
 	dir string
 
-	// mu orders the renames of put and of quarantine: a good file must not be put aside for the damaged one it has just replaced.
+	// mu orders the renames of put and of quarantine: a good file must not be put aside for the damaged one it has just replaced. And it orders touch and removeUnused.
 	mu sync.Mutex
 }
 

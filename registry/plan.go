@@ -14,9 +14,6 @@ import (
 	"github.com/evoke-run/evoke/api"
 )
 
-// keptRevisions is how many revisions of a function stay readable; a deploy removes the one that falls out.
-const keptRevisions = 100
-
 // revision is the immutable record of one version of a function.
 type revision struct {
 	Revision int              `json:"revision"`
@@ -107,19 +104,19 @@ func (p *plan) function(name string, spec api.FunctionSpec) error {
 		f.Kind, f.Spec, f.Updated = p.kinds[name], spec, p.now
 		f.Triggers = bind(p.namespace, name, spec.Triggers, f.Triggers, p.newTriggerID)
 		keepPositions(f.Triggers, old, p.now)
-		if len(f.Traffic) > 0 {
-			notes = append(notes, fmt.Sprintf("the traffic was %s; revision %d gets all of it now", trafficText(f.Traffic), f.Revision))
-			f.Traffic = nil
-		}
+		notes = p.bringIn(&f, before.orNil())
 		if err := p.putFunction(f); err != nil {
 			return err
 		}
 	}
 	d := deployed(f, change)
-	d.Notes = append(positionNotes(f.Triggers, old), notes...)
-	if change == "unchanged" && len(f.Traffic) > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("the traffic stays %s; to give all of it to the newest revision: fnctl traffic %s r%d=100", trafficText(f.Traffic), name, f.Revision))
+	if change == "unchanged" {
+		notes = p.unchangedNotes(&f)
 	}
+	if f.Rollout.Running() {
+		d.Rollout = f.Rollout
+	}
+	d.Notes = append(positionNotes(f.Triggers, old), notes...)
 	p.result.Functions = append(p.result.Functions, d)
 	return nil
 }
@@ -129,16 +126,13 @@ func (p *plan) newTriggerID() uint64 {
 	return p.nextID - 1
 }
 
-// putFunction writes a function and its new revision, and forgets the revision that is no longer kept.
+// putFunction writes a function and its new revision.
 func (p *plan) putFunction(f api.Function) error {
 	rev := revision{Revision: f.Revision, Kind: f.Kind, Spec: f.Spec, Created: p.now, Seed: p.seed()}
 	key := p.keys.revision(f.Namespace, f.Name, f.Revision)
 	p.compares = append(p.compares, clientv3.Compare(clientv3.CreateRevision(key), "=", 0))
 	if err := p.put(key, rev); err != nil {
 		return err
-	}
-	if old := f.Revision - keptRevisions; old > 0 {
-		p.writes = append(p.writes, clientv3.OpDelete(p.keys.revision(f.Namespace, f.Name, old)))
 	}
 	return p.put(p.keys.function(f.Namespace, f.Name), f)
 }
@@ -200,7 +194,9 @@ func gatewayPath(namespace, function string) string {
 }
 
 // equalSpecs compares specs as they are stored: an empty list is the same as none.
-func equalSpecs(a, b api.FunctionSpec) bool {
+func equalSpecs(a, b api.FunctionSpec) bool { return equalJSON(a, b) }
+
+func equalJSON(a, b any) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)

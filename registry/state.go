@@ -20,6 +20,13 @@ type versioned[T any] struct {
 
 func (v versioned[T]) exists() bool { return v.mod != 0 }
 
+func (v *versioned[T]) orNil() *T {
+	if !v.exists() {
+		return nil
+	}
+	return &v.value
+}
+
 // state is what a writer has to know of one namespace, read at one revision.
 type state struct {
 	revision    int64

@@ -12,7 +12,7 @@ import (
 	"github.com/evoke-run/evoke/api"
 )
 
-// SetTraffic says which revisions of a function its events go to; nil = all to the newest. It returns the etcd revision at which it holds. *InvalidError: what is wrong
+// SetTraffic says which revisions of a function its events go to; nil = all to the newest. A canary that runs ends with it. It returns the etcd revision at which it holds. *InvalidError: what is wrong
 // with the shares. ErrNotFound: no such function, or a revision that is not kept.
 func (r *Registry) SetTraffic(ctx context.Context, namespace, function string, traffic []api.Share) (int64, error) {
 	traffic = slices.Clone(traffic)
@@ -40,6 +40,7 @@ func (r *Registry) SetTraffic(ctx context.Context, namespace, function string, t
 		if f.value.Traffic = traffic; len(traffic) == 1 && traffic[0].Revision == f.value.Revision {
 			f.value.Traffic = nil
 		}
+		f.value.Rollout = endedByHand(f.value.Rollout, f.value.Traffic, f.value.Revision, r.now().UTC())
 		key := r.keys.function(namespace, function)
 		p.relyOn(key, f.mod)
 		err = p.put(key, f.value)
@@ -86,7 +87,11 @@ func (r *Registry) Revisions(ctx context.Context, f *api.Function) ([]api.Revisi
 		if err := json.Unmarshal(kv.Value, &rev); err != nil {
 			return nil, fmt.Errorf("read registry key %s: %w", kv.Key, err)
 		}
-		out = append(out, api.Revision{Revision: rev.Revision, Created: rev.Created, Module: rev.Spec.Module, Percent: f.Percent(rev.Revision)})
+		one := api.Revision{Revision: rev.Revision, Created: rev.Created, Module: rev.Spec.Module, Percent: f.Percent(rev.Revision)}
+		if f.Rollout != nil && f.Rollout.Candidate == rev.Revision {
+			one.Rollout = f.Rollout
+		}
+		out = append(out, one)
 	}
 	return out, nil
 }

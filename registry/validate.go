@@ -49,6 +49,7 @@ func validate(namespace, app string, spec api.App, kinds map[string]string) erro
 	if len(spec.Functions) == 0 && len(spec.Topics) == 0 {
 		f.add("functions", "the app has no function and no topic")
 	}
+	f.canary(spec.Canary)
 	for _, name := range slices.Sorted(maps.Keys(spec.Functions)) {
 		path := member("functions", name, nameRule)
 		f.name(path, name)

@@ -46,7 +46,7 @@ func (s *Scheduler) blameOne(ctx context.Context, f *function, n inflight.Note) 
 	id, generation, err := partition.ParseInvocation(n.Invocation)
 	if err != nil { // of a synchronous call: its caller knows
 		s.log.Warn("a call ran when the runtime died", "function", n.Function, "revision", n.Revision, "invocation", n.Invocation, "started", n.Start)
-		f.series.attempts[ClassNodeCrash].Inc()
+		f.series.crash(n.Revision)
 		return nil
 	}
 	inv, err := s.opts.Table.Invocation(id)
@@ -74,7 +74,7 @@ func (s *Scheduler) settleCrash(ctx context.Context, f *function, inv *partition
 		result: sandbox.Result{Verdict: abi.Failed, Class: ClassNodeCrash, Reason: crashReason, RetryAfter: -1},
 	}
 	t := try{attempt: n.Attempt, first: first, now: now, result: a.result, crashes: 1 + nodeCrashes(inv)}
-	next, why := f.policy.decide(t, rand.Float64())
+	next, why := s.policyOf(ctx, f, n.Revision).decide(t, rand.Float64())
 	d := partition.Delivery{ID: inv.ID, Generation: inv.Generation, Attempt: n.Attempt, Trigger: inv.Trigger, Event: inv.Event}
 	kept := a.kept()
 	if next.DeadLetter {
@@ -86,9 +86,21 @@ func (s *Scheduler) settleCrash(ctx context.Context, f *function, inv *partition
 	}
 	s.log.Warn("an event was being handled when the runtime died", "function", n.Function, "revision", n.Revision, "invocation", n.Invocation,
 		"event_id", inv.Event.ID, "attempt", n.Attempt, "crashes", t.crashes, "dead_letter", next.DeadLetter)
-	f.series.attempts[ClassNodeCrash].Inc()
+	f.series.crash(n.Revision)
 	s.record(f, a, next)
 	return nil
+}
+
+// policyOf is that of the revision that ran; of one that is not kept any more, the newest's.
+func (s *Scheduler) policyOf(ctx context.Context, f *function, revision int) policy {
+	if revision == f.spec.Revision {
+		return f.policy
+	}
+	ran, err := s.opts.Registry.Revision(ctx, f.spec, revision)
+	if err != nil {
+		return f.policy
+	}
+	return newPolicy(ran.Spec.Retry)
 }
 
 // nodeCrashes counts those of the generation that has not ended.

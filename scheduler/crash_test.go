@@ -121,6 +121,26 @@ func TestEventThatTheRuntimeDiesUnderBecomesADeadLetter(t *testing.T) {
 	})
 }
 
+// It is the revision that ran whose policy counts, not the newest's.
+func TestACrashIsJudgedByTheRevisionThatRan(t *testing.T) {
+	t.Parallel()
+	c := setupCrashing(t)
+	spec := func(attempts int) api.FunctionSpec {
+		return api.FunctionSpec{Triggers: onTopic("in"), Retry: &api.Retry{Attempts: attempts, Initial: api.Duration(5 * time.Minute), Jitter: "none"}}
+	}
+	c.deploy("loops", wasmtest.Loops(), spec(5))
+	c.deploy("loops", wasmtest.Loops(), spec(1))
+	c.setTraffic("loops", api.Share{Revision: 1, Percent: 100})
+	c.publish("in", newEvent("1", "k"))
+	c.runs()
+	c.crash()
+	c.restart()
+	c.eventually("a retry", func() bool { return c.stats("loops:in").Retrying == 1 })
+	if letters := c.letters(); len(letters) > 0 {
+		t.Errorf("given up after %d of 5 attempts: %+v", len(letters[0].Attempts), letters[0].Attempts)
+	}
+}
+
 func TestCrashesOfAnEarlierGenerationDoNotCount(t *testing.T) {
 	t.Parallel()
 	crashed := partition.Attempt{Class: ClassNodeCrash}

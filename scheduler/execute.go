@@ -238,6 +238,7 @@ const nextCanceled = "canceled"
 
 // record writes the attempt's closing line to the history.
 func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
+	f.series.settled(a.revision, next)
 	entry := a.entry(f)
 	entry.Level = "info"
 	entry.Attempt = a.shown()

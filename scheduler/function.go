@@ -127,6 +127,8 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 			triggers[t.ID] = name
 		}
 	}
+	s.rollouts.apply(snap, next)
+	s.collector.apply(snap)
 	if err := s.blame(ctx, next); err != nil { // nothing is in force yet
 		for _, f := range next {
 			s.release(f)

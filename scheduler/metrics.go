@@ -1,8 +1,12 @@
 package scheduler
 
 import (
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/sandbox"
 	"github.com/evoke-run/evoke/sdk/abi"
 )
@@ -14,6 +18,8 @@ type metrics struct {
 	fuel, guest, bytesIn, bytesOut, host *prometheus.CounterVec
 	dropped                              *prometheus.CounterVec
 	conflicts                            prometheus.Counter
+	percent                              *prometheus.GaugeVec // of the candidates of rollouts that run
+	rollouts                             *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -38,9 +44,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "evoke_state_conflicts_total", Help: "Attempts run again because keyed state had changed under them.",
 		}),
+		percent:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evoke_rollout_percent", Help: "Share of the traffic that the candidate of a canary that runs has."}, labels),
+		rollouts: counter("evoke_rollouts_total", "Canaries that ended, by outcome: promoted, rolled-back or aborted.", "outcome"),
 	}
 	if reg != nil {
-		reg.MustRegister(m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.conflicts)
+		reg.MustRegister(m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.conflicts, m.percent, m.rollouts)
 	}
 	return m
 }
@@ -52,6 +60,8 @@ type series struct {
 	seconds, memory                      prometheus.Observer
 	fuel, guest, bytesIn, bytesOut, host prometheus.Counter
 	dropped                              prometheus.Counter
+
+	candidate atomic.Pointer[tally] // of the rollout that runs; nil = none
 }
 
 func (m *metrics) function(n functionName) *series {
@@ -96,6 +106,54 @@ func (s *series) attempt(a *attempt) {
 	s.bytesIn.Add(float64(bill.BytesIn))
 	s.bytesOut.Add(float64(bill.BytesOut))
 	s.host.Add(float64(bill.HostCalls))
+	if t := s.tallyOf(a.revision); t != nil {
+		t.attempt(a)
+	}
+}
+
+// tallyOf is nil unless the revision is the candidate of a rollout.
+func (s *series) tallyOf(revision int) *tally {
+	if t := s.candidate.Load(); t != nil && t.candidate == revision {
+		return t
+	}
+	return nil
+}
+
+// crash counts an attempt under which the runtime died.
+func (s *series) crash(revision int) {
+	s.attempts[ClassNodeCrash].Inc()
+	if t := s.tallyOf(revision); t != nil {
+		t.crash()
+	}
+}
+
+// settled hears of what became of an event by the last attempt, which a revision made.
+func (s *series) settled(revision int, next partition.Next) {
+	if !next.DeadLetter {
+		return
+	}
+	if t := s.tallyOf(revision); t != nil {
+		t.deadLetter()
+	}
+}
+
+// rollout shows a function's rollout, and counts it when it has ended since the snapshot before. before is nil in the first snapshot.
+func (m *metrics) rollout(n functionName, before, now *api.Rollout) {
+	if now.Running() {
+		m.percent.WithLabelValues(n.namespace, n.name).Set(float64(now.Now))
+	} else {
+		m.percent.DeleteLabelValues(n.namespace, n.name)
+	}
+	if before == nil || !before.Ended.IsZero() {
+		return
+	}
+	outcome := api.PhaseAborted // another has taken its place, or nobody knows of it any more
+	if now != nil && now.Started.Equal(before.Started) {
+		if outcome = now.Phase; now.Ended.IsZero() {
+			return
+		}
+	}
+	m.rollouts.WithLabelValues(n.namespace, n.name, outcome).Inc()
 }
 
 func (s *series) count(class string) {
@@ -110,7 +168,7 @@ func (s *series) count(class string) {
 func (m *metrics) forget(n functionName) {
 	labels := prometheus.Labels{"namespace": n.namespace, "function": n.name}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped,
+		m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.percent, m.rollouts,
 	} {
 		v.DeletePartialMatch(labels)
 	}

@@ -70,7 +70,11 @@ type Scheduler struct {
 	metrics *metrics
 	keys    keyLocks
 	pins    *pins
-	crew    *crew
+
+	rollouts  *rollouts
+	collector *collector
+
+	crew *crew
 
 	processors *processors
 	seats      *seats        // of guests that have begun
@@ -127,6 +131,7 @@ func New(o Options) *Scheduler {
 		o.Registerer.MustRegister(newLoadCollector(s))
 	}
 	s.pins = &pins{scheduler: s}
+	s.rollouts, s.collector = newRollouts(s), newCollector(s)
 	s.crew = newCrew(o.Taken, s.finish)
 	s.work, s.cutWork = context.WithCancelCause(context.Background())
 	return s
@@ -135,6 +140,7 @@ func New(o Options) *Scheduler {
 // Run takes and runs events until ctx ends. Then it takes no more, refuses calls, and waits for what has started; what is not finished after Options.Drain
 // is cut and given back without an attempt counted.
 func (s *Scheduler) Run(ctx context.Context) error {
+	defer s.upkeep(ctx)()
 	for {
 		s.dispatch()
 		select {

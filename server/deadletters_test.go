@@ -279,7 +279,7 @@ func TestDeadLetterSelectionsThatAreRefused(t *testing.T) {
 		"large filter":       {"redrive", api.DeadLetterSelection{All: true, Filter: strings.Repeat("NOT ", 3000) + "TRUE"}, 400, "filter has 12004 bytes, the limit is 8192"},
 		"limit":              {"redrive", api.DeadLetterSelection{All: true, Limit: 1001}, 400, "limit 1001 is not between 0 and 1000"},
 		"page":               {"redrive", api.DeadLetterSelection{All: true, After: "x"}, 400, `after: "x" is not an id`},
-		"no revision":        {"redrive", api.DeadLetterSelection{All: true, Revision: 7}, 404, `function "charge" has no revision 7; it keeps 1 to 1`},
+		"no revision":        {"redrive", api.DeadLetterSelection{All: true, Revision: 7}, 404, `function "charge" has no revision 7; it keeps 1`},
 		"negative revision":  {"redrive", api.DeadLetterSelection{All: true, Revision: -1}, 400, "revision -1 is below 1"},
 		"event for all":      {"redrive", api.DeadLetterSelection{All: true, Event: event(`{}`)}, 400, "an edited event is for one dead letter, not 0"},
 		"no event":           {"redrive", api.DeadLetterSelection{IDs: ids, Event: event(`[]`)}, 400, "event is not a JSON object"},

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -25,20 +27,31 @@ func (s *Server) redrive(c echo.Context) error {
 		for i, l := range list {
 			wishes[i] = partition.Redriving{Letter: l, Revision: sel.Revision}
 		}
-		if err := s.checkRevision(ctx, ns, sel.Revision, list); err != nil {
-			return nil, err
-		}
 		if sel.Event != nil {
 			var err error
 			if wishes[0].Edited, err = s.editedEvent(ns, sel); err != nil {
 				return nil, err
 			}
 		}
-		if sel.DryRun {
-			return s.tryRedrive(list)
+		if sel.Revision == 0 {
+			return s.redriveAs(ctx, sel, wishes, list)
 		}
-		return s.o.Table.RedriveAs(ctx, wishes)
+		var out []partition.LetterOutcome
+		err := s.o.Registry.Hold(ctx, func() (err error) { // the revision is not removed before it is known that these need it
+			if err = s.checkRevision(ctx, ns, sel.Revision, list); err == nil {
+				out, err = s.redriveAs(ctx, sel, wishes, list)
+			}
+			return err
+		})
+		return out, err
 	})
+}
+
+func (s *Server) redriveAs(ctx context.Context, sel api.DeadLetterSelection, wishes []partition.Redriving, list []partition.LetterID) ([]partition.LetterOutcome, error) {
+	if sel.DryRun {
+		return s.tryRedrive(list)
+	}
+	return s.o.Table.RedriveAs(ctx, wishes)
 }
 
 func (s *Server) discard(c echo.Context) error {
@@ -234,14 +247,37 @@ func (s *Server) hasRevision(ctx context.Context, ns, name string, revision int)
 	if !errors.Is(err, registry.ErrNotFound) {
 		return err
 	}
-	kept, err := s.o.Registry.KeptRevisions(ctx, ns, name)
+	return s.noRevision(ctx, ns, name, revision)
+}
+
+// noRevision says which ones there are instead.
+func (s *Server) noRevision(ctx context.Context, ns, name string, revision int) error {
+	kept, err := s.o.Registry.RevisionNumbers(ctx, ns, name)
 	if err != nil {
 		return err
 	}
 	if len(kept) == 0 {
 		return refuse(errNoRevision, "", "function %q has no revision %d", name, revision)
 	}
-	return refuse(errNoRevision, "name one of those, or leave it out for the one in force", "function %q has no revision %d; it keeps %d to %d", name, revision, slices.Min(kept), slices.Max(kept))
+	return refuse(errNoRevision, "name one of those, or leave it out for the one in force", "function %q has no revision %d; it keeps %s", name, revision, rangesText(kept))
+}
+
+// rangesText writes sorted numbers, "3, 5 to 14".
+func rangesText(sorted []int) string {
+	var parts []string
+	for i := 0; i < len(sorted); {
+		j := i
+		for j+1 < len(sorted) && sorted[j+1] == sorted[j]+1 {
+			j++
+		}
+		if j == i {
+			parts = append(parts, strconv.Itoa(sorted[i]))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d to %d", sorted[i], sorted[j]))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
 }
 
 // isErrorAttribute: these are shown with a dead letter and belong to it, not to the event.

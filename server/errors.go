@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -87,6 +88,7 @@ var table = [...]row{
 	{err: errEnded, status: 409, slug: "invocation-ended", title: "The invocation has ended", next: "\"fnctl invocations show\" says how"},
 	{err: scheduler.ErrCanceled, status: 409, slug: "canceled", title: "Somebody canceled the invocation", next: "ask who did before you repeat it"},
 	{err: registry.ErrConflict, status: 409, slug: "conflict", title: "In conflict with what is deployed", next: "resolve the conflict and repeat"},
+	{err: registry.ErrInUse, status: 409, slug: "in-use", title: "Something needs it", next: "end what needs it first: \"fnctl traffic FUNCTION\" shows the traffic and the canary, \"fnctl dlq ls\" what was given up on"},
 	{err: errReplaying, status: 409, slug: "replay-running", title: "The trigger is still catching up", next: "wait until \"fnctl describe trigger\" says that it has caught up, and repeat"},
 	{err: partition.ErrExpired, status: 410, slug: "expired", title: "Removed by retention", next: "begin at what is still there; docs/retention.md says how long that is"},
 	{err: errNoKey, status: 412, slug: "no-key", title: "The request has no key", next: "send an Evoke-Key header"},
@@ -164,7 +166,11 @@ func answerFor(err error) (p api.Problem, after time.Duration, known bool) {
 // translate gives the errors of other packages that carry data, not identity, a row.
 func translate(err error) error {
 	if invalid, ok := errors.AsType[*registry.InvalidError](err); ok {
-		return refuse(errInvalid, "correct it in fn.yaml and deploy again", "%s", invalid.Error())
+		next := "correct it in fn.yaml and deploy again"
+		if strings.HasPrefix(invalid.Error(), "canary.") {
+			next = "correct it and deploy again; \"fnctl deploy --help\" says what a canary takes"
+		}
+		return refuse(errInvalid, next, "%s", invalid.Error())
 	}
 	if e, ok := errors.AsType[*echo.HTTPError](err); ok {
 		switch e.Code {

@@ -34,6 +34,7 @@ func (s *Server) function(c echo.Context) error {
 		return err
 	}
 	out := *f // a snapshot is never changed
+	out.Rollout = s.withCounts(f)
 	out.Triggers = make([]api.Trigger, len(f.Triggers))
 	for i := range f.Triggers {
 		out.Triggers[i] = s.withStats(&f.Triggers[i])

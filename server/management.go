@@ -37,6 +37,8 @@ func (s *Server) adminRoutes() *echo.Echo {
 	ns.DELETE("/functions/:name", s.deleteFunction)
 	ns.POST("/functions/:name/invoke", s.invoke)
 	ns.GET("/functions/:name/revisions", s.revisions)
+	ns.GET("/functions/:name/revisions/:revision", s.revision)
+	ns.DELETE("/functions/:name/revisions/:revision", s.deleteRevision)
 	ns.PUT("/functions/:name/traffic", s.setTraffic)
 	ns.POST("/functions/:name/pause", s.pauseFunction)
 	ns.POST("/functions/:name/resume", s.resumeFunction)

@@ -47,6 +47,7 @@ type Scheduler interface {
 	Call(ctx context.Context, c scheduler.Call) (scheduler.Reply, error)
 	CheckModule(ctx context.Context, name string, wasm []byte, spec api.FunctionSpec) (kind string, warnings []string, err error)
 	WaitInForce(ctx context.Context, revision int64) error
+	RolloutCounts(namespace, function string) (api.RolloutCounts, bool)
 	RunningCalls(namespace string) []scheduler.RunningCall
 	Load(f *api.Function) api.Load
 	WaitsFor(i *partition.Invocation) (why string, until time.Time)

@@ -91,6 +91,8 @@ type fakeScheduler struct {
 	// cancel and calls are of the invocations.
 	cancel func(namespace, invocation, reason string) error
 	calls  map[string][]scheduler.RunningCall
+	// counts are of the candidates of canaries, by function.
+	counts map[string]api.RolloutCounts
 
 	mu       sync.Mutex
 	snapshot *registry.Snapshot
@@ -244,6 +246,11 @@ func (s schedulerOf) WaitsFor(i *partition.Invocation) (string, time.Time) {
 		return "", time.Time{}
 	}
 	return "scale.max", time.Time{}
+}
+
+func (s schedulerOf) RolloutCounts(_, function string) (api.RolloutCounts, bool) {
+	n, ok := s.b.counts[function]
+	return n, ok
 }
 
 func (s schedulerOf) RunningCalls(namespace string) []scheduler.RunningCall {

@@ -34,6 +34,7 @@ const parallelBuilds = 2
 func (c *cli) deployCommand() *cobra.Command {
 	var file string
 	var dryRun bool
+	var canary canaryFlags
 	cmd := &cobra.Command{
 		Use:   "deploy [DIR | -f fn.yaml] [FUNCTION…]",
 		Short: "Build and deploy the app of a fn.yaml",
@@ -41,15 +42,28 @@ func (c *cli) deployCommand() *cobra.Command {
 
 Functions with a source are built by the Go toolchain on PATH; the Go SDK comes with fnctl, no network is needed for it.
 Modules that the server does not have are uploaded, then the whole app is put in force at once, or not at all.
-With FUNCTION only those are built and deployed; the others stay as they are.`,
+With FUNCTION only those are built and deployed; the others stay as they are.
+
+With --canary the new revision of each function that changes begins with a share of the keys and gets more after every interval in which all guards held. A guard
+that fails gives the traffic back at once, and what the new revision gave up on is handed to the old one. The command does not wait for that: fnctl traffic FUNCTION
+shows how it stands. Guards are separated by commas; each is a metric of the new revision, < or <=, and a limit:
+  errors, rejected   the share of its attempts in an interval that failed, or in which it rejected the event: errors<1%
+  p50, p95, p99      the time that so many of 100 attempts keep: p95<200ms
+  dead               the dead letters that it made: dead<1`,
 		Example: `  fnctl deploy                       # fn.yaml in this directory
   fnctl deploy ./shop charge         # only the function charge of ./shop/fn.yaml
-  fnctl deploy -f prod.yaml --dry-run -o yaml`,
+  fnctl deploy -f prod.yaml --dry-run -o yaml
+  fnctl deploy --canary 5% --step 15% --every 1m --guard 'errors<1%,dead<1'`,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the manifest (default fn.yaml in DIR)")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "build, print the app that would be deployed, change nothing")
+	canary.add(cmd)
 	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		wanted, err := canary.read(cmd)
+		if err != nil {
+			return err
+		}
 		file, names := manifestFile(file, args)
 		m, err := readManifest(file)
 		if err != nil {
@@ -63,6 +77,7 @@ With FUNCTION only those are built and deployed; the others stay as they are.`,
 		if err != nil {
 			return err
 		}
+		app.Canary = wanted
 		if dryRun {
 			return c.showApp(m.App, app)
 		}

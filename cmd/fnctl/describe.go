@@ -16,23 +16,30 @@ import (
 
 func (c *cli) describeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "describe [function | trigger | topic] NAME",
-		Short: "Show one function, trigger or topic",
+		Use:   "describe [function | trigger | topic] NAME | revision FUNCTION rN",
+		Short: "Show one function, trigger, topic or revision",
 		Example: `  fnctl describe charge
+  fnctl describe revision charge r7
   fnctl describe trigger charge:orders.created
   fnctl describe topic orders.created -o yaml`,
-		Args:              argCount(1, 2, "KIND NAME, or the NAME of a function"),
+		Args:              argCount(1, 3, "KIND NAME, or the NAME of a function"),
 		ValidArgsFunction: kinds,
 	}
 	c.formatFlag(cmd, table, jsonForm, yamlForm)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		what, name := functionKind, args[0]
-		if len(args) == 2 {
+		if len(args) >= 2 {
 			var err error
 			if what, err = parseKind(args[0]); err != nil {
 				return err
 			}
 			name = args[1]
+		}
+		if what == revisionKind {
+			return c.describeRevision(cmd, args[1:])
+		}
+		if len(args) == 3 {
+			return usagef("", "%s takes KIND NAME, but there is also %q", cmd.CommandPath(), args[2])
 		}
 		return c.describe(cmd.Context(), what, name)
 	}
@@ -67,34 +74,18 @@ func describeOne[T any](ctx context.Context, c *cli, fetch func(ctx context.Cont
 }
 
 func (c *cli) describeFunction(f api.Function) error {
-	err := c.fields(
+	err := c.fields(slices.Concat([]string{
 		"Function", f.Name,
 		"Namespace", f.Namespace,
 		"App", f.App,
 		"Kind", f.Kind,
 		"Revision", strconv.Itoa(f.Revision),
 		"Traffic", trafficText(f.Traffic),
-		"Module", f.Spec.Module,
-		"Timeout", durationText(f.Spec.Timeout),
-		"Memory", sizeText(f.Spec.Memory),
-		"Concurrency", concurrencyText(f.Spec.Concurrency, f.Spec.KeyConcurrency),
-		"Throttle", rateText(f.Spec.Throttle),
-		"Rate limit", rateText(f.Spec.RateLimit),
-		"Fair to", f.Spec.Fair,
-		"Adaptive", adaptiveText(f.Spec.Adaptive),
-		"Scale", scaleText(f.Spec.Scale),
-		"Weight", weightText(f.Spec.Weight),
-		"Instances", instancesText(f.Spec.Reuse),
 		"Now", loadText(f.Load),
-		"Retry", retryText(f.Spec.Retry),
-		"Dead letters", deadLetterText(f.Spec.DeadLetter),
-		"Keeps dead letters", keepText(f.Spec.DeadLetter),
-		"May emit to", strings.Join(f.Spec.Allow.Emit, ", "),
-		"May keep state", yesNo(f.Spec.Allow.State),
-		"Env", strings.Join(slices.Sorted(maps.Keys(f.Spec.Env)), ", "),
+	}, c.rolloutFields(f.Rollout), specFields(f.Spec), []string{
 		"Created", timestamp(f.Created),
 		"Updated", timestamp(f.Updated),
-	)
+	})...)
 	if err != nil || len(f.Triggers) == 0 {
 		return err
 	}
@@ -102,6 +93,29 @@ func (c *cli) describeFunction(f api.Function) error {
 		return err
 	}
 	return c.triggerList().table(c, f.Triggers)
+}
+
+// specFields are what a revision is made of.
+func specFields(s api.FunctionSpec) []string {
+	return []string{
+		"Module", s.Module,
+		"Timeout", durationText(s.Timeout),
+		"Memory", sizeText(s.Memory),
+		"Concurrency", concurrencyText(s.Concurrency, s.KeyConcurrency),
+		"Throttle", rateText(s.Throttle),
+		"Rate limit", rateText(s.RateLimit),
+		"Fair to", s.Fair,
+		"Adaptive", adaptiveText(s.Adaptive),
+		"Scale", scaleText(s.Scale),
+		"Weight", weightText(s.Weight),
+		"Instances", instancesText(s.Reuse),
+		"Retry", retryText(s.Retry),
+		"Dead letters", deadLetterText(s.DeadLetter),
+		"Keeps dead letters", keepText(s.DeadLetter),
+		"May emit to", strings.Join(s.Allow.Emit, ", "),
+		"May keep state", yesNo(s.Allow.State),
+		"Env", strings.Join(slices.Sorted(maps.Keys(s.Env)), ", "),
+	}
 }
 
 // trafficText is empty when the newest revision runs everything.

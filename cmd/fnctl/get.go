@@ -18,6 +18,7 @@ const (
 	functionKind kind = "function"
 	triggerKind  kind = "trigger"
 	topicKind    kind = "topic"
+	revisionKind kind = "revision" // of a function, which is named before it
 )
 
 // parseKind takes the word in singular, plural or short.
@@ -29,26 +30,29 @@ func parseKind(s string) (kind, error) {
 		return triggerKind, nil
 	case "topic", "topics":
 		return topicKind, nil
+	case "revision", "revisions", "rev":
+		return revisionKind, nil
 	}
-	return "", usagef("", "%q is no kind of thing; there are function, trigger and topic", s)
+	return "", usagef("", "%q is no kind of thing; there are function, trigger, topic and revision", s)
 }
 
 func kinds(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return []string{string(functionKind), string(triggerKind), string(topicKind)}, cobra.ShellCompDirectiveNoFileComp
+	return []string{string(functionKind), string(triggerKind), string(topicKind), string(revisionKind)}, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (c *cli) lsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "ls [function | trigger | topic]",
+		Use:     "ls [function | trigger | topic | revision FUNCTION]",
 		Aliases: []string{"get"},
-		Short:   "List functions, triggers or topics",
+		Short:   "List functions, triggers, topics or the revisions of a function",
 		Example: `  fnctl ls                    # functions
   fnctl ls trigger -o wide
-  fnctl get topics -o json`,
-		Args:              argCount(0, 1, "one kind at most"),
+  fnctl get topics -o json
+  fnctl ls revisions charge -o wide`,
+		Args:              argCount(0, 2, "one kind, and with revision a FUNCTION"),
 		ValidArgsFunction: kinds,
 	}
 	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
@@ -59,6 +63,14 @@ func (c *cli) lsCommand() *cobra.Command {
 			if what, err = parseKind(args[0]); err != nil {
 				return err
 			}
+		}
+		switch {
+		case what == revisionKind && len(args) == 1:
+			return usagef("fnctl ls functions, which shows what there is", "revisions are of a FUNCTION: fnctl ls revision FUNCTION")
+		case what == revisionKind:
+			return c.revisions(cmd.Context(), args[1])
+		case len(args) > 1:
+			return usagef("fnctl describe "+string(what)+" "+args[1], "%s takes one kind, but there is also %q", cmd.CommandPath(), args[1])
 		}
 		return c.list(cmd.Context(), what)
 	}

@@ -9,16 +9,27 @@ import (
 
 func (c *cli) rmCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "rm KIND NAME",
-		Short: "Remove a function with its triggers, or a topic that nothing names",
+		Use:   "rm KIND NAME | rm revision FUNCTION rN",
+		Short: "Remove a function with its triggers, a topic that nothing names, or a revision that nothing uses",
+		Long: `Remove a function with its triggers, a topic that nothing names, or a revision that nothing uses.
+
+A revision is used as long as it is the newest, has traffic, is what a canary goes back to, or an event or dead letter was redriven to it. Those beyond the newest ten
+that nothing uses are removed without being asked to.`,
 		Example: `  fnctl rm function charge
-  fnctl rm topic orders.created`,
-		Args:              argCount(2, 2, "KIND NAME, like function charge"),
+  fnctl rm topic orders.created
+  fnctl rm revision charge r3`,
+		Args:              argCount(2, 3, "KIND NAME, like function charge"),
 		ValidArgsFunction: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			what, err := parseKind(args[0])
 			if err != nil {
 				return err
+			}
+			if what == revisionKind {
+				return c.removeRevision(cmd, args[1:])
+			}
+			if len(args) == 3 {
+				return usagef("", "%s takes KIND NAME, but there is also %q", cmd.CommandPath(), args[2])
 			}
 			return c.remove(cmd.Context(), what, args[1])
 		},

@@ -18,12 +18,13 @@ func (c *cli) trafficCommand() *cobra.Command {
 		Long: `Show a function's revisions, or say which of them run its events.
 
 Shares are of keys: a key stays on one revision, for calls and for events of every trigger, and when the share of the newer one of two revisions grows it
-keeps the keys it has. Each attempt goes by the traffic in force then. The next deploy that changes the function gives all to its new revision.`,
+keeps the keys it has. Each attempt goes by the traffic in force then. The next deploy that changes the function gives all to its new revision, or with --canary a
+part. Traffic that is set by hand ends a canary.`,
 		Example: `  fnctl traffic charge
   fnctl traffic charge r7=95 r8=5`,
 		Args: argCount(1, 101, "a FUNCTION, and shares like r7=95 r8=5"),
 	}
-	c.formatFlag(cmd, table, jsonForm, yamlForm, jsonLines, nameForm)
+	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, jsonLines, nameForm)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			return c.revisions(cmd.Context(), args[0])
@@ -48,8 +49,8 @@ func (c *cli) rollbackCommand() *cobra.Command {
 		Short: "Give all of a function's events to an earlier revision",
 		Long: `Give all of a function's events to an earlier revision: the one before the newest that runs any of them now, or the one that --to names.
 
-Triggers stay as the newest deploy has them; module, limits, env and retry are those of the revision. What the other revision left as dead letters stays so:
-fnctl dlq redrive.`,
+Triggers stay as the newest deploy has them; module, limits, env and retry are those of the revision. A canary that runs ends. What the other revision left as dead
+letters stays so: fnctl dlq redrive.`,
 		Example: `  fnctl rollback charge
   fnctl rollback charge --to r7`,
 		Args: argCount(1, 1, "a FUNCTION"),
@@ -100,7 +101,23 @@ func (c *cli) revisions(ctx context.Context, function string) error {
 	if err != nil {
 		return err
 	}
-	return c.revisionList().show(c, list)
+	return c.showRevisions(list)
+}
+
+// showRevisions ends with the canary, for people.
+func (c *cli) showRevisions(list []api.Revision) error {
+	if err := c.revisionList().show(c, list); err != nil || c.format != table && c.format != wide {
+		return err
+	}
+	for _, r := range list {
+		if r.Rollout != nil {
+			if err := c.print("\n"); err != nil {
+				return err
+			}
+			return c.fields(c.rolloutFields(r.Rollout)...)
+		}
+	}
+	return nil
 }
 
 func (c *cli) setTraffic(ctx context.Context, function string, shares []api.Share) error {
@@ -114,7 +131,7 @@ func (c *cli) setTraffic(ctx context.Context, function string, shares []api.Shar
 	if err != nil {
 		return err
 	}
-	return c.revisionList().show(c, list)
+	return c.showRevisions(list)
 }
 
 func (c *cli) rollback(ctx context.Context, function string) error {
@@ -154,6 +171,7 @@ func (c *cli) revisionList() list[api.Revision] {
 			}},
 			{title: "DEPLOYED", text: func(r r) string { return c.age(r.Created) }},
 			{title: "MODULE", text: func(r r) string { return r.Module }},
+			{title: "NEEDED", wide: true, text: func(r r) string { return strings.Join(r.Uses, "; ") }},
 		},
 		none: "no revisions",
 	}

@@ -123,11 +123,14 @@ func bad(when string) error {
 	return nil
 }
 
-// charge emits a receipt. It fails while RATE is no number.
+// charge emits a receipt. It fails while RATE is no number; with RATE wait it takes its time to find out.
 func charge(e *evoke.Event) error {
 	text, _, err := evoke.Config("RATE")
 	if err != nil {
 		return err
+	}
+	if text == "wait" {
+		time.Sleep(time.Second)
 	}
 	rate, err := strconv.Atoi(text)
 	if err != nil {
