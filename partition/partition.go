@@ -19,9 +19,10 @@ import (
 //
 // The way of a record: append (match, number, hand to the log) → the log makes it durable → applied (apply, commit state, wake whoever waits).
 type partition struct {
-	index int
-	table *Table
-	log   eventlog.Log
+	index    int
+	table    *Table
+	log      eventlog.Log
+	unfollow func() // no apply runs when it has returned
 
 	// appendMu orders records: matching, sequence numbers and the log's order are one. It is never held together with mu.
 	appendMu sync.Mutex
@@ -56,7 +57,8 @@ func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
 		return nil, err
 	}
 	p.ready = newReady(p.machine)
-	if err := p.log.Follow(index, p.machine.next, p.applied); err != nil {
+	var err error
+	if p.unfollow, err = p.log.Follow(index, p.machine.next, p.applied); err != nil {
 		return nil, fmt.Errorf("replay partition %d: %w", index, err)
 	}
 	return p, nil
@@ -237,12 +239,6 @@ func (p *partition) applied(records []eventlog.Record) {
 	}
 	p.answer(done)
 	p.table.afterApply(p, n)
-}
-
-// finishApply returns when no apply runs that began before the table was closed.
-func (p *partition) finishApply() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 }
 
 // notice is what the applied records mean for others.

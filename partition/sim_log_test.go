@@ -59,7 +59,7 @@ func (l *simLog) Append(partition int, span uint32, data []byte) {
 }
 
 // Follow implements eventlog.Log. The model of the node begins where its state begins, and of the log only that is there which this state may need.
-func (l *simLog) Follow(partition int, from uint64, apply func([]eventlog.Record)) error {
+func (l *simLog) Follow(partition int, from uint64, apply func([]eventlog.Record)) (stop func(), err error) {
 	stored := l.node.world.stores[partition].records
 	model := l.node.world.newModel(partition)
 	n := 0
@@ -67,14 +67,14 @@ func (l *simLog) Follow(partition int, from uint64, apply func([]eventlog.Record
 		model.apply(stored[n].Offset, &stored[n].read)
 	}
 	if model.next != from {
-		return fmt.Errorf("the state of partition %d is at offset %d, between records", partition, from)
+		return nil, fmt.Errorf("the state of partition %d is at offset %d, between records", partition, from)
 	}
 	l.node.models[partition], l.apply[partition], l.at[partition] = model, apply, n
 	l.cut[partition] = min(model.floor, l.node.world.stores[partition].cut)
 	for l.at[partition] < len(stored) {
 		apply(l.take(partition, 1+l.node.world.rng.IntN(8), 0))
 	}
-	return nil
+	return func() { l.apply[partition] = nil }, nil
 }
 
 // take moves on by n stored records and gives them, behind the last again of those before.

@@ -182,7 +182,7 @@ func (t *Table) Close() error {
 		}
 		t.workers.Wait()
 		for _, p := range t.parts {
-			p.finishApply()
+			p.unfollow()
 		}
 		if e := t.db.Close(); e != nil {
 			err = fmt.Errorf("close state: %w", e)
