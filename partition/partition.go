@@ -31,6 +31,7 @@ type partition struct {
 	matcher  *matcher          // of the last control record appended
 	inForce  map[uint64][]byte // its triggers as JSON
 	newest   uint64            // its generation
+	replayed map[uint64]bool   // triggers in force that have ever been replayed
 
 	waiters waiters
 
@@ -105,6 +106,12 @@ func (p *partition) lead() (chan result, error) {
 func (p *partition) begin() error {
 	p.mu.Lock()
 	clock, newest, inForce := p.machine.clock, p.machine.generation, p.triggersInForce()
+	replayed := map[uint64]bool{}
+	for id, t := range p.machine.triggers {
+		if !t.gone && t.position.replay > 0 {
+			replayed[id] = true
+		}
+	}
 	p.mu.Unlock()
 	m, err := newMatcher(inForce)
 	if err != nil {
@@ -113,7 +120,7 @@ func (p *partition) begin() error {
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
 	p.lastTime = max(p.lastTime, clock)
-	p.matcher, p.inForce, p.newest = m, marshalTriggers(inForce), newest
+	p.matcher, p.inForce, p.newest, p.replayed = m, marshalTriggers(inForce), newest, replayed
 	return nil
 }
 
@@ -292,6 +299,23 @@ func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *
 	done, err := p.appendLocked(&c)
 	if err == nil {
 		p.inForce, p.matcher, p.newest = wanted, m, generation
+		p.noteReplays(&c)
 	}
 	return done, err
+}
+
+// noteReplays keeps in mind which triggers were replayed. The definition in force does not say it for ever.
+func (p *partition) noteReplays(c *controlRecord) {
+	for _, text := range c.put {
+		var t Trigger
+		if err := json.Unmarshal(text, &t); err != nil {
+			panic(err) // marshalTriggers has made it
+		}
+		if t.Replay != nil {
+			p.replayed[t.ID] = true
+		}
+	}
+	for _, id := range c.remove {
+		delete(p.replayed, id) // should it come again, it is new
+	}
 }

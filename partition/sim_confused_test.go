@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"bytes"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -67,7 +66,7 @@ func (w *simWorld) confused(n *simNode, p *partition) []body {
 
 // notReplayed leaves out what no leader redrives so, however confused it is: letters of triggers that are replayed.
 func notReplayed(p *partition, letters []letter) []letter {
-	return slices.DeleteFunc(slices.Clone(letters), func(l letter) bool { return bytes.Contains(p.inForce[l.trigger], []byte(`"replay":`)) })
+	return slices.DeleteFunc(slices.Clone(letters), func(l letter) bool { return p.replayed[l.trigger] })
 }
 
 // noneOf gives letters generations that their events do not have.
