@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,7 +16,7 @@ import (
 	"github.com/evoke-run/evoke/eventlog"
 )
 
-// partition is one log with its state, led by this node.
+// partition is one log with its state. It follows the log; while this node leads, it also appends.
 //
 // The way of a record: append (match, number, hand to the log) → the log makes it durable → applied (apply, commit state, wake whoever waits).
 type partition struct {
@@ -34,6 +35,8 @@ type partition struct {
 	replayed map[uint64]bool   // triggers in force that have ever been replayed
 
 	waiters waiters
+	leads   atomic.Bool           // begin has set it: this node may act, unless
+	deposed atomic.Pointer[error] // applied has heard that another leads
 
 	// mu guards the state and what follows from it. apply holds it, so nobody else may hold it over I/O.
 	mu      sync.Mutex
@@ -60,6 +63,9 @@ func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
 	p.ready = newReady(p.machine)
 	var err error
 	if p.unfollow, err = p.log.Follow(index, p.machine.next, p.applied); err != nil {
+		if errors.Is(err, eventlog.ErrTrimmed) {
+			err = fmt.Errorf("%w: it ends before offset %d, and what comes next has been removed: %w; import the state of the node that leads", ErrBehind, p.machine.next, err)
+		}
 		return nil, fmt.Errorf("replay partition %d: %w", index, err)
 	}
 	return p, nil
@@ -93,8 +99,8 @@ func (p *partition) lead() (chan result, error) {
 	p.mu.Lock()
 	last := p.machine.epoch
 	p.mu.Unlock()
-	if last >= p.table.opts.Epoch {
-		return nil, fmt.Errorf("partition %d was led in epoch %d, this start has epoch %d: the etcd in use is older than the data directory", p.index, last, p.table.opts.Epoch)
+	if epoch := p.table.epoch.Load(); last >= epoch {
+		return nil, fmt.Errorf("partition %d was led in epoch %d, this start has epoch %d: another node has taken over since, or the etcd in use is older than the data directory", p.index, last, epoch)
 	}
 	first, end := hashRange(p.index, p.table.count)
 	return p.append(&leadRecord{
@@ -121,8 +127,12 @@ func (p *partition) begin() error {
 	defer p.appendMu.Unlock()
 	p.lastTime = max(p.lastTime, clock)
 	p.matcher, p.inForce, p.newest, p.replayed = m, marshalTriggers(inForce), newest, replayed
+	p.leads.Store(true)
 	return nil
 }
+
+// acts says whether this node leads, as far as it has heard. What it does when it is wrong is ignored.
+func (p *partition) acts() bool { return p.leads.Load() && p.deposed.Load() == nil }
 
 // triggersInForce needs mu.
 func (p *partition) triggersInForce() []Trigger {
@@ -155,6 +165,12 @@ func (p *partition) append(b body) (chan result, error) {
 }
 
 func (p *partition) appendLocked(b body) (chan result, error) {
+	if err := p.deposed.Load(); err != nil {
+		return nil, *err
+	}
+	if _, begins := b.(*leadRecord); !p.leads.Load() && !begins {
+		return nil, fmt.Errorf("partition %d: %w", p.index, errFollows)
+	}
 	events := b.events()
 	if _, ok := b.(*redriveAsRecord); ok {
 		events = nil // edited events are for the trigger that gave them up, whatever they match
@@ -165,7 +181,7 @@ func (p *partition) appendLocked(b body) (chan result, error) {
 		}
 	}
 	p.lastTime = max(p.lastTime, time.Now().UnixMilli())
-	data := encodeRecord(header{epoch: p.table.opts.Epoch, seq: p.seq + 1, time: p.lastTime}, b)
+	data := encodeRecord(header{epoch: p.table.epoch.Load(), seq: p.seq + 1, time: p.lastTime}, b)
 	if len(data) > eventlog.MaxRecord {
 		return nil, fmt.Errorf("%w: record has %d bytes, the limit is %d", ErrTooLarge, len(data), eventlog.MaxRecord)
 	}
@@ -201,10 +217,16 @@ func (p *partition) wait(ctx context.Context, done chan result) (result, error) 
 	case r.closed:
 		return result{}, ErrClosed
 	case r.ignored:
-		return result{}, fmt.Errorf("partition %d: another leader has taken over", p.index)
+		if err := p.deposed.Load(); err != nil {
+			return result{}, *err
+		}
+		return result{}, fmt.Errorf("partition %d: %w", p.index, ErrDeposed)
 	}
 	return r, nil
 }
+
+// errFollows is of a node that has the state of a leader and is none.
+var errFollows = errors.New("this node follows and does not lead")
 
 // applied is the log's callback: records that are durable, in order.
 func (p *partition) applied(records []eventlog.Record) {
@@ -239,6 +261,11 @@ func (p *partition) applied(records []eventlog.Record) {
 		}
 	}
 	n := notice{workList: work, early: p.machine.dedup.takeEarly(), timers: p.ready.takeEarlier()}
+	if epoch := p.table.epoch.Load(); epoch > 0 && p.machine.epoch > epoch && p.deposed.Load() == nil {
+		deposed := fmt.Errorf("partition %d: %w: node %q in epoch %d", p.index, ErrDeposed, p.machine.leader, p.machine.epoch)
+		p.deposed.Store(&deposed)
+		defer p.table.tellDeposed(deposed)
+	}
 	p.mu.Unlock()
 	if err != nil {
 		p.table.opts.Fatal(err)
@@ -262,8 +289,9 @@ type verdict struct {
 }
 
 func (p *partition) answer(done []verdict) {
+	epoch := p.table.epoch.Load()
 	for _, v := range done {
-		if v.header.epoch != p.table.opts.Epoch {
+		if v.header.epoch != epoch {
 			continue
 		}
 		for i := range v.result.stored {
