@@ -15,7 +15,7 @@ import (
 var (
 	ErrNotFound = errors.New("not found")
 	ErrClosed   = errors.New("partitions are closed")
-	ErrDeposed  = errors.New("another leader has taken over")
+	ErrDeposed  = errors.New("this node leads no more")
 	ErrBehind   = errors.New("the state is too far behind the log")
 	ErrDiskLow  = errors.New("disk is nearly full")
 	ErrTooLarge = errors.New("too large")

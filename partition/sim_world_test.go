@@ -66,6 +66,7 @@ type simNode struct {
 	table   *Table      // nil when it is dead
 	leads   bool        // or believes so
 	deposed error       // what it was told
+	lost    bool        // it was told by who is not the log
 	dead    bool
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -343,7 +344,7 @@ func (w *simWorld) gone(n *simNode, what string, err error) bool {
 		return false
 	}
 	deposed := errors.Is(err, ErrDeposed) || errors.Is(err, eventlog.ErrTrimmed) // by the one that leads now
-	if !(n.dead && (errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled))) && !(deposed && n.epoch < w.epoch) {
+	if !(n.dead && (errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled))) && !(deposed && (n.epoch < w.epoch || n.lost)) {
 		w.found("%s at epoch %d: %v", what, n.epoch, err)
 	}
 	w.logf("epoch %d: %s: %v", n.epoch, what, err)

@@ -53,7 +53,7 @@ type Options struct {
 
 // Table is all partitions of this node.
 //
-//	Follow ─► follows the log ─► Lead ─► leads ─► another's lead record: deposed
+//	Follow ─► follows the log ─► Lead ─► leads ─► another's lead record, or Depose: follows only
 type Table struct {
 	opts    Options
 	epoch   atomic.Uint64 // of this node; 0 while it follows
@@ -193,6 +193,16 @@ func (t *Table) lead(ctx context.Context) error {
 	return nil
 }
 
+// Depose makes the table act as if it had heard that another node leads: it hands nothing out and appends nothing, and who waits is told so, though what was appended
+// may still be applied. It is for a node that has lost its lease, and may hear nothing of the log either.
+func (t *Table) Depose(why error) {
+	for _, p := range t.parts {
+		deposed := fmt.Errorf("partition %d: %w: %w", p.index, ErrDeposed, why)
+		p.deposed.CompareAndSwap(nil, &deposed)
+		p.waiters.end(result{ignored: true})
+	}
+}
+
 // tellDeposed runs on the log's goroutine.
 func (t *Table) tellDeposed(err error) {
 	t.deposed.Do(func() {
@@ -208,7 +218,7 @@ func (t *Table) Close() error {
 	t.closeOnce.Do(func() {
 		close(t.closed)
 		for _, p := range t.parts {
-			p.waiters.close()
+			p.waiters.end(result{closed: true})
 		}
 		t.workers.Wait()
 		for _, p := range t.parts {
