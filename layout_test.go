@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"scheduler":                  {"api", "event", "filter", "history", "inflight", "partition", "registry", "sandbox", "sdk/abi", "wire"},
 	"server":                     {"api", "event", "filter", "history", "partition", "registry", "scheduler", "sdk/abi"},
 	"embedded":                   {},
-	"node":                       {"api", "archive", "embedded", "eventlog/local", "history", "inflight", "partition", "registry", "sandbox", "scheduler", "sdk/abi", "server"},
+	"node":                       {"api", "archive", "embedded", "eventlog", "eventlog/local", "history", "inflight", "partition", "registry", "sandbox", "scheduler", "sdk/abi", "server"},
 	"cmd/runtime":                {"node", "sandbox"},
 	"cmd/fnctl":                  {"api", "archive", "manifest", "cmd/fnctl/internal/gobuild", "cmd/fnctl/internal/sdkzip"},
 	"cmd/fnctl/internal/gobuild": {},

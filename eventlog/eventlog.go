@@ -19,11 +19,11 @@ type Record struct {
 // Importer is a Log that can take over what another log held: a backup, or a partition of another node.
 type Importer interface {
 	// Import stores records of a partition at the offsets they have. They are in order and lie behind everything that the partition holds. It is only called
-	// before Follow, and returns when they are on stable storage. Later appends go behind them.
+	// before anybody follows, and returns when they are on stable storage. Later appends go behind them.
 	Import(partition int, records []Record) error
 }
 
-// Log is the durable log of all partitions that live on this node.
+// Log is the durable log of partitions. Several nodes may share one: each follows it, and any of them may append.
 //
 // Offsets start at 1, grow, and may have gaps. A driver may store a record twice (two offsets, the same bytes), and may store one whose caller has
 // long given up; it never stores a record of a partition unless everything appended to that partition before is stored before it. Records carry their
@@ -31,15 +31,20 @@ type Importer interface {
 //
 // A driver that cannot store a record stops for good: it calls the Fatal function of its options and delivers nothing more.
 type Log interface {
-	// Append hands over a record that owns span offsets (≥ 1). It does not wait for the disk: the record comes back through the callback of
-	// Follow when it is on stable storage. Calls for one partition must come one after the other; their order is the order of the log.
-	// The driver owns data from here on.
+	// Append hands over a record that owns span offsets (≥ 1). It does not wait for the disk: the record comes back through the callbacks of
+	// Follow when it is on stable storage, and is stored whether anybody follows or not. One node's calls for a partition come one after the
+	// other; their order is kept, and those of several nodes lie between each other in any way. The driver owns data from here on.
 	Append(partition int, span uint32, data []byte)
 
 	// Follow calls apply with every stored record of the partition whose Offset+Span > from, in order, and then with every record that becomes
-	// durable later, until the log is closed. It returns when what was stored at the time of the call has been applied. apply is never called
-	// twice at the same time for one partition, must not block, and may keep the Data it got. Follow is called once per partition, before Append.
-	Follow(partition int, from uint64, apply func([]Record)) error
+	// durable later, until stop is called or the log is closed. It returns when all that was stored has been applied. It returns ErrTrimmed when
+	// the record that owned from has been removed: apply would miss records.
+	//
+	// Any number may follow a partition, from where they like; each hears of all of it, in the same order. One apply is never called twice at the
+	// same time, must not block, for that holds up all of the log, and may keep the records it got but not change them: others get the same.
+	//
+	// stop returns when apply does not run and will not run again; apply must not call it. A second call does nothing.
+	Follow(partition int, from uint64, apply func([]Record)) (stop func(), err error)
 
 	// Read calls yield with stored records in order, beginning with the one that owns the offset from or, in a gap, the next; it stops after the
 	// last stored record or when yield answers false. Data is only valid inside yield.

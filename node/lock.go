@@ -1,8 +1,10 @@
 package node
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -45,6 +47,27 @@ func holder(path string) string {
 		return "the process with id " + pid
 	}
 	return "another process"
+}
+
+// directoryID tells data directories apart. It is made once, and goes where the directory goes.
+func directoryID(dir string) (string, error) {
+	path := filepath.Join(dir, "ID")
+	raw, err := os.ReadFile(path)
+	if err == nil && len(strings.TrimSpace(string(raw))) > 0 {
+		return strings.TrimSpace(string(raw)), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the id of the data directory: %w", err)
+	}
+	id := rand.Text()
+	// Should a crash lose it, the next start makes another one and waits for the lease of the last.
+	if err = os.WriteFile(path+".new", []byte(id+"\n"), 0o640); err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("write the id of the data directory: %w", err)
+	}
+	return id, nil
 }
 
 // Close gives the directory free. The file stays: removing it would race with the next to lock.

@@ -23,7 +23,6 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/embedded"
-	"github.com/evoke-run/evoke/eventlog/local"
 	"github.com/evoke-run/evoke/history"
 	"github.com/evoke-run/evoke/inflight"
 	"github.com/evoke-run/evoke/partition"
@@ -42,8 +41,11 @@ type Node struct {
 	config  Config
 	log     *slog.Logger
 	metrics *prometheus.Registry
+	parts   parts
 
 	registry  *registry.Registry
+	lead      *registry.Leadership // nil until this node leads
+	deposed   chan error           // the table says that another node leads; read by guard
 	table     *partition.Table
 	scheduler *scheduler.Scheduler
 	history   *history.Store
@@ -55,9 +57,13 @@ type Node struct {
 	closers        []func() error // in order of start
 }
 
-// New starts a node. It holds its data directory until Run ends.
+// New starts a node. It waits until no other node leads, and holds its data directory until Run ends.
 func New(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
-	n := &Node{config: c, log: log, metrics: prometheus.NewRegistry()}
+	return newNode(ctx, c, log, parts{})
+}
+
+func newNode(ctx context.Context, c Config, log *slog.Logger, p parts) (*Node, error) {
+	n := &Node{config: c, log: log, metrics: prometheus.NewRegistry(), parts: p, deposed: make(chan error, 1)}
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -163,35 +169,6 @@ func (n *Node) etcdClient(ctx context.Context) (*clientv3.Client, error) {
 	return client, nil
 }
 
-func (n *Node) startPartitions(ctx context.Context, ready chan<- struct{}) error {
-	epoch, err := n.registry.Lead(ctx, n.config.Node)
-	if err != nil {
-		return err
-	}
-	log, err := local.Open(local.Options{
-		Dir: n.path("log"), Partitions: n.config.Partitions, Logger: n.log, Fatal: n.fatal, Registerer: n.metrics,
-	})
-	if err != nil {
-		return err
-	}
-	n.onClose(log.Close)
-	n.table, err = partition.Open(ctx, partition.Options{
-		Log: log, Dir: n.path("state"), Partitions: n.config.Partitions, Epoch: epoch, Node: n.config.Node,
-		Ready: func() {
-			select {
-			case ready <- struct{}{}:
-			default:
-			}
-		},
-		Admit: n.disk.admit, Fatal: n.fatal, Logger: n.log, Registerer: n.metrics,
-	})
-	if err != nil {
-		return err
-	}
-	n.onClose(n.table.Close)
-	return nil
-}
-
 func (n *Node) startScheduler(ctx context.Context, ready <-chan struct{}) error {
 	box, err := sandbox.New(ctx, sandbox.Options{
 		CacheDir: n.path("cache"), ImageDir: n.path("images"), Compiler: n.config.Compiler, Logger: n.log,
@@ -240,7 +217,7 @@ func (n *Node) Gateway() string { return n.gateway.Addr().String() }
 // Admin is the address of the management API.
 func (n *Node) Admin() string { return n.admin.Addr().String() }
 
-// Run serves until ctx ends, then stops in order and releases everything.
+// Run serves until ctx ends, or until another node leads, which is an ErrDeposed. Then it stops in order and releases everything.
 func (n *Node) Run(ctx context.Context) error {
 	keep := context.WithoutCancel(ctx)
 	watching := stage(keep, func(ctx context.Context) error {
@@ -248,17 +225,18 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	scheduling := stage(keep, n.scheduler.Run)
 	disk := stage(keep, n.disk.run)
-	announced := make(chan struct{})
-	unannounced := context.AfterFunc(ctx, func() {
-		n.log.Info("stopping: no more requests are taken; waiting for those that run")
-		close(announced)
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	guarding := stage(keep, func(ctx context.Context) error {
+		err := n.guard(ctx)
+		if err != nil { // all at once: whoever leads now does the work
+			scheduling.cancel()
+			stopServing()
+		}
+		return err
 	})
-	err := n.serve(ctx)
-	if !unannounced() {
-		<-announced
-	}
-	n.log.Info("stopping: requests have ended")
-	err = errors.Join(err, scheduling.stop(), watching.stop(), disk.stop())
+	err := n.serve(serving)
+	err = errors.Join(err, scheduling.stop(), watching.stop(), disk.stop(), guarding.stop())
 	n.log.Info("stopped")
 	return errors.Join(err, n.close())
 }
@@ -273,7 +251,16 @@ func (n *Node) serve(ctx context.Context) error {
 		return err
 	}
 	n.log.Info("ready", "gateway", n.Gateway(), "admin", n.Admin(), "data_dir", n.config.DataDir, "version", Version)
+	announced := make(chan struct{})
+	unannounced := context.AfterFunc(ctx, func() {
+		n.log.Info("stopping: no more requests are taken; waiting for those that run")
+		close(announced)
+	})
 	err := n.server.Run(ctx)
+	if !unannounced() {
+		<-announced
+	}
+	n.log.Info("stopping: requests have ended")
 	return errors.Join(err, os.Remove(path))
 }
 

@@ -99,8 +99,7 @@ func oneShot() *http.Client {
 func (n *testNode) deploy(t *testing.T, function string) {
 	t.Helper()
 	module := wasmtest.Echo()
-	sum := sha256.Sum256(module)
-	digest := "sha256:" + hex.EncodeToString(sum[:])
+	digest := digestOf(module)
 	if err := n.client.PutModule(t.Context(), digest, module); err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +112,11 @@ func (n *testNode) deploy(t *testing.T, function string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func digestOf(module []byte) string {
+	sum := sha256.Sum256(module)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 func request(t *testing.T, method, url, body string) (int, string) {

@@ -15,6 +15,8 @@ import (
 var (
 	ErrNotFound = errors.New("not found")
 	ErrClosed   = errors.New("partitions are closed")
+	ErrDeposed  = errors.New("this node leads no more")
+	ErrBehind   = errors.New("the state is too far behind the log")
 	ErrDiskLow  = errors.New("disk is nearly full")
 	ErrTooLarge = errors.New("too large")
 )

@@ -77,6 +77,9 @@ func (c *catchUp) round() (more bool, err error) {
 			return false, err
 		}
 		done, err := p.append(record)
+		if errors.Is(err, ErrDeposed) {
+			continue
+		}
 		if err != nil {
 			return false, err
 		}

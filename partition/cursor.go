@@ -35,14 +35,21 @@ func directoryID(db *pebble.DB) (uint64, error) {
 	if !ok {
 		value = make([]byte, 8)
 		rand.Read(value) // never fails: the runtime ends the process first
-		if err := db.Set(directoryKey(), value, pebble.Sync); err != nil {
-			return 0, fmt.Errorf("write the id of the data directory: %w", err)
+		if err := writeDirectoryID(db, binary.BigEndian.Uint64(value), pebble.Sync); err != nil {
+			return 0, err
 		}
 	}
 	if len(value) != 8 {
 		return 0, fmt.Errorf("the id of the data directory has %d bytes, not 8", len(value))
 	}
 	return binary.BigEndian.Uint64(value), nil
+}
+
+func writeDirectoryID(db *pebble.DB, id uint64, how *pebble.WriteOptions) error {
+	if err := db.Set(directoryKey(), binary.BigEndian.AppendUint64(nil, id), how); err != nil {
+		return fmt.Errorf("write the id of the data directory: %w", err)
+	}
+	return nil
 }
 
 // Directory tells data directories apart: offsets mean nothing in another one.

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -126,7 +125,7 @@ func (t *Table) redriveBatch(ctx context.Context, partition int, b *redriveBatch
 func (p *partition) appendRedrive(b *redriveBatch) (chan result, error) {
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
-	return p.appendLocked(b.record(func(trigger uint64) bool { return bytes.Contains(p.inForce[trigger], []byte(`"replay":`)) }))
+	return p.appendLocked(b.record(func(trigger uint64) bool { return p.replayed[trigger] }))
 }
 
 func setOutcomes(out []LetterOutcome, indexes []int, changed []bool) {

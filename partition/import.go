@@ -16,20 +16,20 @@ import (
 
 // ImportOptions say where partitions of an archive go.
 type ImportOptions struct {
-	Log        eventlog.Importer // empty
+	Log        eventlog.Importer // empty; nil = the node has the log already, because it shares it with the one that the archive is from
 	Dir        string            // of the state; empty or missing
 	FS         vfs.FS            // nil = the disk
 	Partitions int               // that the archive has
 	Fatal      func(error)       // called when the state cannot be written: the process must end
 }
 
-// Importer takes over the partitions that View.Write has written.
+// Importer takes over the partitions that View.Write or, for a log that is shared, View.WriteState has written.
 type Importer struct {
 	o    ImportOptions
 	db   *pebble.DB
 	at   partitionBlock // the partition whose blocks come now
 	seen int            // partitions that have begun
-	end  uint64         // offset behind the newest record of it
+	end  uint64         // offset behind the newest record of it; without a log, what its state says
 	meta bool           // its meta entry has come
 }
 
@@ -77,6 +77,9 @@ func (im *Importer) begin(payload []byte) error {
 		return fmt.Errorf("%w: partition %d comes when %d of %d are there", archive.ErrDamaged, im.at.Index, im.seen, im.o.Partitions)
 	}
 	im.seen++
+	if im.o.Log == nil && im.at.Directory != 0 {
+		return writeDirectoryID(im.db, im.at.Directory, pebble.NoSync)
+	}
 	return nil
 }
 
@@ -100,10 +103,13 @@ func (im *Importer) state(payload []byte) error {
 			return fmt.Errorf("%w: an entry of the state cannot be read", archive.ErrDamaged)
 		}
 		if key[0] == keyMeta {
-			if err := newMachine(s, im.o.Partitions, nil).readMeta(value); err != nil {
+			m := newMachine(s, im.o.Partitions, nil)
+			if err := m.readMeta(value); err != nil {
 				return err
 			}
-			im.meta = true
+			if im.meta = true; im.o.Log == nil {
+				im.end = m.next
+			}
 		}
 		s.put(slices.Concat(prefix, key), value)
 	}
@@ -113,6 +119,9 @@ func (im *Importer) state(payload []byte) error {
 func (im *Importer) records(payload []byte) error {
 	if im.seen == 0 {
 		return fmt.Errorf("%w: records of no partition", archive.ErrDamaged)
+	}
+	if im.o.Log == nil {
+		return nil
 	}
 	var list []eventlog.Record
 	for r := wire.NewReader(payload); len(r.Rest()) > 0; {

@@ -17,7 +17,8 @@ type machine struct {
 
 	next       uint64 // the first offset that is not applied
 	epoch, seq uint64
-	clock      int64 // time of the newest record
+	leader     string // node of that epoch; "" when it is not known since the state was loaded
+	clock      int64  // time of the newest record
 	generation uint64
 	triggers   map[uint64]*trigger
 	touched    map[uint64]*trigger // changed since the last flush
@@ -131,8 +132,8 @@ func (m *machine) apply(rec eventlog.Record) (header, result, error) {
 		return header{}, result{}, fmt.Errorf("%w: it owns %d offsets, not %d", errDamaged, rec.Span, span(b))
 	}
 	m.next = rec.Offset + uint64(rec.Span)
-	if _, ok := b.(*leadRecord); ok && h.epoch > m.epoch {
-		m.epoch, m.seq, m.clock = h.epoch, h.seq, max(m.clock, h.time)
+	if lead, ok := b.(*leadRecord); ok && h.epoch > m.epoch {
+		m.epoch, m.leader, m.seq, m.clock = h.epoch, lead.node, h.seq, max(m.clock, h.time)
 		return h, result{}, nil
 	}
 	if h.epoch != m.epoch || h.seq <= m.seq {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,13 +16,14 @@ import (
 	"github.com/evoke-run/evoke/eventlog"
 )
 
-// partition is one log with its state, led by this node.
+// partition is one log with its state. It follows the log; while this node leads, it also appends.
 //
 // The way of a record: append (match, number, hand to the log) → the log makes it durable → applied (apply, commit state, wake whoever waits).
 type partition struct {
-	index int
-	table *Table
-	log   eventlog.Log
+	index    int
+	table    *Table
+	log      eventlog.Log
+	unfollow func() // no apply runs when it has returned
 
 	// appendMu orders records: matching, sequence numbers and the log's order are one. It is never held together with mu.
 	appendMu sync.Mutex
@@ -30,8 +32,11 @@ type partition struct {
 	matcher  *matcher          // of the last control record appended
 	inForce  map[uint64][]byte // its triggers as JSON
 	newest   uint64            // its generation
+	replayed map[uint64]bool   // triggers in force that have ever been replayed
 
 	waiters waiters
+	leads   atomic.Bool           // begin has set it: this node may act, unless
+	deposed atomic.Pointer[error] // applied has heard that another leads
 
 	// mu guards the state and what follows from it. apply holds it, so nobody else may hold it over I/O.
 	mu      sync.Mutex
@@ -56,7 +61,11 @@ func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
 		return nil, err
 	}
 	p.ready = newReady(p.machine)
-	if err := p.log.Follow(index, p.machine.next, p.applied); err != nil {
+	var err error
+	if p.unfollow, err = p.log.Follow(index, p.machine.next, p.applied); err != nil {
+		if errors.Is(err, eventlog.ErrTrimmed) {
+			err = fmt.Errorf("%w: it ends before offset %d, and what comes next has been removed: %w; import the state of the node that leads", ErrBehind, p.machine.next, err)
+		}
 		return nil, fmt.Errorf("replay partition %d: %w", index, err)
 	}
 	return p, nil
@@ -90,8 +99,8 @@ func (p *partition) lead() (chan result, error) {
 	p.mu.Lock()
 	last := p.machine.epoch
 	p.mu.Unlock()
-	if last >= p.table.opts.Epoch {
-		return nil, fmt.Errorf("partition %d was led in epoch %d, this start has epoch %d: the etcd in use is older than the data directory", p.index, last, p.table.opts.Epoch)
+	if epoch := p.table.epoch.Load(); last >= epoch {
+		return nil, fmt.Errorf("partition %d was led in epoch %d, this start has epoch %d: another node has taken over since, or the etcd in use is older than the data directory", p.index, last, epoch)
 	}
 	first, end := hashRange(p.index, p.table.count)
 	return p.append(&leadRecord{
@@ -103,6 +112,12 @@ func (p *partition) lead() (chan result, error) {
 func (p *partition) begin() error {
 	p.mu.Lock()
 	clock, newest, inForce := p.machine.clock, p.machine.generation, p.triggersInForce()
+	replayed := map[uint64]bool{}
+	for id, t := range p.machine.triggers {
+		if !t.gone && t.position.replay > 0 {
+			replayed[id] = true
+		}
+	}
 	p.mu.Unlock()
 	m, err := newMatcher(inForce)
 	if err != nil {
@@ -111,9 +126,13 @@ func (p *partition) begin() error {
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
 	p.lastTime = max(p.lastTime, clock)
-	p.matcher, p.inForce, p.newest = m, marshalTriggers(inForce), newest
+	p.matcher, p.inForce, p.newest, p.replayed = m, marshalTriggers(inForce), newest, replayed
+	p.leads.Store(true)
 	return nil
 }
+
+// acts says whether this node leads, as far as it has heard. What it does when it is wrong is ignored.
+func (p *partition) acts() bool { return p.leads.Load() && p.deposed.Load() == nil }
 
 // triggersInForce needs mu.
 func (p *partition) triggersInForce() []Trigger {
@@ -146,6 +165,12 @@ func (p *partition) append(b body) (chan result, error) {
 }
 
 func (p *partition) appendLocked(b body) (chan result, error) {
+	if err := p.deposed.Load(); err != nil {
+		return nil, *err
+	}
+	if _, begins := b.(*leadRecord); !p.leads.Load() && !begins {
+		return nil, fmt.Errorf("partition %d: %w", p.index, errFollows)
+	}
 	events := b.events()
 	if _, ok := b.(*redriveAsRecord); ok {
 		events = nil // edited events are for the trigger that gave them up, whatever they match
@@ -156,7 +181,7 @@ func (p *partition) appendLocked(b body) (chan result, error) {
 		}
 	}
 	p.lastTime = max(p.lastTime, time.Now().UnixMilli())
-	data := encodeRecord(header{epoch: p.table.opts.Epoch, seq: p.seq + 1, time: p.lastTime}, b)
+	data := encodeRecord(header{epoch: p.table.epoch.Load(), seq: p.seq + 1, time: p.lastTime}, b)
 	if len(data) > eventlog.MaxRecord {
 		return nil, fmt.Errorf("%w: record has %d bytes, the limit is %d", ErrTooLarge, len(data), eventlog.MaxRecord)
 	}
@@ -192,10 +217,16 @@ func (p *partition) wait(ctx context.Context, done chan result) (result, error) 
 	case r.closed:
 		return result{}, ErrClosed
 	case r.ignored:
-		return result{}, fmt.Errorf("partition %d: another leader has taken over", p.index)
+		if err := p.deposed.Load(); err != nil {
+			return result{}, *err
+		}
+		return result{}, fmt.Errorf("partition %d: %w", p.index, ErrDeposed)
 	}
 	return r, nil
 }
+
+// errFollows is of a node that has the state of a leader and is none.
+var errFollows = errors.New("this node follows and does not lead")
 
 // applied is the log's callback: records that are durable, in order.
 func (p *partition) applied(records []eventlog.Record) {
@@ -230,6 +261,11 @@ func (p *partition) applied(records []eventlog.Record) {
 		}
 	}
 	n := notice{workList: work, early: p.machine.dedup.takeEarly(), timers: p.ready.takeEarlier()}
+	if epoch := p.table.epoch.Load(); epoch > 0 && p.machine.epoch > epoch && p.deposed.Load() == nil {
+		deposed := fmt.Errorf("partition %d: %w: node %q leads in epoch %d", p.index, ErrDeposed, p.machine.leader, p.machine.epoch)
+		p.deposed.CompareAndSwap(nil, &deposed)
+		defer p.table.tellDeposed(deposed)
+	}
 	p.mu.Unlock()
 	if err != nil {
 		p.table.opts.Fatal(err)
@@ -237,12 +273,6 @@ func (p *partition) applied(records []eventlog.Record) {
 	}
 	p.answer(done)
 	p.table.afterApply(p, n)
-}
-
-// finishApply returns when no apply runs that began before the table was closed.
-func (p *partition) finishApply() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 }
 
 // notice is what the applied records mean for others.
@@ -259,8 +289,9 @@ type verdict struct {
 }
 
 func (p *partition) answer(done []verdict) {
+	epoch := p.table.epoch.Load()
 	for _, v := range done {
-		if v.header.epoch != p.table.opts.Epoch {
+		if v.header.epoch != epoch {
 			continue
 		}
 		for i := range v.result.stored {
@@ -296,6 +327,23 @@ func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *
 	done, err := p.appendLocked(&c)
 	if err == nil {
 		p.inForce, p.matcher, p.newest = wanted, m, generation
+		p.noteReplays(&c)
 	}
 	return done, err
+}
+
+// noteReplays keeps in mind which triggers were replayed. The definition in force does not say it for ever.
+func (p *partition) noteReplays(c *controlRecord) {
+	for _, text := range c.put {
+		var t Trigger
+		if err := json.Unmarshal(text, &t); err != nil {
+			panic(err) // marshalTriggers has made it
+		}
+		if t.Replay != nil {
+			p.replayed[t.ID] = true
+		}
+	}
+	for _, id := range c.remove {
+		delete(p.replayed, id) // should it come again, it is new
+	}
 }

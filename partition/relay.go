@@ -100,7 +100,7 @@ func (r *relay) deliver(o outgoing) {
 
 // append does not wait for the result: the arrival, or the next start, says what became of it.
 func (r *relay) append(partition int, b body) {
-	if _, err := r.table.parts[partition].append(b); err != nil {
+	if _, err := r.table.parts[partition].append(b); err != nil && !errors.Is(err, ErrDeposed) { // the leader has the outbox, too
 		r.table.opts.Fatal(fmt.Errorf("relay to partition %d: %w", partition, err)) // the event was checked before it was stored: our bug, or damage
 	}
 }

@@ -128,7 +128,7 @@ func (r *retainer) run() {
 		r.mu.Lock()
 		wanted := r.wanted
 		r.mu.Unlock()
-		if err := r.round(wanted); errors.Is(err, ErrClosed) {
+		if err := r.round(wanted); errors.Is(err, ErrClosed) || errors.Is(err, ErrDeposed) {
 			return
 		} else if err != nil {
 			r.table.opts.Logger.Warn("cannot remove what has had its time; it is tried again", "err", err)

@@ -72,7 +72,7 @@ func (w *simWorld) stepSettleBatch() {
 		return
 	}
 	at := n
-	if last := w.nodes[len(w.nodes)-1]; last.table != nil && w.rng.IntN(4) == 0 {
+	if last := w.nodes[len(w.nodes)-1]; last.leads && w.rng.IntN(4) == 0 {
 		at = last
 	}
 	w.settleBatch(n, at, h, w.rng.IntN(6) == 0)

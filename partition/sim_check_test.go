@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -14,6 +15,7 @@ import (
 // afterStep compares every partition that heard of something.
 func (w *simWorld) afterStep() {
 	for _, n := range w.nodes {
+		w.checkDeposed(n)
 		if n.table == nil {
 			continue
 		}
@@ -33,9 +35,64 @@ func (w *simWorld) afterStep() {
 	}
 }
 
+// checkBegin: a node follows from its own state on, unless the log does not have what comes next any more. A state that was imported is as the one that was exported.
+func (w *simWorld) checkBegin(n *simNode, b simBegin, table *Table, err error) {
+	if behind := n.log.behind && w.broken != "behind"; behind != errors.Is(err, ErrBehind) {
+		w.found("a state is behind the log: %t, and following gives: %v", behind, err)
+	}
+	if err != nil {
+		if !n.log.behind {
+			w.found("follow: %v", err)
+		}
+		return
+	}
+	if b.next == nil {
+		return
+	}
+	if table.Directory() != b.directory {
+		w.found("the imported state is of directory %x, the exported one of %x", table.Directory(), b.directory)
+	}
+	for p, next := range b.next {
+		if w.broken == "export" {
+			next = 1
+		}
+		if n.log.began[p] != next {
+			w.found("partition %d of a state that was exported at offset %d goes on at %d", p, next, n.log.began[p])
+		}
+	}
+}
+
+// checkDeposed: a node that hears that another leads is told, and no other.
+func (w *simWorld) checkDeposed(n *simNode) {
+	deposed := false
+	for _, m := range n.models {
+		deposed = deposed || n.epoch > 0 && m.epoch > n.epoch
+	}
+	if n.lost {
+		return
+	}
+	if (n.deposed != nil) != deposed {
+		w.found("epoch %d: another leads, as far as it has heard: %t; it was told: %v", n.epoch, deposed, n.deposed)
+	}
+}
+
+// knows says whether a node has heard that another leads a partition, or follows only: then it hands nothing out.
+func (n *simNode) knows(partition int) bool {
+	switch {
+	case n.epoch == 0:
+		return n.world.broken != "followers"
+	case n.lost:
+		return n.world.broken != "lost lease"
+	}
+	return n.models[partition].epoch > n.epoch && n.world.broken != "deposed"
+}
+
 // checkTaken: what is handed out is pending, due, the right event, handed out once, and the first of its key.
 func (w *simWorld) checkTaken(n *simNode, d *Delivery) {
 	model := n.models[d.ID.Partition]
+	if n.knows(d.ID.Partition) {
+		w.found("taken %s at epoch %d, which knows of epoch %d", d.ID, n.epoch, model.epoch)
+	}
 	t := model.triggers[d.ID.Trigger]
 	if t == nil || t.pending[d.ID.Offset] == nil {
 		w.found("taken %s, which is not pending", d.ID)
@@ -89,7 +146,7 @@ func (w *simWorld) checkNothingLeft(n *simNode, id uint64) {
 	now := time.Now().UnixMilli()
 	for partition, model := range n.models {
 		t := model.triggers[id]
-		if t == nil || t.Paused {
+		if t == nil || t.Paused || n.knows(partition) {
 			continue
 		}
 		busy := map[string]bool{}
@@ -128,14 +185,14 @@ func (w *simWorld) flow() {
 
 // drain lets the newest node finish everything, and counts.
 func (w *simWorld) drain() {
-	for len(w.nodes) > 1 || w.nodes[0].epoch < w.epoch { // a leader that was deposed stays so, also when the one after it is dead
+	for len(w.nodes) > 1 || w.nodes[0].epoch < w.epoch || w.nodes[0].lost { // a leader that was deposed stays so, also when the one after it is dead
 		w.kill(w.nodes[0])
-		w.bootIfNone()
+		w.leadIfNone()
 	}
 	w.flow()
 	n := w.nodes[0]
-	if n.table == nil {
-		w.found("epoch %d does not open", n.epoch)
+	if !n.leads {
+		w.found("epoch %d does not lead", n.epoch)
 		return
 	}
 	for id, t := range w.wanted {

@@ -98,7 +98,7 @@ func (w *simWorld) stepPublishLater() {
 		namespace: "default", topic: topic, notBefore: time.Now().UnixMilli() + w.rng.Int64N(delay), event: ev.AppendBinary(nil),
 	}}})
 	if err != nil {
-		w.found("append: %v", err)
+		w.gone(n, "append", err)
 		return
 	}
 	w.call(func() func() {
@@ -114,6 +114,9 @@ func (w *simWorld) stepPublishLater() {
 // stepTake hands out a few events of a trigger, or all of them; then none may be left that has its turn.
 func (w *simWorld) stepTake() {
 	n := w.someNode()
+	if s := w.standby(); s != nil && w.rng.IntN(8) == 0 {
+		n = s
+	}
 	if n == nil {
 		return
 	}
@@ -131,6 +134,9 @@ func (w *simWorld) takeAll(n *simNode, id uint64) (taken int) {
 	if taken > 0 && !listed {
 		w.found("trigger %d had %d events to take and was not ready", id, taken)
 	}
+	if listed && n.knows(0) && n.knows(1) && n.knows(2) {
+		w.found("trigger %d is ready at a node that may hand nothing out", id)
+	}
 	w.checkNothingLeft(n, id)
 	return taken
 }
@@ -138,7 +144,7 @@ func (w *simWorld) takeAll(n *simNode, id uint64) (taken int) {
 func (w *simWorld) take(n *simNode, id uint64, limit int) int {
 	list, err := n.table.Take(id, limit)
 	if err != nil {
-		w.found("take: %v", err)
+		w.gone(n, "take", err)
 	}
 	w.checkRanks(n, list)
 	for i := range list {
@@ -201,7 +207,7 @@ func (w *simWorld) stepSettle() {
 		return
 	}
 	at := n
-	if last := w.nodes[len(w.nodes)-1]; last.table != nil && w.rng.IntN(4) == 0 {
+	if last := w.nodes[len(w.nodes)-1]; last.leads && w.rng.IntN(4) == 0 {
 		at = last
 	}
 	w.settle(n, at, h, w.someNext(), w.rng.IntN(12) == 0)

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"bytes"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -23,7 +22,7 @@ func (w *simWorld) stepConfused() {
 	for _, b := range w.confused(n, p) {
 		w.logf("epoch %d: confused, partition %d", n.epoch, p.index)
 		if _, err := p.append(b); err != nil {
-			w.found("append: %v", err)
+			w.gone(n, "append", err)
 		}
 	}
 	w.settleDown()
@@ -45,7 +44,7 @@ func (w *simWorld) confused(n *simNode, p *partition) []body {
 		}
 		return []body{&controlRecord{generation: m.generation - 1, remove: []uint64{1, 2, 3, 4, 5}}}
 	case 3, 4:
-		return w.confusedStep(p)
+		return w.confusedStep(n, p)
 	case 5:
 		return []body{&trimRecord{before: []uint64{w.rng.Uint64N(m.floor + 1), 1 << 40}[w.rng.IntN(2)]}}
 	case 6, 9, 10, 11:
@@ -67,7 +66,7 @@ func (w *simWorld) confused(n *simNode, p *partition) []body {
 
 // notReplayed leaves out what no leader redrives so, however confused it is: letters of triggers that are replayed.
 func notReplayed(p *partition, letters []letter) []letter {
-	return slices.DeleteFunc(slices.Clone(letters), func(l letter) bool { return bytes.Contains(p.inForce[l.trigger], []byte(`"replay":`)) })
+	return slices.DeleteFunc(slices.Clone(letters), func(l letter) bool { return p.replayed[l.trigger] })
 }
 
 // noneOf gives letters generations that their events do not have.
@@ -83,14 +82,14 @@ func (w *simWorld) noneOf(n *simNode, p *partition, letters []letter) (list []le
 }
 
 // confusedStep is a step of a run that is not its next one, or that was looked for before the log was trimmed.
-func (w *simWorld) confusedStep(p *partition) []body {
+func (w *simWorld) confusedStep(n *simNode, p *partition) []body {
 	s, ok := p.nextStep()
 	if !ok {
 		return nil
 	}
 	r, err := (&catchUp{table: p.table, candidates: map[stepKey]*pending{}}).look(p, s)
 	if err != nil {
-		w.found("look: %v", err)
+		w.gone(n, "look", err)
 		return nil
 	}
 	what := w.rng.IntN(3)

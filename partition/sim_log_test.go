@@ -14,7 +14,7 @@ type simStore struct {
 	records []simOnDisk
 	orphans [][]eventlog.Record // of nodes that died before they heard: any of them may still come, in their order, or never
 	copies  []eventlog.Record   // stored once, to be stored again some time
-	cut     uint64              // some node has trimmed it below this offset
+	cut     uint64              // some node has trimmed it below this offset, for all
 }
 
 // simOnDisk is a stored record, and what the model reads in it.
@@ -37,7 +37,9 @@ type simLog struct {
 	apply  []func([]eventlog.Record)
 	at     []int               // per partition: how many stored records were delivered
 	flight [][]eventlog.Record // appended, not stored
-	cut    []uint64            // what was below is gone: every node has a copy of the log of its own
+	heard  []uint64            // the highest epoch that the table was told of
+	began  []uint64            // where the table followed from
+	behind bool                // a state is older than what is left of the log
 }
 
 var _ eventlog.Log = (*simLog)(nil)
@@ -45,7 +47,7 @@ var _ eventlog.Log = (*simLog)(nil)
 func newSimLog(n *simNode, partitions int) *simLog {
 	return &simLog{
 		node: n, apply: make([]func([]eventlog.Record), partitions), at: make([]int, partitions), flight: make([][]eventlog.Record, partitions),
-		cut: make([]uint64, partitions),
+		heard: make([]uint64, partitions), began: make([]uint64, partitions),
 	}
 }
 
@@ -53,28 +55,37 @@ func newSimLog(n *simNode, partitions int) *simLog {
 func (l *simLog) Append(partition int, span uint32, data []byte) {
 	l.node.world.mu.Lock()
 	defer l.node.world.mu.Unlock()
+	if (l.heard[partition] > l.node.epoch || l.node.lost) && l.node.world.broken == "" {
+		l.node.world.wrong = append(l.node.world.wrong, fmt.Sprintf("epoch %d appends to partition %d, knows of epoch %d, lost its lease: %t", l.node.epoch, partition, l.heard[partition], l.node.lost))
+	}
 	if !l.node.dead {
 		l.flight[partition] = append(l.flight[partition], eventlog.Record{Span: span, Data: data})
 	}
 }
 
-// Follow implements eventlog.Log. The model of the node begins where its state begins, and of the log only that is there which this state may need.
-func (l *simLog) Follow(partition int, from uint64, apply func([]eventlog.Record)) error {
+// Follow implements eventlog.Log. The model of the node begins where its state begins.
+func (l *simLog) Follow(partition int, from uint64, apply func([]eventlog.Record)) (stop func(), err error) {
+	l.began[partition] = from
 	stored := l.node.world.stores[partition].records
 	model := l.node.world.newModel(partition)
 	n := 0
 	for ; n < len(stored) && stored[n].end() <= from; n++ {
 		model.apply(stored[n].Offset, &stored[n].read)
 	}
+	if n < len(stored) && stored[n].end() <= l.node.world.stores[partition].cut {
+		l.behind = true
+		return nil, fmt.Errorf("%w: what is below offset %d", eventlog.ErrTrimmed, l.node.world.stores[partition].cut)
+	}
 	if model.next != from {
-		return fmt.Errorf("the state of partition %d is at offset %d, between records", partition, from)
+		return nil, fmt.Errorf("the state of partition %d is at offset %d, between records", partition, from)
 	}
 	l.node.models[partition], l.apply[partition], l.at[partition] = model, apply, n
-	l.cut[partition] = min(model.floor, l.node.world.stores[partition].cut)
 	for l.at[partition] < len(stored) {
-		apply(l.take(partition, 1+l.node.world.rng.IntN(8), 0))
+		group := l.take(partition, 1+l.node.world.rng.IntN(8), 0)
+		apply(group)
+		l.told(partition, group)
 	}
-	return nil
+	return func() { l.apply[partition] = nil }, nil
 }
 
 // take moves on by n stored records and gives them, behind the last again of those before.
@@ -101,9 +112,21 @@ func (l *simLog) deliver(partition, n, again int) {
 		for k < len(group) && !simOfRetention(group[k]) && !simOfRetention(group[0]) {
 			k++
 		}
+		l.told(partition, group[:k])
 		l.apply[partition](group[:k])
 		synctest.Wait()
 		group = group[k:]
+	}
+}
+
+// told notes what a table hears of.
+func (l *simLog) told(partition int, group []eventlog.Record) {
+	l.node.world.mu.Lock()
+	defer l.node.world.mu.Unlock()
+	for _, r := range group {
+		if rec := simDecode(r.Data); rec.kind == 1 {
+			l.heard[partition] = max(l.heard[partition], rec.epoch)
+		}
 	}
 }
 
@@ -124,8 +147,8 @@ func (l *simLog) die() {
 // Read implements eventlog.Log.
 func (l *simLog) Read(partition int, from uint64, yield func(eventlog.Record) bool) error {
 	stored := l.node.world.stores[partition].records
-	if from < l.cut[partition] {
-		return fmt.Errorf("%w: the oldest record has offset %d", eventlog.ErrTrimmed, l.cut[partition])
+	if cut := l.node.world.stores[partition].cut; from < cut {
+		return fmt.Errorf("%w: the oldest record has offset %d", eventlog.ErrTrimmed, cut)
 	}
 	first, _ := slices.BinarySearchFunc(stored, from, func(r simOnDisk, from uint64) int {
 		if r.end() <= from {
@@ -149,7 +172,6 @@ func (l *simLog) Trim(partition int, before uint64) error {
 	if floor := l.node.models[partition].floor; before > floor {
 		w.wrong = append(w.wrong, fmt.Sprintf("epoch %d cuts partition %d below %d, the floor is %d", l.node.epoch, partition, before, floor))
 	}
-	l.cut[partition] = max(l.cut[partition], before)
 	w.stores[partition].cut = max(w.stores[partition].cut, before)
 	return nil
 }

@@ -133,7 +133,7 @@ var simRules = map[byte]func(*simState, uint64, *simRecord){
 // apply follows sections 1.3, 1.4 and 4.
 func (s *simState) apply(offset uint64, rec *simRecord) {
 	s.next = offset + max(1, uint64(len(rec.events)))
-	if rec.kind == 1 && rec.epoch > s.epoch {
+	if rec.kind == 1 && (rec.epoch > s.epoch || !s.holds("lead") && rec.epoch != s.epoch) {
 		s.epoch, s.seq = rec.epoch, rec.seq
 		s.tick(rec)
 		s.checkLead(rec)

@@ -37,6 +37,9 @@ var simSteps = []struct {
 	{"checkpoint", 2, (*simWorld).stepCheckpoint},
 	{"crash", 1, (*simWorld).stepCrash},
 	{"takeover", 1, (*simWorld).stepTakeover},
+	{"lost lease", 1, (*simWorld).stepLostLease},
+	{"standby", 1, (*simWorld).stepStandby},
+	{"export", 2, (*simWorld).stepExport},
 	{"late", 3, (*simWorld).stepLate},
 	{"copy", 2, (*simWorld).stepCopy},
 }
@@ -57,7 +60,7 @@ func (w *simWorld) step() {
 		}
 	}
 	w.settleDown()
-	w.bootIfNone()
+	w.leadIfNone()
 }
 
 func (w *simWorld) somePartition() int { return w.rng.IntN(simPartitions) }
@@ -171,21 +174,6 @@ func (w *simWorld) stepCheckpoint() {
 
 // stepCrash kills a node.
 func (w *simWorld) stepCrash() { w.kill(w.nodes[w.rng.IntN(len(w.nodes))]) }
-
-// bootIfNone begins a node when there is none any more: on the state of a dead one, on an older one, or on none.
-func (w *simWorld) bootIfNone() {
-	for len(w.nodes) == 0 {
-		w.boot(w.someState())
-	}
-}
-
-// stepTakeover begins a new leader beside the old one, which does not know it.
-func (w *simWorld) stepTakeover() {
-	if len(w.nodes) > 1 {
-		w.kill(w.nodes[0])
-	}
-	w.boot(w.someState())
-}
 
 // String is a line of the trace.
 func (r *simRecord) String() string {

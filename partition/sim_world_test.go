@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +14,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/evoke-run/evoke/eventlog"
 )
 
 const (
@@ -35,10 +37,11 @@ type simWorld struct {
 	calls  []*simCall
 	wrong  []string
 
-	nodes       []*simNode // alive, oldest first; the last leads or is about to
+	nodes       []*simNode // alive, in the order in which they began to lead, those that only follow anywhere between
 	epoch       uint64
 	files       *vfs.MemFS
 	checkpoints []string // directories with a state of some node at some time
+	exports     []simExport
 	dirs        int
 
 	wanted     map[uint64]Trigger
@@ -55,13 +58,15 @@ type simWorld struct {
 // simNode is one process.
 type simNode struct {
 	world   *simWorld
-	epoch   uint64
+	epoch   uint64 // 0 while it only follows
 	dir     string
 	log     *simLog
 	models  []*simState // of each partition, at what this node has applied
 	checked []uint64    // per partition: the offset up to which the state was compared
-	table   *Table      // nil before it is open
-	opened  bool
+	table   *Table      // nil when it is dead
+	leads   bool        // or believes so
+	deposed error       // what it was told
+	lost    bool        // it was told by who is not the log
 	dead    bool
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -200,26 +205,50 @@ func (w *simWorld) call(f func() (verify func())) {
 	synctest.Wait()
 }
 
-// boot starts a process on the state in a directory, "" for none. It leads when its lead records are stored and delivered.
-func (w *simWorld) boot(dir string) {
-	if dir == "" {
-		dir = w.newDir()
+// boot starts a process on the state in a directory, "" for none. It leads when its lead records are stored and delivered. A state that the log does not go on from any
+// more gives nil.
+func (w *simWorld) boot(dir string) *simNode {
+	n := w.follow(simBegin{dir: dir})
+	if n != nil {
+		w.lead(n)
 	}
-	w.epoch++
+	return n
+}
+
+// follow starts a process that follows the log and does not lead.
+func (w *simWorld) follow(b simBegin) *simNode {
+	if b.dir == "" {
+		b.dir = w.newDir()
+	}
 	n := &simNode{
-		world: w, epoch: w.epoch, dir: dir, models: make([]*simState, simPartitions), checked: make([]uint64, simPartitions), busy: map[string]bool{},
+		world: w, dir: b.dir, models: make([]*simState, simPartitions), checked: make([]uint64, simPartitions), busy: map[string]bool{},
 	}
 	n.log = newSimLog(n, simPartitions)
 	n.ctx, n.stop = context.WithCancel(context.Background())
+	w.logf("a node begins on %s", b.dir)
+	table, err := Follow(Options{
+		Log: n.log, Dir: b.dir, FS: w.files, Partitions: simPartitions, Node: b.dir,
+		Ready: func() {}, Deposed: func(err error) { n.deposed = err }, Fatal: func(err error) { w.found("fatal: %v", err) },
+		byHand: true, step: 3, DedupWindow: simDedupWindow, DedupLimit: simDedupLimit, replyAge: simReplyAge, Logger: slog.New(slog.DiscardHandler),
+	})
+	if w.checkBegin(n, b, table, err); err != nil {
+		w.logf("it does not: %v", err)
+		return nil
+	}
+	n.table = table
 	w.nodes = append(w.nodes, n)
-	w.logf("boot epoch %d on %s", n.epoch, dir)
+	return n
+}
+
+// lead lets a node that follows lead, in the next epoch.
+func (w *simWorld) lead(n *simNode) {
+	w.epoch++
+	n.epoch = w.epoch
+	w.nodes = append(slices.DeleteFunc(w.nodes, func(o *simNode) bool { return o == n }), n)
+	w.logf("the node on %s begins epoch %d", n.dir, n.epoch)
 	w.call(func() func() {
-		table, err := Open(n.ctx, Options{
-			Log: n.log, Dir: dir, FS: w.files, Partitions: simPartitions, Epoch: n.epoch, Node: fmt.Sprint("node-", n.epoch),
-			Ready: func() {}, Fatal: func(err error) { w.found("fatal: %v", err) },
-			byHand: true, step: 3, DedupWindow: simDedupWindow, DedupLimit: simDedupLimit, replyAge: simReplyAge, Logger: slog.New(slog.DiscardHandler),
-		})
-		return func() { n.booted(table, err) }
+		err := n.table.Lead(n.ctx, n.epoch)
+		return func() { n.led(err) }
 	})
 	w.settleDown()
 }
@@ -229,19 +258,18 @@ func (w *simWorld) newDir() string {
 	return fmt.Sprint("state-", w.dirs)
 }
 
-func (n *simNode) booted(table *Table, err error) {
+func (n *simNode) led(err error) {
 	w := n.world
-	n.opened, n.table = true, table
 	switch {
-	case err == nil && n.dead: // it was killed meanwhile
-		w.close(n)
+	case n.dead: // it was killed meanwhile
 	case err == nil:
+		n.leads = true
 		w.logf("epoch %d leads", n.epoch)
-	case n.dead || n.epoch < w.epoch:
+	case n.epoch < w.epoch:
 		w.logf("epoch %d does not lead: %v", n.epoch, err)
 		w.kill(n)
 	default:
-		w.found("open in epoch %d: %v", n.epoch, err)
+		w.found("lead in epoch %d: %v", n.epoch, err)
 		w.kill(n)
 	}
 }
@@ -257,9 +285,9 @@ func (w *simWorld) kill(n *simNode) {
 		return
 	}
 	w.mu.Lock()
-	n.dead = true
+	n.dead, n.leads = true, false
 	w.mu.Unlock()
-	w.logf("kill epoch %d", n.epoch)
+	w.logf("kill epoch %d on %s", n.epoch, n.dir)
 	n.log.die()
 	n.stop()
 	synctest.Wait()
@@ -289,22 +317,11 @@ func (w *simWorld) checkpoint(n *simNode) {
 	w.logf("epoch %d: state kept in %s", n.epoch, dir)
 }
 
-// someState is a directory to begin with: mostly one of the last few that were kept, sometimes none.
-func (w *simWorld) someState() string {
-	if len(w.checkpoints) == 0 || w.rng.IntN(8) == 0 {
-		return ""
-	}
-	i := len(w.checkpoints) - 1 - w.rng.IntN(min(3, len(w.checkpoints)))
-	dir := w.checkpoints[i]
-	w.checkpoints = append(w.checkpoints[:i:i], w.checkpoints[i+1:]...)
-	return dir
-}
-
-// someNode is one that is open, mostly the newest; nil when there is none.
+// someNode is one that leads or believes so, mostly the newest; nil when there is none.
 func (w *simWorld) someNode() *simNode {
 	var open []*simNode
 	for _, n := range w.nodes {
-		if n.table != nil {
+		if n.leads {
 			open = append(open, n)
 		}
 	}
@@ -327,8 +344,8 @@ func (w *simWorld) gone(n *simNode, what string, err error) bool {
 	if err == nil {
 		return false
 	}
-	deposed := strings.Contains(err.Error(), "another leader has taken over")
-	if !(n.dead && (errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled))) && !(deposed && n.epoch < w.epoch) {
+	deposed := errors.Is(err, ErrDeposed) || errors.Is(err, eventlog.ErrTrimmed) // by the one that leads now
+	if !(n.dead && (errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled))) && !(deposed && (n.epoch < w.epoch || n.lost)) {
 		w.found("%s at epoch %d: %v", what, n.epoch, err)
 	}
 	w.logf("epoch %d: %s: %v", n.epoch, what, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -24,13 +25,16 @@ type Options struct {
 	Dir        string // of the state
 	FS         vfs.FS // nil = the disk
 	Partitions int    // 1 to 65,535; fixed when the directory is made
-	Epoch      uint64 // higher than at every start before
+	Epoch      uint64 // of Open: higher than at every start before
 	Node       string // for people who read the log
 
 	// Ready is called, without blocking, when a trigger may have something to take.
 	Ready func()
 	// Admit refuses a publish, with ErrDiskLow for instance; nil = never. Settling is not asked.
 	Admit func() error
+	// Deposed is called once, without blocking, when another node has taken over a partition that this one led: it must stop, and nothing it appends counts any
+	// more. nil = nobody wants to know.
+	Deposed func(error)
 	// Fatal is called when the log or state is damaged or cannot be written: the process must end. It need not return.
 	Fatal func(error)
 
@@ -48,8 +52,11 @@ type Options struct {
 }
 
 // Table is all partitions of this node.
+//
+//	Follow ─► follows the log ─► Lead ─► leads ─► another's lead record, or Depose: follows only
 type Table struct {
 	opts    Options
+	epoch   atomic.Uint64 // of this node; 0 while it follows
 	log     eventlog.Log
 	count   int
 	db      *pebble.DB
@@ -59,6 +66,7 @@ type Table struct {
 
 	retainer *retainer
 
+	deposed   sync.Once // guards Options.Deposed
 	closeOnce sync.Once
 	closed    chan struct{}
 	workers   sync.WaitGroup
@@ -70,8 +78,21 @@ type Table struct {
 	changed   chan struct{} // closed and replaced when something was applied; nil when nobody waits
 }
 
-// Open replays what the state does not have yet, becomes leader of all partitions, and starts timers and the relay between partitions.
+// Open follows and leads, with the epoch of the options.
 func Open(ctx context.Context, o Options) (*Table, error) {
+	t, err := Follow(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Lead(ctx, o.Epoch); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// Follow opens the state, replays what it does not have yet, and from then on keeps it in step with the log, which another node may lead. The table can be read, and can
+// Lead at any time. A state that the log has no continuation of any more gives ErrBehind.
+func Follow(o Options) (*Table, error) {
 	if o.Partitions < 1 || o.Partitions > 1<<16-1 {
 		return nil, fmt.Errorf("%d partitions, the number must be from 1 to 65535", o.Partitions)
 	}
@@ -101,8 +122,12 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	t.metrics = newMetrics(o.Registerer, t)
 	t.relay = newRelay(t)
 	t.retainer = newRetainer(t)
-	if err := t.start(ctx); err != nil {
-		return nil, errors.Join(err, t.Close())
+	for i := range t.count {
+		p, err := openPartition(t, i, t.db)
+		if err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+		t.parts = append(t.parts, p)
 	}
 	return t, nil
 }
@@ -126,14 +151,10 @@ func openState(o Options) (*pebble.DB, error) {
 	return db, nil
 }
 
-func (t *Table) start(ctx context.Context) error {
-	for i := range t.count {
-		p, err := openPartition(t, i, t.db)
-		if err != nil {
-			return err
-		}
-		t.parts = append(t.parts, p)
-	}
+// Lead becomes leader of all partitions in an epoch, higher than that of any leader before, and starts timers and the relay between partitions. It returns when the
+// node leads, and is called once. After an error the table can only be closed.
+func (t *Table) Lead(ctx context.Context, epoch uint64) error {
+	t.epoch.Store(epoch)
 	if err := t.lead(ctx); err != nil {
 		return err
 	}
@@ -172,17 +193,36 @@ func (t *Table) lead(ctx context.Context) error {
 	return nil
 }
 
+// Depose makes the table act as if it had heard that another node leads: it hands nothing out and appends nothing, and who waits is told so, though what was appended
+// may still be applied. It is for a node that has lost its lease, and may hear nothing of the log either.
+func (t *Table) Depose(why error) {
+	for _, p := range t.parts {
+		deposed := fmt.Errorf("partition %d: %w: %w", p.index, ErrDeposed, why)
+		p.deposed.CompareAndSwap(nil, &deposed)
+		p.waiters.end(result{ignored: true})
+	}
+}
+
+// tellDeposed runs on the log's goroutine.
+func (t *Table) tellDeposed(err error) {
+	t.deposed.Do(func() {
+		if t.opts.Deposed != nil {
+			t.opts.Deposed(err)
+		}
+	})
+}
+
 // Close stops timers and relay and releases the state. What the log delivers from now on is applied at the next start. The log stays the caller's.
 func (t *Table) Close() error {
 	var err error
 	t.closeOnce.Do(func() {
 		close(t.closed)
 		for _, p := range t.parts {
-			p.waiters.close()
+			p.waiters.end(result{closed: true})
 		}
 		t.workers.Wait()
 		for _, p := range t.parts {
-			p.finishApply()
+			p.unfollow()
 		}
 		if e := t.db.Close(); e != nil {
 			err = fmt.Errorf("close state: %w", e)
@@ -228,6 +268,9 @@ func (t *Table) SetTriggers(ctx context.Context, generation uint64, triggers []T
 func (t *Table) Ready() map[uint64]struct{} {
 	ids := map[uint64]struct{}{}
 	for _, p := range t.parts {
+		if !p.acts() {
+			continue
+		}
 		p.mu.Lock()
 		for id := range p.ready.work {
 			ids[id] = struct{}{}

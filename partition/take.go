@@ -13,8 +13,11 @@ import (
 // pickTogether is how many events are picked, read and claimed in one step of a take.
 const pickTogether = 128
 
-// take returns up to n deliveries of a trigger that have their turn. Less than n means that it has no more.
+// take returns up to n deliveries of a trigger that have their turn. Less than n means that it has no more, or that another node leads.
 func (p *partition) take(trigger uint64, n int) ([]Delivery, error) {
+	if !p.acts() {
+		return nil, nil
+	}
 	p.takeMu.Lock()
 	defer p.takeMu.Unlock()
 	defer p.wakeTimers()

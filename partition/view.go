@@ -74,10 +74,16 @@ func (v *View) Base() (base uint64) {
 // Partitions is how many there are.
 func (v *View) Partitions() int { return v.table.count }
 
-// Write writes all partitions.
-func (v *View) Write(w *archive.Writer) error {
+// Write writes all partitions, each with what its state needs of the log.
+func (v *View) Write(w *archive.Writer) error { return v.writeAll(w, true) }
+
+// WriteState writes all partitions without their logs, for a node that shares the log. While the view is open the log has all that comes next, and once the other node
+// follows it keeps in step by itself.
+func (v *View) WriteState(w *archive.Writer) error { return v.writeAll(w, false) }
+
+func (v *View) writeAll(w *archive.Writer, withLog bool) error {
 	for i, p := range v.table.parts {
-		if err := v.write(w, p, v.extents[i]); err != nil {
+		if err := v.write(w, p, v.extents[i], withLog); err != nil {
 			return fmt.Errorf("export partition %d: %w", i, err)
 		}
 	}
@@ -88,17 +94,24 @@ func (v *View) Write(w *archive.Writer) error {
 type partitionBlock struct {
 	Index   int    `json:"index"`
 	Applied uint64 `json:"applied"` // the offset behind the last record
+
+	// Directory is there without a log: offsets of the one that goes on mean the same to both nodes.
+	Directory uint64 `json:"directory,omitempty"`
 }
 
-func (v *View) write(w *archive.Writer, p *partition, e extent) error {
-	head, err := json.Marshal(partitionBlock{Index: p.index, Applied: e.applied})
+func (v *View) write(w *archive.Writer, p *partition, e extent, withLog bool) error {
+	block := partitionBlock{Index: p.index, Applied: e.applied}
+	if !withLog {
+		block.Directory = v.table.directory
+	}
+	head, err := json.Marshal(block)
 	if err != nil {
 		return err
 	}
 	if err := w.Block(archive.Partition, head); err != nil {
 		return err
 	}
-	if err := v.writeState(w, p); err != nil {
+	if err := v.writeState(w, p); err != nil || !withLog {
 		return err
 	}
 	return v.writeLog(w, p, e)

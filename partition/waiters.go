@@ -5,10 +5,10 @@ import "sync"
 // waiters are those who wait for what apply says of the records they appended, in line by sequence. Apply answers in that order. Channels are used again, and
 // closing answers everyone, so that nobody has to look at a channel that all share: both would cost as much as the rest of a settle's way to the log.
 type waiters struct {
-	mu     sync.Mutex
-	first  uint64 // sequence of the first in line
-	line   []chan result
-	closed bool
+	mu    sync.Mutex
+	first uint64 // sequence of the first in line
+	line  []chan result
+	ended *result // what everyone is told from now on; nil = wait
 
 	idle sync.Pool // of channels that nobody waits at any more
 }
@@ -21,8 +21,8 @@ func (w *waiters) add(seq uint64) chan result {
 	if !ok {
 		c = make(chan result, 1)
 	}
-	if w.closed {
-		c <- result{closed: true}
+	if w.ended != nil {
+		c <- *w.ended
 		return c
 	}
 	if len(w.line) == 0 {
@@ -50,14 +50,14 @@ func (w *waiters) answer(seq uint64, r result) {
 	}
 }
 
-// close tells everyone that nothing is applied any more.
-func (w *waiters) close() {
+// end tells everyone that there is nothing to wait for any more.
+func (w *waiters) end(r result) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.closed = true
+	w.ended = &r
 	for _, c := range w.line {
 		if c != nil {
-			c <- result{closed: true}
+			c <- r
 		}
 	}
 	w.line = nil

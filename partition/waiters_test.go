@@ -35,7 +35,7 @@ func TestWaitersAreToldOfTheEnd(t *testing.T) {
 	p := &partition{}
 	a, b := p.waiters.add(1), p.waiters.add(2)
 	p.waiters.answer(1, result{count: 1})
-	p.waiters.close()
+	p.waiters.end(result{closed: true})
 	if got, err := p.wait(context.Background(), a); err != nil || got.count != 1 {
 		t.Errorf("what was answered before: %+v, %v", got, err)
 	}

@@ -28,7 +28,9 @@ func (k keys) revision(namespace, name string, n int) string {
 	return k.revisionsOf(namespace, name) + fmt.Sprintf("%010d", n)
 }
 
-func (k keys) leader(node string) string { return k.prefix + "leaders/" + node }
+// Those of leaders are not in a backup.
+func (k keys) leader() string     { return k.prefix + "leaders/now" }
+func (k keys) lastLeader() string { return k.prefix + "leaders/last" }
 
 func (k keys) nextTrigger() string { return k.prefix + "next-trigger-id" }
 

@@ -9,7 +9,8 @@
 //	revisions/{namespace}/{name}/{n}  one revision, never changed; n has ten digits, so that keys sort by it
 //	topics/{namespace}/{name}         api.Topic
 //	next-trigger-id                   the id the next new trigger gets, decimal
-//	leaders/{node}                    when a node began to lead its partitions
+//	leaders/now                       who leads the partitions, since when; goes with its lease
+//	leaders/last                      the same of the last one who began to lead; stays
 //	base                              what epochs and generations count from, decimal; only after a restore
 package registry
 

@@ -26,7 +26,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// run returns the exit code: 0 after a stop, 1 for a failure, 2 for wrong usage.
+// run returns the exit code: 0 after a stop, 1 for a failure, 2 for wrong usage, 3 when another node has taken over.
 func run(args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	if len(args) == 1 && args[0] == "version" {
 		fmt.Fprintln(stdout, node.Version)
@@ -51,16 +51,24 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 	defer stop()
 	log := node.NewLogger(config, stderr)
 	n, err := node.New(ctx, config, log)
+	if err != nil && ctx.Err() != nil {
+		log.Info("stopped before it was ready", "err", err)
+		return 0
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "runtime: %v\n", err)
 		return 1
 	}
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := n.Run(ctx); err != nil {
-		fmt.Fprintf(stderr, "runtime: %v\n", err)
-		return 1
+	err = n.Run(ctx)
+	if err == nil {
+		return 0
 	}
-	return 0
+	fmt.Fprintf(stderr, "runtime: %v\n", err)
+	if errors.Is(err, node.ErrDeposed) {
+		return 3
+	}
+	return 1
 }
 
 // compiler is the command that makes this very program compile a module, also when its file has been replaced meanwhile.

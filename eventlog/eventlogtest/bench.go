@@ -23,7 +23,7 @@ func benchmark(b *testing.B, open Open, producers int) {
 		waiting[i] = make(chan struct{}, 1)
 	}
 	for p := range Partitions {
-		err := log.Follow(p, 1, func(records []eventlog.Record) {
+		_, err := log.Follow(p, 1, func(records []eventlog.Record) {
 			for _, r := range records {
 				waiting[binary.LittleEndian.Uint32(r.Data)] <- struct{}{}
 			}

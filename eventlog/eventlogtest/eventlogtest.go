@@ -35,6 +35,11 @@ func Run(t *testing.T, newStore func(t testing.TB) Open) {
 		"empty data":                             testEmpty,
 		"partitions do not mix":                  testPartitions,
 		"import keeps offsets":                   testImport,
+		"followers hear the same":                testFollowers,
+		"a follower joins under load":            testJoin,
+		"a follower leaves":                      testLeave,
+		"a trimmed follower is told":             testFollowTrimmed,
+		"nodes take turns":                       testTurns,
 		"many producers, partitions and readers": testHammer,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,6 +56,7 @@ const timeout = 30 * time.Second
 type follower struct {
 	t         testing.TB
 	partition int
+	stop      func() // of Follow
 
 	mu      sync.Mutex
 	busy    bool
@@ -65,9 +71,11 @@ type follower struct {
 func follow(t testing.TB, log eventlog.Log, partition int, from uint64, inApply func(eventlog.Record)) *follower {
 	t.Helper()
 	f := &follower{t: t, partition: partition, seen: map[string]bool{}, changed: make(chan struct{}), inApply: inApply}
-	if err := log.Follow(partition, from, f.apply); err != nil {
+	stop, err := log.Follow(partition, from, f.apply)
+	if err != nil {
 		t.Fatalf("follow partition %d from %d: %v", partition, from, err)
 	}
+	f.stop = stop
 	return f
 }
 

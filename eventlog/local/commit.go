@@ -21,17 +21,17 @@ type partition struct {
 	durable atomic.Uint64 // offset behind the last durable record; Read stops there
 	next    uint64        // offset of the next record; only the committer uses it after Open
 
-	mu    sync.Mutex
-	box   []eventlog.Record // appended, not yet taken; without offsets
-	apply func([]eventlog.Record)
+	mu  sync.Mutex
+	box []eventlog.Record // appended, not yet taken; without offsets
+
+	// following is held while followers hear of a group: who joins or leaves does so between two groups.
+	following sync.Mutex
+	followers []*follower
 }
 
 func (p *partition) post(r eventlog.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.apply == nil {
-		panic(fmt.Sprintf("eventlog: append to partition %d before Follow", p.id))
-	}
 	p.box = append(p.box, r)
 }
 
@@ -126,8 +126,7 @@ func (l *Log) commit(group []chunk) bool {
 	}
 	l.metrics.committed(group, time.Since(start))
 	for _, c := range group {
-		c.p.durable.Store(c.p.next)
-		c.p.apply(c.records)
+		c.p.deliver(c.records)
 	}
 	return true
 }

@@ -10,7 +10,7 @@ import (
 func mailboxes(n int) *Log {
 	l := &Log{}
 	for i := range n {
-		l.parts = append(l.parts, &partition{id: i, next: 1, apply: func([]eventlog.Record) {}})
+		l.parts = append(l.parts, &partition{id: i, next: 1})
 	}
 	return l
 }

@@ -84,7 +84,7 @@ func (c *crasher) reopened(l *Log, p int) {
 	before, end := c.delivered[p], c.next[p]
 	var number, offset uint64 = 0, 1
 	replay := true
-	err := l.Follow(p, 1, func(records []eventlog.Record) {
+	_, err := l.Follow(p, 1, func(records []eventlog.Record) {
 		for _, r := range records {
 			number++
 			name := recordName(p, number)

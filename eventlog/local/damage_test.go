@@ -26,7 +26,7 @@ func worn(t *testing.T) damaged {
 	files := vfs.NewCrashableMem()
 	l := mustOpen(t, Options{Dir: "log", Partitions: 1, FS: files})
 	stored := make(chan struct{}, 100)
-	if err := l.Follow(0, 1, func(list []eventlog.Record) {
+	if _, err := l.Follow(0, 1, func(list []eventlog.Record) {
 		for range list {
 			stored <- struct{}{}
 		}

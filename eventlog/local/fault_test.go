@@ -114,7 +114,7 @@ func newFaulty(t *testing.T, files vfs.FS) *faulty {
 		f.mu.Unlock()
 		f.fatal <- err
 	}})
-	if err := f.log.Follow(0, 1, f.apply); err != nil {
+	if _, err := f.log.Follow(0, 1, f.apply); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -189,7 +189,7 @@ func breakNextWAL(t *testing.T) {
 	}})
 	opened.Store(true)
 	stored := make(chan struct{}, 1)
-	if err := l.Follow(0, 1, func([]eventlog.Record) { stored <- struct{}{} }); err != nil {
+	if _, err := l.Follow(0, 1, func([]eventlog.Record) { stored <- struct{}{} }); err != nil {
 		t.Fatal(err)
 	}
 	for {

@@ -161,7 +161,7 @@ func lockDir(dir string, files vfs.FS) (*pebble.Lock, error) {
 	return lock, nil
 }
 
-// Append implements eventlog.Log. It panics for a partition that does not exist or is not followed, a span of 0, and data over
+// Append implements eventlog.Log. It panics for a partition that does not exist, a span of 0, and data over
 // eventlog.MaxRecord bytes: those are bugs of the caller.
 func (l *Log) Append(partition int, span uint32, data []byte) {
 	if span == 0 || len(data) > eventlog.MaxRecord {

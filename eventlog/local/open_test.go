@@ -36,7 +36,7 @@ func fill(t *testing.T, files vfs.FS, data ...string) {
 	t.Helper()
 	l := mustOpen(t, Options{Dir: "log", Partitions: 16, FS: files})
 	stored := make(chan struct{}, len(data))
-	if err := l.Follow(3, l.parts[3].next, func([]eventlog.Record) { stored <- struct{}{} }); err != nil {
+	if _, err := l.Follow(3, l.parts[3].next, func([]eventlog.Record) { stored <- struct{}{} }); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range data {
@@ -148,7 +148,7 @@ func TestDamageInTheMiddleNamesThePlace(t *testing.T) {
 	if len(got) != 1 || got[0] != "a" {
 		t.Errorf("read %q before the damage, want a", got)
 	}
-	err = l.Follow(3, 3, func([]eventlog.Record) { t.Error("a damaged record was applied") })
+	_, err = l.Follow(3, 3, func([]eventlog.Record) { t.Error("a damaged record was applied") })
 	wantError(t, err, "follow partition 3 from 3", "damaged")
 }
 
@@ -166,7 +166,7 @@ func TestTrimmedIsAnError(t *testing.T) {
 		t.Errorf("read: %v, want %v", err, eventlog.ErrTrimmed)
 	}
 	wantError(t, err, "oldest record has offset 5")
-	err = l.Follow(3, 1, func([]eventlog.Record) { t.Error("records after a hole were applied") })
+	_, err = l.Follow(3, 1, func([]eventlog.Record) { t.Error("records after a hole were applied") })
 	if !errors.Is(err, eventlog.ErrTrimmed) {
 		t.Errorf("follow: %v, want %v", err, eventlog.ErrTrimmed)
 	}
@@ -227,17 +227,18 @@ func TestUseAfterClose(t *testing.T) {
 	t.Parallel()
 	l := mustOpen(t, Options{Dir: "log", Partitions: 2, FS: vfs.NewMem()})
 	apply := func([]eventlog.Record) { t.Error("applied after Close") }
-	if err := l.Follow(0, 1, apply); err != nil {
+	if _, err := l.Follow(0, 1, apply); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	l.Append(0, 1, []byte("lost"))
+	_, follow := l.Follow(1, 1, apply)
 	for name, err := range map[string]error{
 		"Read":   l.Read(0, 1, func(eventlog.Record) bool { return true }),
 		"Trim":   l.Trim(0, 1),
-		"Follow": l.Follow(1, 1, apply),
+		"Follow": follow,
 		"Close":  l.Close(),
 	} {
 		if !errors.Is(err, fs.ErrClosed) {
@@ -250,16 +251,10 @@ func TestWrongUsePanics(t *testing.T) {
 	t.Parallel()
 	l := mustOpen(t, Options{Dir: "log", Partitions: 2, FS: vfs.NewMem()})
 	defer l.Close() //nolint:errcheck // checked elsewhere
-	ignore := func([]eventlog.Record) {}
-	if err := l.Follow(0, 1, ignore); err != nil {
-		t.Fatal(err)
-	}
 	for name, call := range map[string]func(){
 		"no such partition": func() { l.Append(2, 1, nil) },
-		"not followed":      func() { l.Append(1, 1, nil) },
 		"span 0":            func() { l.Append(0, 0, nil) },
 		"too large":         func() { l.Append(0, 1, make([]byte, eventlog.MaxRecord+1)) },
-		"followed twice":    func() { _ = l.Follow(0, 1, ignore) },
 	} {
 		func() {
 			defer func() {
@@ -278,7 +273,7 @@ func TestMetrics(t *testing.T) {
 	for range 2 { // a registry outlives the log: what it registered must go with it
 		l := mustOpen(t, Options{Dir: "log", Partitions: 1, FS: files, Registerer: reg})
 		stored := make(chan struct{}, 1)
-		if err := l.Follow(0, 1, func([]eventlog.Record) { stored <- struct{}{} }); err != nil {
+		if _, err := l.Follow(0, 1, func([]eventlog.Record) { stored <- struct{}{} }); err != nil {
 			t.Fatal(err)
 		}
 		for len(stored) > 0 {

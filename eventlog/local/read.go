@@ -11,46 +11,14 @@ import (
 	"github.com/evoke-run/evoke/eventlog"
 )
 
-// Follow implements eventlog.Log. An offset that Trim has removed is an error, eventlog.ErrTrimmed: the caller would miss records.
-func (l *Log) Follow(partition int, from uint64, apply func([]eventlog.Record)) error {
-	if err := l.users.enter(); err != nil {
-		return fmt.Errorf("follow partition %d: %w", partition, err)
-	}
-	defer l.users.leave()
-	p := l.parts[partition]
-	err := l.scan(p, from, func(frame []byte, records []eventlog.Record) bool {
-		// The callback may keep the data, and frame is only ours until the next step.
-		own := bytes.Clone(frame)
-		at := frameHeader
-		for i := range records {
-			n := len(records[i].Data)
-			records[i].Data = own[at+recordHeader : at+recordHeader+n : at+recordHeader+n]
-			at += recordHeader + n
-		}
-		if records = ownersOf(from, records); len(records) > 0 {
-			apply(records)
-		}
-		return true
-	})
-	if err != nil {
-		return fmt.Errorf("follow partition %d from %d: %w", partition, from, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.apply != nil {
-		panic(fmt.Sprintf("eventlog: partition %d is followed twice", partition))
-	}
-	p.apply = apply
-	return nil
-}
-
 // Read implements eventlog.Log. It returns eventlog.ErrTrimmed when the record that owned from is gone.
 func (l *Log) Read(partition int, from uint64, yield func(eventlog.Record) bool) error {
 	if err := l.users.enter(); err != nil {
 		return fmt.Errorf("read partition %d: %w", partition, err)
 	}
 	defer l.users.leave()
-	err := l.scan(l.parts[partition], from, func(_ []byte, records []eventlog.Record) bool {
+	p := l.parts[partition]
+	err := l.scan(p, from, p.durable.Load(), func(_ []byte, records []eventlog.Record) bool {
 		for _, r := range ownersOf(from, records) {
 			if !yield(r) {
 				return false
@@ -72,12 +40,11 @@ func ownersOf(from uint64, records []eventlog.Record) []eventlog.Record {
 	return records
 }
 
-// scan calls visit with the durable frames of a partition, beginning with the one that owns from, until visit answers false.
-func (l *Log) scan(p *partition, from uint64, visit func(frame []byte, records []eventlog.Record) bool) (err error) {
+// scan calls visit with the frames of a partition below the offset end, which are durable, beginning with the one that owns from, until visit answers false.
+func (l *Log) scan(p *partition, from, end uint64, visit func(frame []byte, records []eventlog.Record) bool) (err error) {
 	if err := l.failure.err(); err != nil {
 		return err
 	}
-	end := p.durable.Load()
 	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: logKey(p.id, 0), UpperBound: logKey(p.id, end)})
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ func TestTrimGivesTheDiskBack(t *testing.T) {
 	var last eventlog.Record
 	stored := make(chan struct{}, records)
 	for p := range 2 {
-		err := l.Follow(p, 1, func(list []eventlog.Record) {
+		_, err := l.Follow(p, 1, func(list []eventlog.Record) {
 			for _, r := range list {
 				if p == 0 {
 					last = r
