@@ -36,12 +36,31 @@ type stepKey struct {
 // catchUp looks through the past for triggers, outside apply. It keeps nothing that the state and the index do not have.
 type catchUp struct {
 	table      *Table
-	candidates map[stepKey]*pending
+	candidates map[stepKey]*candidates
+}
+
+// candidates are the events of a run whose topic is the trigger's.
+type candidates struct {
+	pending
+	later map[uint64]int64 // of those, the ones that were held back: until when
+}
+
+// heldBack lists the ones among some offsets whose time has not come.
+func (c *candidates) heldBack(offsets []uint64, now int64) (out []heldBack) {
+	if len(c.later) == 0 {
+		return nil
+	}
+	for _, offset := range offsets {
+		if at := c.later[offset]; at > now {
+			out = append(out, heldBack{offset, at})
+		}
+	}
+	return out
 }
 
 // runCatchUp appends matched records until the table is closed.
 func (t *Table) runCatchUp() {
-	c := &catchUp{table: t, candidates: map[stepKey]*pending{}}
+	c := &catchUp{table: t, candidates: map[stepKey]*candidates{}}
 	for {
 		more, err := c.round()
 		if err != nil && !t.isClosed() {
@@ -120,7 +139,7 @@ func (c *catchUp) look(p *partition, s step) (*matchedRecord, error) {
 		if set, err = c.table.stored(p, &s.trigger, s.run); err != nil {
 			return nil, err
 		}
-		maps.DeleteFunc(c.candidates, func(k stepKey, _ *pending) bool { return k.partition == p.index })
+		maps.DeleteFunc(c.candidates, func(k stepKey, _ *candidates) bool { return k.partition == p.index })
 		c.candidates[key] = set
 	}
 	record := &matchedRecord{
@@ -136,6 +155,7 @@ func (c *catchUp) look(p *partition, s step) (*matchedRecord, error) {
 		delete(c.candidates, key)
 		return c.look(p, s)
 	}
+	record.later = set.heldBack(record.offsets, time.Now().UnixMilli())
 	return record, err
 }
 
@@ -155,8 +175,8 @@ func (p *pending) list(from uint64, n int) (offsets []uint64, more bool) {
 }
 
 // stored is the set of events of a run whose topic is the trigger's, from the index.
-func (t *Table) stored(p *partition, def *Trigger, r pastRun) (*pending, error) {
-	set := newPending()
+func (t *Table) stored(p *partition, def *Trigger, r pastRun) (*candidates, error) {
+	set := &candidates{pending: newPending(), later: map[uint64]int64{}}
 	pattern, err := filter.ParsePattern(def.Topic)
 	if err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", def.Name, err)
@@ -171,6 +191,9 @@ func (t *Table) stored(p *partition, def *Trigger, r pastRun) (*pending, error) 
 		err := t.scanIndex(p, def.Namespace, topic, span64{r.next, r.end}, func(e entry) error {
 			if e.time >= r.since && (r.until == 0 || e.time < r.until) {
 				set.add(e.offset)
+				if e.notBefore > 0 {
+					set.later[e.offset] = e.notBefore
+				}
 			}
 			return nil
 		})
@@ -179,7 +202,7 @@ func (t *Table) stored(p *partition, def *Trigger, r pastRun) (*pending, error) 
 		}
 	}
 	clear(set.dirty) // nobody writes it
-	return &set, nil
+	return set, nil
 }
 
 // scanIndex yields the entries of a topic, oldest first, until the table is closed.
@@ -191,7 +214,11 @@ func (t *Table) scanIndex(p *partition, namespace, topic string, r span64, yield
 	}
 	for it.First(); it.Valid() && err == nil; it.Next() {
 		v := wire.NewReader(it.Value())
-		err = yield(entry{partition: p.index, offset: binary.BigEndian.Uint64(it.Key()[len(it.Key())-8:]), time: int64(v.U64())})
+		e := entry{partition: p.index, offset: binary.BigEndian.Uint64(it.Key()[len(it.Key())-8:]), time: int64(v.U64()), size: v.U32()}
+		if len(v.Rest()) > 0 {
+			e.notBefore = int64(v.U64())
+		}
+		err = yield(e)
 		if t.isClosed() {
 			err = ErrClosed
 		}

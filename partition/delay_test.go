@@ -98,3 +98,40 @@ func TestEmittedEventsAreDelayed(t *testing.T) {
 	}
 	tt.takeNone(2)
 }
+
+// A trigger that begins in the past, and one that is replayed, get what is still held back at its time, in order where they work in order, also over a restart.
+func TestThePastHoldsBackWhatIsDelayed(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, nil)
+	first, ordered, replayed := onTopic(1, "in"), onTopic(2, "in"), onTopic(3, "in")
+	tt.triggers(1, first)
+	soon, far := time.Now().Add(400*time.Millisecond).Truncate(time.Millisecond), time.Now().Add(time.Hour)
+	tt.publish("in", delayedEvent("far", "a", far), newEvent("behind", "a"), delayedEvent("soon", "b", soon), newEvent("now", "c"), delayedEvent("past", "d", time.Now().Add(-time.Hour)))
+	ordered.Order, ordered.Start = "key", &Range{}
+	replayed.Replay = &Replay{ID: 1}
+	tt.triggers(2, first, ordered, replayed)
+	caughtUp := func() {
+		for _, id := range []uint64{2, 3} {
+			for tt.Stats(id).CatchingUp > 0 {
+				<-tt.ready
+			}
+		}
+	}
+	caughtUp()
+	tt.reopen()
+	if got := fmt.Sprint(ids(tt.takeN(2, 3))); got != "[now past soon]" { // "behind" comes after "far", which has its key
+		t.Errorf("in order came %s", got)
+	}
+	if got := fmt.Sprint(ids(tt.takeN(3, 4))); got != "[behind now past soon]" {
+		t.Errorf("again came %s", got)
+	}
+	if early := time.Until(soon); early > 0 {
+		t.Errorf("one came %s before its time", early)
+	}
+	for _, id := range []uint64{2, 3} {
+		tt.takeNone(id)
+		if list := tt.invocations(InvocationQuery{State: Delayed, Trigger: id}); len(list) != 1 || list[0].Event.ID != "far" || !list[0].Due.Equal(far.Truncate(time.Millisecond)) {
+			t.Errorf("trigger %d: delayed are %+v", id, list)
+		}
+	}
+}

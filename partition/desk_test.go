@@ -91,7 +91,7 @@ func TestRedriveDuringAReplayIsAnInvocationOfItsOwn(t *testing.T) {
 	}
 	tt.redriveAs(Redriving{Letter: tt.letterID(d.ID)}, LetterChanged)
 	next(false)
-	if _, err := (&catchUp{table: tt.Table, candidates: map[stepKey]*pending{}}).round(); err != nil {
+	if _, err := (&catchUp{table: tt.Table, candidates: map[stepKey]*candidates{}}).round(); err != nil {
 		t.Fatal(err)
 	}
 	next(true)

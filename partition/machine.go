@@ -231,7 +231,10 @@ func (m *machine) storeAll(offset uint64, events []storedEvent) {
 
 // storeEvent enters an event, whose bytes are in the log at offset, into the index and makes it pending for the triggers it matched.
 func (m *machine) storeEvent(offset uint64, e *storedEvent) {
-	value := wire.AppendU32(wire.AppendU64(make([]byte, 0, 12), uint64(m.clock)), uint32(len(e.event)))
+	value := wire.AppendU32(wire.AppendU64(make([]byte, 0, 20), uint64(m.clock)), uint32(len(e.event)))
+	if e.notBefore > m.clock {
+		value = wire.AppendU64(value, uint64(e.notBefore))
+	}
 	m.store.put(m.store.indexKey(e.namespace, e.topic, offset), value)
 	if len(e.triggers) > 0 {
 		m.work.matched = append(m.work.matched, matchedEvent{offset, recentEvent{time.UnixMilli(m.clock), e.topic, e.event}})

@@ -14,9 +14,21 @@ type matchedRecord struct {
 	definition uint64   // offset of the control record under which the filter was asked
 	from, upTo uint64   // the stretch, without upTo
 	offsets    []uint64 // that match, ascending
+	later      []heldBack
 }
 
-func (*matchedRecord) kind() kind { return kindMatched }
+// heldBack is an event of the past whose time had not come when the leader looked.
+type heldBack struct {
+	offset    uint64
+	notBefore int64
+}
+
+func (d *matchedRecord) kind() kind {
+	if len(d.later) > 0 {
+		return kindMatchedLater
+	}
+	return kindMatched
+}
 func (d *matchedRecord) append(b []byte) []byte {
 	b = wire.AppendUvarint(b, d.trigger)
 	b = wire.AppendUvarint(b, uint64(d.generation))
@@ -29,10 +41,19 @@ func (d *matchedRecord) append(b []byte) []byte {
 		b = wire.AppendUvarint(b, offset-last)
 		last = offset
 	}
+	if len(d.later) == 0 {
+		return b
+	}
+	b = wire.AppendUvarint(b, uint64(len(d.later)))
+	last = d.from
+	for _, l := range d.later {
+		b = wire.AppendU64(wire.AppendUvarint(b, l.offset-last), uint64(l.notBefore))
+		last = l.offset
+	}
 	return b
 }
 
-func readMatched(r *wire.Reader) *matchedRecord {
+func readMatched(r *wire.Reader, k kind) *matchedRecord {
 	d := &matchedRecord{
 		trigger: r.Uvarint(), generation: uint32(r.Uvarint()), definition: r.Uvarint(), from: r.Uvarint(), upTo: r.Uvarint(),
 	}
@@ -41,6 +62,13 @@ func readMatched(r *wire.Reader) *matchedRecord {
 		last += r.Uvarint()
 		return last
 	})
+	if k == kindMatchedLater {
+		last = d.from
+		d.later = readList(r, func(r *wire.Reader) heldBack {
+			last += r.Uvarint()
+			return heldBack{last, int64(r.U64())}
+		})
+	}
 	return d
 }
 
@@ -58,12 +86,21 @@ func (m *machine) applyMatched(d *matchedRecord) (result, error) {
 	if d.upTo <= d.from || d.upTo > r.end {
 		return result{}, fmt.Errorf("%w: a step from %d to %d of a run that ends at %d", errDamaged, d.from, d.upTo, r.end)
 	}
+	notBefore := map[uint64]int64{}
+	for _, l := range d.later {
+		notBefore[l.offset] = l.notBefore
+	}
 	var res result
 	for _, offset := range d.offsets {
 		if offset < d.from || offset >= d.upTo {
 			return result{}, fmt.Errorf("%w: offset %d in a step from %d to %d", errDamaged, offset, d.from, d.upTo)
 		}
 		if m.handOut(t, offset, d.generation) {
+			if at := notBefore[offset]; at > m.clock {
+				p := t.at(offset)
+				p.next = at
+				m.setProgress(t, offset, p, nil)
+			}
 			res.count++
 		}
 	}

@@ -118,12 +118,15 @@ func (r *ready) absorbOne(f *feed, c change) {
 	switch c.kind {
 	case changeAdded:
 		f.rankUp(c.offset)
+		later := f.trigger.progress[c.offset].next
+		if later > 0 {
+			r.schedule(timer{later, c.trigger, c.offset})
+		}
 		if c.offset < f.scan {
 			f.passed++
-			f.addAgain(c.offset)
-		}
-		if p, ok := f.trigger.progress[c.offset]; ok && p.next > 0 {
-			r.schedule(timer{p.next, c.trigger, c.offset})
+			if later == 0 { // else its timer brings it
+				f.addAgain(c.offset)
+			}
 		}
 	case changeSettled:
 		delete(f.running, c.offset)

@@ -45,6 +45,7 @@ const (
 
 	kindRedriveAbove kind = 17
 	kindAdmit        kind = 18
+	kindMatchedLater kind = 19
 )
 
 // header is the part that every record has.
@@ -134,8 +135,8 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return readSettle(r), nil
 	case kindEffects:
 		return &effectsRecord{invocation: r.String(), effects: readEffects(r)}, nil
-	case kindMatched:
-		return readMatched(r), nil
+	case kindMatched, kindMatchedLater:
+		return readMatched(r, k), nil
 	case kindRedrive:
 		return &redriveRecord{letters: readLetters(r)}, nil
 	case kindDiscard:

@@ -44,6 +44,7 @@ func sampleRecords() []body {
 		&callRecord{invocation: "i", once: Once{Key: "k", Request: [16]byte{1, 15: 2}}, reply: []byte("reply"), effects: e},
 		&batchRecord{trigger: 1, settled: []batchEntry{{2, 3, 1}, {300, 0, 2}}, attempt: a, effects: e},
 		&redriveAsRecord{letters: []letterAs{{letter: letter{1, 2, 3}}}, above: true},
+		&matchedRecord{trigger: 3, definition: 77, from: 10, upTo: 900, offsets: []uint64{10, 300}, later: []heldBack{{10, 5}, {300, -1}}},
 		&admitRecord{id: identity{1, 15: 9}, now: -5, interval: 1_000_000, burst: 7},
 	}
 }

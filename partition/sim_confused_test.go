@@ -87,7 +87,7 @@ func (w *simWorld) confusedStep(n *simNode, p *partition) []body {
 	if !ok {
 		return nil
 	}
-	r, err := (&catchUp{table: p.table, candidates: map[stepKey]*pending{}}).look(p, s)
+	r, err := (&catchUp{table: p.table, candidates: map[stepKey]*candidates{}}).look(p, s)
 	if err != nil {
 		w.gone(n, "look", err)
 		return nil

@@ -124,7 +124,11 @@ func simDiffEntry(kind byte, key, value []byte, s *simState) string {
 	case keyIndex:
 		e, ok := s.events[last]
 		r := wire.NewReader(value)
-		if at, size := int64(r.U64()), int(r.U32()); !ok || string(key[:len(key)-8]) != e.namespace+"\x00"+e.topic+"\x00" || at != e.time || size != len(e.bytes) || !s.index[last] {
+		at, size, later := int64(r.U64()), int(r.U32()), int64(0)
+		if len(r.Rest()) > 0 {
+			later = int64(r.U64())
+		}
+		if held := e.notBefore > e.time; held != (later > 0) || held && later != e.notBefore || r.Close() != nil || !ok || string(key[:len(key)-8]) != e.namespace+"\x00"+e.topic+"\x00" || at != e.time || size != len(e.bytes) || !s.index[last] {
 			return fmt.Sprintf("the index has %s at %d, the model %+v", key, last, e)
 		}
 	case keyState:

@@ -128,6 +128,7 @@ var simRules = map[byte]func(*simState, uint64, *simRecord){
 	16: (*simState).calledOnce,
 	17: (*simState).redriveAs,
 	18: (*simState).admit,
+	19: (*simState).matched,
 }
 
 // apply follows sections 1.3, 1.4 and 4.

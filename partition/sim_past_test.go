@@ -81,7 +81,13 @@ func (s *simState) matched(_ uint64, rec *simRecord) {
 		if s.holds("pending stay") && t.pending[offset] != nil || s.holds("dead letters stay") && dead || s.holds("below the floor") && offset < s.floor {
 			continue
 		}
-		s.waits(t, offset, &simPending{generation: r.generation, byRun: true})
+		p := &simPending{generation: r.generation, byRun: true}
+		for _, l := range rec.later {
+			if l[0] == offset && int64(l[1]) > s.clock && s.holds("held back in the past") {
+				p.next = int64(l[1])
+			}
+		}
+		s.waits(t, offset, p)
 		if r.generation > 0 {
 			t.replayed++
 		}
@@ -102,6 +108,13 @@ func (s *simState) checkLook(t *simTrigger, r *simPastRun, rec *simRecord) {
 		inTime := e.time >= r.since && (r.until == 0 || e.time < r.until)
 		if offset >= rec.from && offset < rec.upTo && inTime && simMatches(t.Trigger, e.simEvent) {
 			want = append(want, offset)
+		}
+	}
+	for _, offset := range rec.offsets {
+		e := s.events[offset]
+		told := slices.ContainsFunc(rec.later, func(l [2]uint64) bool { return l[0] == offset && int64(l[1]) == e.notBefore })
+		if e.notBefore > rec.time && e.notBefore > e.time && !told {
+			s.found("trigger %d gets offset %d, which is held back until %d", t.ID, offset, e.notBefore)
 		}
 	}
 	got := slices.DeleteFunc(slices.Clone(rec.offsets), func(offset uint64) bool { return offset < s.floor }) // it may have been looked for before a trim

@@ -78,7 +78,8 @@ func (w *simWorld) checkRanks(n *simNode, list []Delivery) {
 	now := time.Now().UnixMilli()
 	for _, d := range list {
 		t := n.models[d.ID.Partition].triggers[d.ID.Trigger]
-		if t == nil || t.Priority == "" || t.Batch != nil || n.looked[d.ID] || t.pending[d.ID.Offset] == nil || !t.pending[d.ID.Offset].stored {
+		if t == nil || t.Priority == "" || t.Batch != nil || n.looked[d.ID] || t.pending[d.ID.Offset] == nil || !t.pending[d.ID.Offset].stored ||
+			t.pending[d.ID.Offset].next != 0 { // what has come due is before all that was not looked at
 			continue
 		}
 		mine := t.pending[d.ID.Offset].rank

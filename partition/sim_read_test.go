@@ -30,6 +30,7 @@ type simRecord struct {
 	definition    uint64 // matched
 	from, upTo    uint64
 	offsets       []uint64
+	later         [][2]uint64  // matched later: offset, not before
 	topics        []simExpired // expire
 	before        uint64       // trim
 	parks         bool         // gave up
@@ -212,7 +213,14 @@ var simBodies = map[byte]func(*simReader, *simRecord){
 	},
 }
 
-func init() { simBodies[17] = simBodies[14] } // the same fields
+func init() {
+	simBodies[17] = simBodies[14] // the same fields
+	simBodies[19] = func(r *simReader, rec *simRecord) {
+		simBodies[5](r, rec)
+		last := rec.from
+		rec.later = simList(r, func() [2]uint64 { last += r.uv(); return [2]uint64{last, r.u64()} })
+	}
+}
 
 func (r *simReader) letter() [3]uint64 { return [3]uint64{r.uv(), r.uv(), r.uv()} }
 

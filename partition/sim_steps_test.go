@@ -195,8 +195,8 @@ func (r *simRecord) String() string {
 			r.kind, r.trigger, r.offset, r.generation, r.attempt.number, r.attempt.class, r.next, r.retryAt, r.parks, r.lane, r.effects.String(), events)
 	case 4:
 		return s + "effects of " + r.invocation + " " + r.effects.String() + events
-	case 5:
-		return s + fmt.Sprintf("matched trigger %d generation %d definition %d from %d to %d: %v", r.trigger, r.generation, r.definition, r.from, r.upTo, r.offsets)
+	case 5, 19:
+		return s + fmt.Sprintf("matched trigger %d generation %d definition %d from %d to %d: %v later %v", r.trigger, r.generation, r.definition, r.from, r.upTo, r.offsets, r.later)
 	case 6, 7, 11:
 		return s + fmt.Sprintf("kind %d %q letters %v", r.kind, r.reason, r.letters)
 	case 8:

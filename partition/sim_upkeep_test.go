@@ -13,7 +13,7 @@ func (w *simWorld) stepPast() {
 
 // lookThroughPast makes one step of the runs of all partitions.
 func (w *simWorld) lookThroughPast(n *simNode) {
-	c := &catchUp{table: n.table, candidates: map[stepKey]*pending{}}
+	c := &catchUp{table: n.table, candidates: map[stepKey]*candidates{}}
 	if n.past != nil && n.past.table == n.table && w.rng.IntN(8) > 0 { // else as after a while in which there was nothing to do
 		c = n.past
 	}

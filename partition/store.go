@@ -21,7 +21,7 @@ const (
 	keyState      = 'S' // function, key, name → version, value
 	keyPosition   = 'B' // trigger → what of the past it has to look through, newest generation and replay
 	keyAgain      = 'G' // trigger, generation, chunk → bitmap: pending offsets that a replay handed out again
-	keyIndex      = 'I' // namespace, topic, offset → time, length
+	keyIndex      = 'I' // namespace, topic, offset → time, length, and of one that was held back the time until then
 	keyParked     = 'K' // trigger, lane → head, when it was given up
 	keySpecial    = 'E' // trigger, offset → where its edited event is, and which revision must run it
 	keyHorizon    = 'H' // namespace, topic → offset below which retention has removed the topic's events

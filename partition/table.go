@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/evoke-run/evoke/eventlog"
+	"github.com/evoke-run/evoke/journal"
 )
 
 // Options of Open.
@@ -135,7 +136,7 @@ func Follow(o Options) (*Table, error) {
 func openState(o Options) (*pebble.DB, error) {
 	logger := pebbleLogger{o}
 	options := &pebble.Options{
-		FS: newJournalFS(o.FS, o.Fatal), FormatMajorVersion: pebble.FormatValueSeparation, Logger: logger, MemTableSize: 32 << 20, CacheSize: 16 << 20,
+		FS: journal.Watch(o.FS, func(err error) error { o.Fatal(fmt.Errorf("state store: %w", err)); return err }), FormatMajorVersion: pebble.FormatValueSeparation, Logger: logger, MemTableSize: 32 << 20, CacheSize: 16 << 20,
 		EventListener: &pebble.EventListener{
 			// A flush or compaction that fails would be tried again for ever, while apply waits for room in memory.
 			BackgroundError: func(err error) { logger.Fatalf("background work: %w", err) },

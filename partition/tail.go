@@ -42,6 +42,7 @@ type entry struct {
 	size      uint32 // of the event
 	offset    uint64
 	time      int64
+	notBefore int64 // of one that was held back when it was stored
 }
 
 // Tail yields the stored events of a topic from the cursor on, oldest first, and returns the cursor behind them. Events stored before since are left out (zero =

@@ -171,7 +171,7 @@ func TestCannotBeginWAL(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 3 {
 		t.Fatalf("second process: %v, want exit code 3; it said %s", err, out)
 	}
-	wantError(t, errors.New(string(out)), "event log log cannot store any more", "begin the WAL file", syscall.ENOSPC.Error())
+	wantError(t, errors.New(string(out)), "event log log cannot store any more", "write the journal", syscall.ENOSPC.Error())
 }
 
 func breakNextWAL(t *testing.T) {

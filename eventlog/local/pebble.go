@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/evoke-run/evoke/journal"
 )
 
 // pebbleFormat is pinned: a newer pebble must not change files on its own, so that the program before this one can still open them. This one has WAL
@@ -21,7 +23,7 @@ var formatKey = []byte{'F'}
 
 func pebbleOptions(o Options, lock *pebble.Lock, f *failure) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          journal.Watch(o.FS, func(err error) error { f.set(err); return nil }), // the committer asks failure before anybody hears of a commit
 		Lock:                        lock,
 		FormatMajorVersion:          pebbleFormat,
 		CacheSize:                   8 << 20, // the log is read in order and mostly from memory tables
@@ -35,12 +37,6 @@ func pebbleOptions(o Options, lock *pebble.Lock, f *failure) *pebble.Options {
 		Logger:                      pebbleLogger{o.Logger, f},
 	}
 	opts.EventListener = &pebble.EventListener{
-		// Pebble panics next.
-		WALCreated: func(info pebble.WALCreateInfo) {
-			if info.Err != nil {
-				f.set(fmt.Errorf("begin the WAL file %s: %w", info.Path, info.Err))
-			}
-		},
 		// A flush or compaction that fails would be tried again for ever, on a disk that has already lied once.
 		BackgroundError: func(err error) { f.set(fmt.Errorf("background work: %w", err)) },
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
