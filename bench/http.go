@@ -52,6 +52,7 @@ func (s *session) measureHTTP(ctx context.Context, b built) ([]row, error) {
 type built struct {
 	runtime string // path
 	guest   []byte
+	rivals  []rival
 }
 
 func (s *session) build(ctx context.Context) (built, error) {
@@ -68,8 +69,11 @@ func (s *session) build(ctx context.Context) (built, error) {
 	if err := buildGuest(ctx, filepath.Join(root, "bench", "testdata", "echo"), guest); err != nil {
 		return built{}, err
 	}
-	b.guest, err = os.ReadFile(guest)
-	return b, err
+	if b.guest, err = os.ReadFile(guest); err != nil {
+		return built{}, err
+	}
+	b.rivals = s.getRivals(ctx, root)
+	return b, nil
 }
 
 // startRows: how long until it is ready, and what it takes when nothing happens.
@@ -124,7 +128,24 @@ func (s *session) requestRows(ctx context.Context, b built) (rows []row, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, peer.kill()) }()
-	return s.requestRounds(ctx, node, peer)
+	if rows, err = s.requestRounds(ctx, node, peer); err != nil {
+		return nil, err
+	}
+	more, err := s.echoRows(ctx, node, peer, b.rivals)
+	return append(rows, more...), err
+}
+
+// echoRows are about many requests at once.
+func (s *session) echoRows(ctx context.Context, node, peer *process, rivals []rival) (rows []row, err error) {
+	e, err := s.newEchoes(node, peer, rivals)
+	defer func() { err = errors.Join(err, e.kill()) }()
+	if err != nil {
+		return nil, err
+	}
+	if err := e.warmUp(ctx); err != nil {
+		return nil, err
+	}
+	return s.inRounds(ctx, []roundCase{e})
 }
 
 // requestRounds lets the three kinds of load and the fsync loop take turns.
