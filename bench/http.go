@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -60,6 +58,16 @@ func (s *session) build(ctx context.Context) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
+	b, err := s.buildNode(ctx, root)
+	if err != nil {
+		return built{}, err
+	}
+	b.rivals = s.getRivals(ctx, root)
+	return b, nil
+}
+
+// buildNode builds the runtime and the function.
+func (s *session) buildNode(ctx context.Context, root string) (built, error) {
 	s.say("building the runtime and a function; the first time takes minutes")
 	b := built{runtime: filepath.Join(s.dir, "runtime")}
 	if err := buildRuntime(ctx, root, b.runtime); err != nil {
@@ -69,11 +77,9 @@ func (s *session) build(ctx context.Context) (built, error) {
 	if err := buildGuest(ctx, filepath.Join(root, "bench", "testdata", "echo"), guest); err != nil {
 		return built{}, err
 	}
-	if b.guest, err = os.ReadFile(guest); err != nil {
-		return built{}, err
-	}
-	b.rivals = s.getRivals(ctx, root)
-	return b, nil
+	var err error
+	b.guest, err = os.ReadFile(guest)
+	return b, err
 }
 
 // startRows: how long until it is ready, and what it takes when nothing happens.
@@ -203,9 +209,8 @@ func deployEcho(ctx context.Context, admin string, guest []byte) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(guest)
-	digest := "sha256:" + hex.EncodeToString(sum[:])
-	if err := client.PutModule(ctx, digest, guest); err != nil {
+	digest, err := upload(ctx, client, guest)
+	if err != nil {
 		return err
 	}
 	_, err = client.Deploy(ctx, "default", "bench", api.App{

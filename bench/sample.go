@@ -23,6 +23,9 @@ func (s *sample) perSecond() float64 { return float64(s.n) / s.elapsed.Seconds()
 // p is a quantile of the latencies in milliseconds.
 func (s *sample) p(q float64) float64 { return milliseconds(quantile(s.latencies, q)) }
 
+// each is how long one operation took in microseconds, when as many as there were are spread over the time.
+func (s *sample) each() float64 { return microseconds(s.elapsed) / float64(max(1, s.n)) }
+
 // cpuEach is CPU time for one operation in microseconds.
 func (s *sample) cpuEach() float64 {
 	if s.n == 0 {
