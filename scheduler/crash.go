@@ -46,7 +46,7 @@ func (s *Scheduler) blameOne(ctx context.Context, f *function, n inflight.Note) 
 	id, generation, err := partition.ParseInvocation(n.Invocation)
 	if err != nil { // of a synchronous call: its caller knows
 		s.log.Warn("a call ran when the runtime died", "function", n.Function, "revision", n.Revision, "invocation", n.Invocation, "started", n.Start)
-		f.series.attempts[ClassNodeCrash].Inc()
+		f.series.crashed()
 		return nil
 	}
 	inv, err := s.opts.Table.Invocation(id)
@@ -86,7 +86,7 @@ func (s *Scheduler) settleCrash(ctx context.Context, f *function, inv *partition
 	}
 	s.log.Warn("an event was being handled when the runtime died", "function", n.Function, "revision", n.Revision, "invocation", n.Invocation,
 		"event_id", inv.Event.ID, "attempt", n.Attempt, "crashes", t.crashes, "dead_letter", next.DeadLetter)
-	f.series.attempts[ClassNodeCrash].Inc()
+	f.series.crashed()
 	s.record(f, a, next)
 	return nil
 }
