@@ -48,6 +48,7 @@ type partition struct {
 func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
 	p := &partition{index: index, table: t, log: t.log, recent: newRecent()}
 	p.machine = newMachine(newStore(db, index), t.count, newDedup(t.opts.DedupWindow, t.opts.DedupLimit))
+	p.machine.definitions = t.definitions
 	p.machine.replyAge = t.opts.replyAge.Milliseconds()
 	if err := p.machine.load(); err != nil {
 		return nil, fmt.Errorf("load partition %d: %w", index, err)
@@ -120,7 +121,7 @@ func (p *partition) triggersInForce() []Trigger {
 	var list []Trigger
 	for _, t := range p.machine.triggers {
 		if !t.gone {
-			list = append(list, t.Trigger)
+			list = append(list, *t.Trigger)
 		}
 	}
 	return list

@@ -64,7 +64,7 @@ func (r *ready) sync(t *trigger) {
 		delete(r.work, t.ID)
 		return
 	case f == nil || f.trigger != t:
-		f = &feed{trigger: t, running: map[uint64]struct{}{}, lanes: map[uint64]*lane{}, owns: map[uint64]uint64{}}
+		f = &feed{trigger: t}
 		r.feeds[t.ID] = f
 		for offset, p := range t.progress {
 			if p.next > 0 {
@@ -158,7 +158,7 @@ func (f *feed) release(offset uint64) {
 		l.queue = l.queue[1:]
 		if f.trigger.pending.has(first.offset) && f.trigger.at(first.offset).generation == first.generation {
 			l.owner = first.offset
-			f.owns[first.offset] = hash
+			put(&f.owns, first.offset, hash)
 			f.due = append(f.due, first.offset)
 			return
 		}
@@ -174,8 +174,8 @@ func (f *feed) claim(offset uint64, key string) bool {
 	hash := laneOf(key)
 	l := f.lanes[hash]
 	if l == nil {
-		f.lanes[hash] = &lane{owner: offset}
-		f.owns[offset] = hash
+		put(&f.lanes, hash, &lane{owner: offset})
+		put(&f.owns, offset, hash)
 		return true
 	}
 	if f.headFirst(hash, l, offset); l.owner == offset {
@@ -202,11 +202,11 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		if f.trigger.progress[offset].next > now { // failed again since it came due; its timer brings it back
 			continue
 		}
-		f.running[offset] = struct{}{}
+		put(&f.running, offset, struct{}{})
 		return offset, false, true
 	}
 	if offset, ok = f.takeAgain(); ok {
-		f.running[offset] = struct{}{}
+		put(&f.running, offset, struct{}{})
 		return offset, false, true
 	}
 	for !f.gather.open {
@@ -222,7 +222,7 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 			continue
 		}
 		if !waiting {
-			f.running[offset] = struct{}{}
+			put(&f.running, offset, struct{}{})
 		}
 		return offset, waiting, true
 	}
