@@ -55,15 +55,22 @@ func newReady(m *machine) *ready {
 	return r
 }
 
-// sync makes the feed of a trigger, or drops it when the trigger is out of force.
+// sync makes the feed of a trigger, or drops it when the trigger is out of force. A trigger that has nothing gets one with its first event: there may be a hundred
+// thousand, in each partition.
 func (r *ready) sync(t *trigger) {
 	f := r.feeds[t.ID]
-	switch {
-	case t.gone:
+	if f != nil && (t.gone || f.trigger != t) {
 		delete(r.feeds, t.ID)
 		delete(r.work, t.ID)
+		f = nil
+	}
+	if t.gone {
 		return
-	case f == nil || f.trigger != t:
+	}
+	if f == nil {
+		if t.pending.count == 0 && len(t.parked.lanes) == 0 {
+			return
+		}
 		f = &feed{trigger: t}
 		r.feeds[t.ID] = f
 		for offset, p := range t.progress {
@@ -100,7 +107,10 @@ func (r *ready) absorb(changes []change) {
 			continue
 		}
 		f := r.feeds[c.trigger]
-		if f == nil {
+		if f == nil { // this is its first event, or there is nothing left of it
+			if t := r.machine.triggers[c.trigger]; t != nil {
+				r.sync(t)
+			}
 			continue
 		}
 		r.absorbOne(f, c)

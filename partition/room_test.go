@@ -21,6 +21,7 @@ func TestRoomIsSpentOnceAfterItWasLarge(t *testing.T) {
 func TestTimersOfSettledEventsLeave(t *testing.T) {
 	t.Parallel()
 	tr := &trigger{Trigger: &Trigger{ID: 1, Order: "key"}}
+	tr.pending.add(1)
 	r := newReady(&machine{triggers: map[uint64]*trigger{1: tr}})
 	const events = 3 * plenty
 	later := time.Now().Add(time.Hour).UnixMilli()
