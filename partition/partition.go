@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -280,16 +279,7 @@ func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *
 		return nil, nil
 	}
 	c := controlRecord{generation: generation}
-	for _, id := range slices.Sorted(maps.Keys(wanted)) {
-		if string(p.inForce[id]) != string(wanted[id]) {
-			c.put = append(c.put, wanted[id])
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(p.inForce)) {
-		if _, ok := wanted[id]; !ok {
-			c.remove = append(c.remove, id)
-		}
-	}
+	c.put, c.remove = difference(p.inForce, wanted)
 	if len(c.put) == 0 && len(c.remove) == 0 {
 		p.newest = generation
 		return nil, nil
@@ -299,4 +289,25 @@ func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *
 		p.inForce, p.matcher, p.newest = wanted, m, generation
 	}
 	return done, err
+}
+
+// difference is what makes one set of triggers the other, in the order of their ids. Only that is sorted: most deploys change few of many.
+func difference(from, to map[uint64][]byte) (put [][]byte, remove []uint64) {
+	var ids []uint64
+	for id, text := range to {
+		if string(from[id]) != string(text) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		put = append(put, to[id])
+	}
+	for id := range from {
+		if _, ok := to[id]; !ok {
+			remove = append(remove, id)
+		}
+	}
+	slices.Sort(remove)
+	return put, remove
 }
