@@ -23,7 +23,7 @@ func TestSchedulerWithTinyNumbers(t *testing.T) {
 	t.Parallel()
 	needProc(t)
 	s, said := quick(t)
-	s.slice = 5 * time.Millisecond
+	s.slice, s.limit = 5*time.Millisecond, 5*time.Minute
 	rows, err := s.measureScheduler(t.Context(), schedulerBuilt{runtime: realNode(t), echo: guest(), c: readC(t, "loop.wasm")})
 	if err != nil {
 		t.Fatal(err)
