@@ -327,7 +327,7 @@ func TestTopicIsNeverDeletedUnderATrigger(t *testing.T) {
 			}
 		})
 		wg.Wait()
-		s, err := b.load(t.Context(), "default")
+		s, err := b.load(t.Context(), "default", everything)
 		if err != nil {
 			t.Fatal(err)
 		}
