@@ -72,6 +72,7 @@ bench: ## the figures of README.md and docs, against yardsticks of the same run
 	$(GO) run ./bench pipeline
 	$(GO) run ./bench backlog
 	$(GO) run ./bench http
+	$(GO) run ./bench scheduler
 	$(GO) run ./bench sandbox
 
 .PHONY: generate

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -52,6 +50,7 @@ func (s *session) measureHTTP(ctx context.Context, b built) ([]row, error) {
 type built struct {
 	runtime string // path
 	guest   []byte
+	rivals  []rival
 }
 
 func (s *session) build(ctx context.Context) (built, error) {
@@ -59,6 +58,16 @@ func (s *session) build(ctx context.Context) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
+	b, err := s.buildNode(ctx, root)
+	if err != nil {
+		return built{}, err
+	}
+	b.rivals = s.getRivals(ctx, root)
+	return b, nil
+}
+
+// buildNode builds the runtime and the function.
+func (s *session) buildNode(ctx context.Context, root string) (built, error) {
 	s.say("building the runtime and a function; the first time takes minutes")
 	b := built{runtime: filepath.Join(s.dir, "runtime")}
 	if err := buildRuntime(ctx, root, b.runtime); err != nil {
@@ -68,6 +77,7 @@ func (s *session) build(ctx context.Context) (built, error) {
 	if err := buildGuest(ctx, filepath.Join(root, "bench", "testdata", "echo"), guest); err != nil {
 		return built{}, err
 	}
+	var err error
 	b.guest, err = os.ReadFile(guest)
 	return b, err
 }
@@ -124,7 +134,24 @@ func (s *session) requestRows(ctx context.Context, b built) (rows []row, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, peer.kill()) }()
-	return s.requestRounds(ctx, node, peer)
+	if rows, err = s.requestRounds(ctx, node, peer); err != nil {
+		return nil, err
+	}
+	more, err := s.echoRows(ctx, node, peer, b.rivals)
+	return append(rows, more...), err
+}
+
+// echoRows are about many requests at once.
+func (s *session) echoRows(ctx context.Context, node, peer *process, rivals []rival) (rows []row, err error) {
+	e, err := s.newEchoes(node, peer, rivals)
+	defer func() { err = errors.Join(err, e.kill()) }()
+	if err != nil {
+		return nil, err
+	}
+	if err := e.warmUp(ctx); err != nil {
+		return nil, err
+	}
+	return s.inRounds(ctx, []roundCase{e})
 }
 
 // requestRounds lets the three kinds of load and the fsync loop take turns.
@@ -182,9 +209,8 @@ func deployEcho(ctx context.Context, admin string, guest []byte) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(guest)
-	digest := "sha256:" + hex.EncodeToString(sum[:])
-	if err := client.PutModule(ctx, digest, guest); err != nil {
+	digest, err := upload(ctx, client, guest)
+	if err != nil {
 		return err
 	}
 	_, err = client.Deploy(ctx, "default", "bench", api.App{

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -25,7 +26,7 @@ func needProc(t *testing.T) {
 	}
 }
 
-// The programs are the real yardstick and a fake runtime; both are the test binary.
+// The programs are the real yardstick, also for the rivals, and a fake runtime; all are the test binary.
 func TestHTTPWithTinyNumbers(t *testing.T) {
 	t.Parallel()
 	needProc(t)
@@ -34,13 +35,62 @@ func TestHTTPWithTinyNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, _ := quick(t)
-	rows, err := s.measureHTTP(t.Context(), built{runtime: self, guest: []byte("\x00asm")})
+	rows, err := s.measureHTTP(t.Context(), built{runtime: self, guest: []byte("\x00asm"), rivals: []rival{{"extism", []string{self, peerArg}, plainAddress}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantRows(t, rows, "ready_ms", "idle_rss_mib", "binary_mib", "echo_1k", "echo_1k_cpu", "echo_1k_p99", "publish_202", "publish_202_cpu", "publish_202_p99")
+	wantRows(t, rows, "ready_ms", "idle_rss_mib", "binary_mib", "echo_1k", "echo_1k_cpu", "echo_1k_p99", "publish_202", "publish_202_cpu", "publish_202_p99",
+		"http_echo_1k_cpu", "http_echo_1k_cpu_vs_extism", "http_p99_ms")
 	if rows[1].Value < 1 || rows[2].Value < 1 || rows[3].Value == 0 {
 		t.Errorf("%+v", rows)
+	}
+}
+
+func TestRivalThatSaysNoAddress(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := quick(t)
+	none := &process{gateway: "127.0.0.1:1"}
+	e, err := s.newEchoes(none, none, []rival{
+		{"extism", []string{self, peerArg}, plainAddress}, {"workerd", []string{self, peerArg}, workerdAddress},
+	})
+	if err == nil || !strings.Contains(err.Error(), "workerd does not say where it listens: \"127.0.0.1:") {
+		t.Error(err)
+	}
+	if len(e.rivals) != 1 || e.kill() != nil {
+		t.Errorf("%d rivals", len(e.rivals))
+	}
+}
+
+func TestWorkerdAddress(t *testing.T) {
+	t.Parallel()
+	if got, err := workerdAddress(`{"event":"listen","socket":"http","port":4711}`); err != nil || got != "127.0.0.1:4711" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// Nobody gets an answer for longer than all calls take: each is late by what it waited for the one before.
+func TestPaceCountsFromWhenACallIsDue(t *testing.T) {
+	t.Parallel()
+	const calls, stall = 10, 20 * time.Millisecond
+	var made atomic.Int64
+	out, err := pace(t.Context(), 1, 1e6, calls*time.Microsecond, func(context.Context, int) error {
+		made.Add(1)
+		time.Sleep(stall)
+		return nil
+	})
+	if err != nil || made.Load() != calls || out.n != calls {
+		t.Fatalf("%d calls, %+v, %v", made.Load(), out, err)
+	}
+	if longest := quantile(out.latencies, 1); longest < (calls-1)*stall {
+		t.Errorf("the last of %d calls, %v each, took %v", calls, stall, longest)
+	}
+	broken := errors.New("broken")
+	if _, err := pace(t.Context(), 2, 1000, time.Minute, func(context.Context, int) error { return broken }); !errors.Is(err, broken) {
+		t.Error(err)
 	}
 }
 

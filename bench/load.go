@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// load is HTTP load on one address: each connection sends a request, waits for its answer, and sends the next. It writes requests by hand, because the
-// client shares the processors with what it measures.
+// load is HTTP load on one address: each connection sends a request, waits for its answer, and sends the next, at once or when it is due. It writes requests by
+// hand, because the client shares the processors with what it measures.
 type load struct {
 	addr        string
 	connections int
@@ -21,8 +21,22 @@ type load struct {
 	process     *process            // whose CPU time counts
 }
 
-// run puts load on for a while.
-func (l *load) run(ctx context.Context, length time.Duration) (out sample, err error) {
+// run puts load on for a while, as much as the answers allow.
+func (l *load) run(ctx context.Context, length time.Duration) (sample, error) {
+	return l.drive(ctx, func(do func(context.Context, int) error) (sample, error) {
+		return hammer(ctx, l.connections, length, do)
+	})
+}
+
+// runAt sends as many requests a second as it is told to, however long the answers take. The latency of one counts from when it was to be sent.
+func (l *load) runAt(ctx context.Context, rate float64, length time.Duration) (sample, error) {
+	return l.drive(ctx, func(do func(context.Context, int) error) (sample, error) {
+		return pace(ctx, l.connections, rate, length, do)
+	})
+}
+
+// drive opens the connections and lets by send requests on them.
+func (l *load) drive(ctx context.Context, by func(do func(ctx context.Context, connection int) error) (sample, error)) (out sample, err error) {
 	conns := make([]*connection, l.connections)
 	for i := range conns {
 		if conns[i], err = dial(ctx, l.addr); err != nil {
@@ -36,7 +50,7 @@ func (l *load) run(ctx context.Context, length time.Duration) (out sample, err e
 	if err != nil {
 		return sample{}, errors.Join(err, closeAll(conns))
 	}
-	out, err = hammer(ctx, l.connections, length, func(_ context.Context, i int) error {
+	out, err = by(func(_ context.Context, i int) error {
 		c := conns[i]
 		c.buffer = l.request(c.buffer[:0])
 		return c.roundTrip(l.status)

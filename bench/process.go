@@ -32,30 +32,38 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// startPeer starts the yardstick.
+// startPeer starts the yardstick that this program is.
 func startPeer() (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
+	return startServer(exec.Command(self, peerArg), plainAddress)
+}
+
+// startServer starts a yardstick that says where it listens in the first line that it prints.
+func startServer(cmd *exec.Cmd, address func(line string) (string, error)) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close() //nolint:errcheck // only read
-	cmd := exec.Command(self, peerArg)
 	cmd.Stdout, cmd.Stderr = w, os.Stderr
 	p, err := start(cmd)
 	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, fmt.Errorf("start the yardstick: %w", err)
 	}
 	line, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start the yardstick: %w", err), p.kill())
+	if err == nil {
+		p.gateway, err = address(strings.TrimSpace(line))
 	}
-	p.gateway = strings.TrimSpace(line)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the yardstick %s: %w", cmd.Path, err), p.kill())
+	}
 	return p, nil
 }
+
+func plainAddress(line string) (string, error) { return line, nil }
 
 // startRuntime starts a runtime on a data directory and waits until it says that it is ready.
 func startRuntime(ctx context.Context, binary, dir string) (p *process, ready time.Duration, err error) {

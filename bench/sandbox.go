@@ -53,24 +53,7 @@ func (s *session) boxRows(ctx context.Context, b sandboxBuilt) (rows []row, err 
 	if err != nil {
 		return nil, err
 	}
-	for round := range s.rounds {
-		s.say("round %d of %d", round+1, s.rounds)
-		for _, c := range cases {
-			if err := c.round(ctx); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, c := range cases {
-		rows = append(rows, c.rows()...)
-	}
-	return rows, nil
-}
-
-// sandboxCase is one or more rows that are measured together. All cases take turns, round by round.
-type sandboxCase interface {
-	round(context.Context) error
-	rows() []row
+	return s.inRounds(ctx, cases)
 }
 
 // box is our sandbox and the stock engine, with the guests loaded in both.
@@ -115,10 +98,10 @@ func (x *box) close() error {
 }
 
 // cases are all that is measured in rounds, in the order of their rows.
-func (x *box) cases(ctx context.Context) ([]sandboxCase, error) {
+func (x *box) cases(ctx context.Context) ([]roundCase, error) {
 	x.session.say("compiling the guests")
-	var all []sandboxCase
-	for _, prepare := range []func(context.Context) ([]sandboxCase, error){
+	var all []roundCase
+	for _, prepare := range []func(context.Context) ([]roundCase, error){
 		x.isolationCases, x.workerCases, x.extismCases, x.newInstanceCases, x.killCases, x.stallCases, x.overflowCases, x.allocCases,
 	} {
 		some, err := prepare(ctx)

@@ -42,13 +42,13 @@ type foreign struct {
 	pooled, fresh series
 }
 
-func (x *box) extismCases(ctx context.Context) ([]sandboxCase, error) {
+func (x *box) extismCases(ctx context.Context) ([]roundCase, error) {
 	if x.extism == nil {
 		return nil, nil
 	}
 	m, err := x.load(ctx, x.guests.c, false)
 	const ours = "isolated_c_1k"
-	return []sandboxCase{&foreign{
+	return []roundCase{&foreign{
 		box: x, ours: invoke(ctx, m, loopData()),
 		pooled: series{name: "extism_pooled_1k", unit: "µs/event", against: ours}, fresh: series{name: "extism_fresh_1k", unit: "µs/event", against: ours},
 	}}, err

@@ -22,9 +22,9 @@ type newInstance struct {
 	series series
 }
 
-func (x *box) newInstanceCases(ctx context.Context) ([]sandboxCase, error) {
+func (x *box) newInstanceCases(ctx context.Context) ([]roundCase, error) {
 	m, err := x.stock.load(ctx, x.guests.loop)
-	return []sandboxCase{&newInstance{box: x, naive: m, series: series{name: "new_instance_go_vs_naive", unit: "instances/s", against: naive}}}, err
+	return []roundCase{&newInstance{box: x, naive: m, series: series{name: "new_instance_go_vs_naive", unit: "instances/s", against: naive}}}, err
 }
 
 func (n *newInstance) rows() []row { return []row{n.series.row()} }

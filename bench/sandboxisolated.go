@@ -20,7 +20,7 @@ const (
 )
 
 // isolationCases is what isolation costs, and what fuel and depth do.
-func (x *box) isolationCases(ctx context.Context) ([]sandboxCase, error) {
+func (x *box) isolationCases(ctx context.Context) ([]roundCase, error) {
 	load := loader{box: x, ctx: ctx}
 	order, loop, sdk, c := load.both(x.guests.order), load.both(x.guests.loop), load.both(x.guests.sdk), load.both(x.guests.c)
 	c4m := load.both(x.guests.c4m)
@@ -29,7 +29,7 @@ func (x *box) isolationCases(ctx context.Context) ([]sandboxCase, error) {
 		return nil, load.err
 	}
 	data, json, spin := loopData(), orderData(), spinData(spins)
-	return []sandboxCase{
+	return []roundCase{
 		x.duel("isolated_go_json", neverReset, invoke(ctx, order.isolated, json), invoke(ctx, order.kept, json)),
 		x.duel("isolated_go_1k", neverReset, invoke(ctx, loop.isolated, data), invoke(ctx, loop.kept, data)),
 		x.duel("isolated_go_sdk_1k", neverReset, invoke(ctx, sdk.isolated, data), invoke(ctx, sdk.kept, data)),

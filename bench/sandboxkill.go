@@ -22,8 +22,8 @@ type kill struct {
 	late []time.Duration
 }
 
-func (x *box) killCases(ctx context.Context) ([]sandboxCase, error) {
-	var all []sandboxCase
+func (x *box) killCases(ctx context.Context) ([]roundCase, error) {
+	var all []roundCase
 	for _, g := range busyGuests() {
 		m, err := x.load(ctx, g.value, false)
 		if err != nil {

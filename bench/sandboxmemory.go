@@ -71,9 +71,9 @@ type allocs struct {
 	bytes  []float64
 }
 
-func (x *box) allocCases(ctx context.Context) ([]sandboxCase, error) {
+func (x *box) allocCases(ctx context.Context) ([]roundCase, error) {
 	m, err := x.load(ctx, x.guests.loop, false)
-	return []sandboxCase{&allocs{module: m}}, err
+	return []roundCase{&allocs{module: m}}, err
 }
 
 func (a *allocs) rows() []row {

@@ -20,7 +20,7 @@ type overflow struct {
 	kib     []float64
 }
 
-func (x *box) overflowCases(ctx context.Context) ([]sandboxCase, error) {
+func (x *box) overflowCases(ctx context.Context) ([]roundCase, error) {
 	o := &overflow{}
 	for _, values := range []uint32{1, 500} {
 		m, err := x.load(ctx, bottomless(values), false)
@@ -29,7 +29,7 @@ func (x *box) overflowCases(ctx context.Context) ([]sandboxCase, error) {
 		}
 		o.modules = append(o.modules, m)
 	}
-	return []sandboxCase{o}, nil
+	return []roundCase{o}, nil
 }
 
 func (o *overflow) rows() []row {

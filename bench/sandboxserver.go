@@ -190,18 +190,31 @@ func (p *process) client() (*api.Client, *http.Transport, error) {
 
 // deploy makes a module a function behind HTTP, in an app of its own. Timeout 0 is the default.
 func deploy(ctx context.Context, client *api.Client, name string, wasm []byte, timeout time.Duration) error {
-	sum := sha256.Sum256(wasm)
-	digest := "sha256:" + hex.EncodeToString(sum[:])
-	if err := client.PutModule(ctx, digest, wasm); err != nil {
+	return deployAs(ctx, client, name, wasm, api.FunctionSpec{Timeout: api.Duration(timeout), Triggers: []api.TriggerSpec{{HTTP: &api.HTTPTrigger{}}}})
+}
+
+// deployListener makes a module a function that gets the events of the topic of its name, in an app of its own.
+func deployListener(ctx context.Context, client *api.Client, name string, wasm []byte) error {
+	return deployAs(ctx, client, name, wasm, api.FunctionSpec{Triggers: []api.TriggerSpec{{Topic: &api.TopicTrigger{Name: name}}}})
+}
+
+func deployAs(ctx context.Context, client *api.Client, name string, wasm []byte, spec api.FunctionSpec) error {
+	digest, err := upload(ctx, client, wasm)
+	if err != nil {
 		return fmt.Errorf("upload function %s: %w", name, err)
 	}
-	_, err := client.Deploy(ctx, "default", name, api.App{Functions: map[string]api.FunctionSpec{
-		name: {Module: digest, Timeout: api.Duration(timeout), Triggers: []api.TriggerSpec{{HTTP: &api.HTTPTrigger{}}}},
-	}})
-	if err != nil {
+	spec.Module = digest
+	if _, err := client.Deploy(ctx, "default", name, api.App{Functions: map[string]api.FunctionSpec{name: spec}}); err != nil {
 		return fmt.Errorf("deploy function %s: %w", name, err)
 	}
 	return nil
+}
+
+// upload answers the digest.
+func upload(ctx context.Context, client *api.Client, wasm []byte) (string, error) {
+	sum := sha256.Sum256(wasm)
+	digest := "sha256:" + hex.EncodeToString(sum[:])
+	return digest, client.PutModule(ctx, digest, wasm)
 }
 
 // post calls a function with 1 KiB.

@@ -47,8 +47,8 @@ func (c *collections) add(more collections) {
 	c.Whole, c.Pauses = append(c.Whole, more.Whole...), append(c.Pauses, more.Pauses...)
 }
 
-func (x *box) stallCases(context.Context) ([]sandboxCase, error) {
-	return []sandboxCase{&stall{box: x}}, nil
+func (x *box) stallCases(context.Context) ([]roundCase, error) {
+	return []roundCase{&stall{box: x}}, nil
 }
 
 func (s *stall) rows() (rows []row) {

@@ -14,13 +14,13 @@ type workers struct {
 	rate, cpu series
 }
 
-func (x *box) workerCases(ctx context.Context) ([]sandboxCase, error) {
+func (x *box) workerCases(ctx context.Context) ([]roundCase, error) {
 	m, err := x.load(ctx, x.guests.loop, false)
 	if err != nil {
 		return nil, err
 	}
 	const name, one = "throughput_2_workers_go_1k", "1 worker"
-	return []sandboxCase{&workers{
+	return []roundCase{&workers{
 		box: x, handle: invoke(ctx, m, loopData()),
 		rate: series{name: name, unit: "events/s", against: one}, cpu: series{name: name + "_cpu", unit: "µs/event", against: one},
 	}}, nil

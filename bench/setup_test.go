@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -16,11 +18,16 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/evoke-run/evoke/node"
+	"github.com/evoke-run/evoke/sandbox"
 )
 
 // TestMain lets the test binary be the programs that are measured: started again with the yardstick's argument or as a runtime, it is one of them.
 func TestMain(m *testing.M) {
 	switch {
+	case filepath.Base(os.Args[0]) == realRuntime:
+		os.Exit(serveRuntime(os.Args[1:]))
 	case len(os.Args) == 2 && os.Args[1] == peerArg:
 		os.Exit(servePeer(os.Stdout, os.Stderr))
 	case len(os.Args) == 3 && os.Args[1] == stallArg:
@@ -35,6 +42,33 @@ func TestMain(m *testing.M) {
 		os.Exit(fakeRuntime(os.Args[2]))
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// realRuntime as the name of the test binary makes it a runtime that is none of the fakes.
+const realRuntime = "runtime"
+
+func serveRuntime(args []string) int {
+	const compile = "compile-module"
+	if args[0] == compile {
+		return sandbox.RunCompiler(args[1:], os.Stdin, os.Stdout, os.Stderr)
+	}
+	config, err := node.LoadConfig(args, os.Getenv, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	config.Compiler = []string{os.Args[0], compile}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	n, err := node.New(ctx, config, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err == nil {
+		err = n.Run(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // brokenDir as the last part of the data directory makes the fake runtime fail to start.

@@ -126,7 +126,7 @@ func (p *partition) nextStep() (step, bool) {
 	if first == nil {
 		return step{}, false
 	}
-	return step{first.Trigger, first.position.definition, first.position.runs[0]}, true
+	return step{*first.Trigger, first.position.definition, first.position.runs[0]}, true
 }
 
 // look builds the record of a step.
@@ -176,7 +176,7 @@ func (p *pending) list(from uint64, n int) (offsets []uint64, more bool) {
 
 // stored is the set of events of a run whose topic is the trigger's, from the index.
 func (t *Table) stored(p *partition, def *Trigger, r pastRun) (*candidates, error) {
-	set := &candidates{pending: newPending(), later: map[uint64]int64{}}
+	set := &candidates{later: map[uint64]int64{}}
 	pattern, err := filter.ParsePattern(def.Topic)
 	if err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", def.Name, err)

@@ -24,14 +24,14 @@ func (m *machine) applyControl(offset uint64, c *controlRecord) error {
 }
 
 func (m *machine) putTrigger(offset uint64, text []byte) error {
-	var def Trigger
-	if err := json.Unmarshal(text, &def); err != nil {
+	def, err := m.definitions.read(text)
+	if err != nil {
 		return fmt.Errorf("%w: trigger: %w", errDamaged, err)
 	}
 	t := m.triggers[def.ID]
 	first := t == nil || t.gone
 	if first { // a new one in the eyes of ready, which may hear of its end and its beginning at once
-		fresh := &trigger{pending: newPending(), progress: map[uint64]progress{}}
+		fresh := &trigger{}
 		if t != nil { // its dead letters are still here
 			fresh.dead, fresh.oldest, fresh.special = t.dead, t.oldest, t.special
 		}
@@ -65,7 +65,7 @@ func (m *machine) removeTrigger(t *trigger) {
 	}
 	t.pending.drop(m.store, keyPending, t.ID)
 	m.dropPosition(t)
-	t.pending, t.progress, t.gone = newPending(), map[uint64]progress{}, true
+	t.pending, t.progress, t.gone = pending{}, nil, true
 	text, err := json.Marshal(t.Trigger)
 	m.store.keep(err)
 	m.store.set(m.store.key(keyTrigger, t.ID), append([]byte{1}, text...))

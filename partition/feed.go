@@ -44,8 +44,7 @@ func (r *ready) gather(f *feed) {
 
 func (f *feed) addAgain(offset uint64) {
 	if f.again == nil {
-		fresh := newPending()
-		f.again = &fresh
+		f.again = &pending{}
 	}
 	f.again.add(offset)
 }

@@ -34,8 +34,7 @@ func (g *generations) add(generation uint32, offset uint64) {
 	}
 	set := (*g)[generation]
 	if set == nil {
-		fresh := newPending()
-		set = &fresh
+		set = &pending{}
 		(*g)[generation] = set
 	}
 	set.add(offset)
@@ -78,8 +77,7 @@ func (m *machine) loadAgain() error {
 			t.again = generations{}
 		}
 		if t.again[generation] == nil {
-			fresh := newPending()
-			t.again[generation] = &fresh
+			t.again[generation] = &pending{}
 		}
 		return t.again[generation].load(binary.BigEndian.Uint64(rest[16:]), value)
 	})

@@ -151,7 +151,7 @@ func (p *partition) standingOf(id ID) (Trigger, standing, bool) {
 	if f == nil || !f.trigger.pending.has(id.Offset) {
 		return Trigger{}, standing{}, false
 	}
-	return f.trigger.Trigger, f.standing(id.Offset, time.Now().UnixMilli()), true
+	return *f.trigger.Trigger, f.standing(id.Offset, time.Now().UnixMilli()), true
 }
 
 func (s *standing) invocation(id ID, def Trigger) Invocation {
@@ -251,7 +251,7 @@ func (p *partition) pendingInvocations(q InvocationQuery) []Invocation {
 	now := time.Now().UnixMilli()
 	var out []Invocation
 	for id, f := range p.ready.feeds {
-		def := f.trigger.Trigger
+		def := *f.trigger.Trigger
 		if q.Namespace != "" && def.Namespace != q.Namespace || q.Function != "" && def.Function != q.Function || q.Trigger != 0 && id != q.Trigger {
 			continue
 		}

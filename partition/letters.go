@@ -253,7 +253,7 @@ func (p *partition) letterOf(id ID) (DeadLetter, bool) {
 		return DeadLetter{}, false
 	}
 	as := t.special[id.Offset]
-	d := DeadLetter{ID: id, Trigger: t.Trigger, TriggerGone: t.gone, EditedAt: as.generation, source: as.at(id.Offset)}
+	d := DeadLetter{ID: id, Trigger: *t.Trigger, TriggerGone: t.gone, EditedAt: as.generation, source: as.at(id.Offset)}
 	if lane, ok := t.parked.heads[id.Offset]; ok {
 		d.Parked, d.Behind = true, p.ready.behind(id.Trigger, lane)
 	}
@@ -280,7 +280,7 @@ func (p *partition) triggerOf(id uint64) (Trigger, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t := p.machine.triggers[id]; t != nil {
-		return t.Trigger, true
+		return *t.Trigger, true
 	}
 	return Trigger{}, false
 }

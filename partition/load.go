@@ -2,7 +2,6 @@ package partition
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -28,11 +27,11 @@ func (m *machine) loadTriggers() error {
 		if len(value) == 0 {
 			return errors.New("empty trigger")
 		}
-		t := &trigger{gone: value[0] == 1, pending: newPending(), progress: map[uint64]progress{}}
-		if err := json.Unmarshal(value[1:], &t.Trigger); err != nil {
+		def, err := m.definitions.read(value[1:])
+		if err != nil {
 			return fmt.Errorf("read trigger: %w", err)
 		}
-		m.triggers[t.ID] = t
+		m.triggers[def.ID] = &trigger{Trigger: def, gone: value[0] == 1}
 		return nil
 	})
 }
@@ -53,7 +52,8 @@ func (m *machine) loadProgress() error {
 		if err != nil {
 			return err
 		}
-		t.progress[offset], _, err = readProgress(value)
+		p, _, err := readProgress(value)
+		put(&t.progress, offset, p)
 		return err
 	})
 }

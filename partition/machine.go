@@ -15,21 +15,22 @@ import (
 type machine struct {
 	store *store
 
-	next       uint64 // the first offset that is not applied
-	epoch, seq uint64
-	leader     string // node of that epoch; "" when it is not known since the state was loaded
-	clock      int64  // time of the newest record
-	generation uint64
-	triggers   map[uint64]*trigger
-	touched    map[uint64]*trigger // changed since the last flush
-	dedup      *dedup
-	sent       []uint64 // per receiver: the last outbox sequence given out
-	arrived    []uint64 // per receiver: the last that it has applied
-	received   []uint64 // per sender: the last that was applied here
-	floor      uint64   // nothing needs the log below it
-	replies    replies  // of calls that happen once
-	replyAge   int64    // how long they are kept, in milliseconds
-	rates      rates
+	next        uint64 // the first offset that is not applied
+	epoch, seq  uint64
+	leader      string // node of that epoch; "" when it is not known since the state was loaded
+	clock       int64  // time of the newest record
+	generation  uint64
+	triggers    map[uint64]*trigger
+	definitions *definitions
+	touched     map[uint64]*trigger // changed since the last flush
+	dedup       *dedup
+	sent        []uint64 // per receiver: the last outbox sequence given out
+	arrived     []uint64 // per receiver: the last that it has applied
+	received    []uint64 // per sender: the last that was applied here
+	floor       uint64   // nothing needs the log below it
+	replies     replies  // of calls that happen once
+	replyAge    int64    // how long they are kept, in milliseconds
+	rates       rates
 
 	// What the records since the last flush mean for others; flush hands it out.
 	work workList
@@ -37,7 +38,7 @@ type machine struct {
 
 // trigger is one that is in force, or was while its dead letters still wait.
 type trigger struct {
-	Trigger
+	*Trigger // shared, see definitions
 	gone     bool
 	pending  pending
 	progress map[uint64]progress // of pending offsets that failed, were redriven, or wait for a time
@@ -117,7 +118,7 @@ type result struct {
 
 func newMachine(s *store, partitions int, dedup *dedup) *machine {
 	return &machine{
-		store: s, next: 1, replyAge: replyAge.Milliseconds(), dedup: dedup, rates: newRates(), triggers: map[uint64]*trigger{}, touched: map[uint64]*trigger{},
+		store: s, next: 1, replyAge: replyAge.Milliseconds(), dedup: dedup, rates: newRates(), triggers: map[uint64]*trigger{}, definitions: newDefinitions(), touched: map[uint64]*trigger{},
 		sent: make([]uint64, partitions), arrived: make([]uint64, partitions), received: make([]uint64, partitions),
 	}
 }
@@ -348,7 +349,7 @@ func (m *machine) attempts(t *trigger, offset uint64) ([]Attempt, error) {
 }
 
 func (m *machine) setProgress(t *trigger, offset uint64, p progress, attempts []Attempt) {
-	t.progress[offset] = p
+	put(&t.progress, offset, p)
 	m.store.set(m.store.key(keyProgress, t.ID, offset), p.append(nil, attempts))
 }
 

@@ -279,7 +279,7 @@ func TestDeduplicationEndsWithItsWindowAndItsLimit(t *testing.T) {
 func TestPendingSetEqualsAPlainOne(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 2))
-	p, model := newPending(), map[uint64]bool{}
+	p, model := pending{}, map[uint64]bool{}
 	for range 20_000 {
 		offset := rnd.Uint64N(5000)
 		if rnd.IntN(3) > 0 {

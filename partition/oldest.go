@@ -91,7 +91,7 @@ func (t *Table) LetterStats() (map[uint64]LetterStats, error) {
 		for id, tr := range p.machine.triggers {
 			if tr.dead > 0 {
 				s := all[id]
-				s.Trigger = tr.Trigger
+				s.Trigger = *tr.Trigger
 				all[id] = s
 			}
 		}

@@ -97,10 +97,10 @@ func (f *feed) hold(hash, offset uint64) {
 	l := f.lanes[hash]
 	if l == nil {
 		l = &lane{owner: offset}
-		f.lanes[hash] = l
+		put(&f.lanes, hash, l)
 	}
 	if f.headFirst(hash, l, 0); l.owner == offset {
-		f.owns[offset] = hash
+		put(&f.owns, offset, hash)
 	}
 }
 
@@ -133,7 +133,7 @@ func (f *feed) giveToHead(hash uint64, l *lane) bool {
 		return false
 	}
 	l.owner = p.head
-	f.owns[p.head] = hash
+	put(&f.owns, p.head, hash)
 	if p.head < f.scan && f.trigger.pending.has(p.head) { // else the scan comes by it
 		f.due = append(f.due, p.head)
 	}

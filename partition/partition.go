@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,6 +52,7 @@ type partition struct {
 func openPartition(t *Table, index int, db *pebble.DB) (*partition, error) {
 	p := &partition{index: index, table: t, log: t.log, recent: newRecent()}
 	p.machine = newMachine(newStore(db, index), t.count, newDedup(t.opts.DedupWindow, t.opts.DedupLimit))
+	p.machine.definitions = t.definitions
 	p.machine.replyAge = t.opts.replyAge.Milliseconds()
 	if err := p.machine.load(); err != nil {
 		return nil, fmt.Errorf("load partition %d: %w", index, err)
@@ -139,7 +139,7 @@ func (p *partition) triggersInForce() []Trigger {
 	var list []Trigger
 	for _, t := range p.machine.triggers {
 		if !t.gone {
-			list = append(list, t.Trigger)
+			list = append(list, *t.Trigger)
 		}
 	}
 	return list
@@ -310,16 +310,7 @@ func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *
 		return nil, nil
 	}
 	c := controlRecord{generation: generation}
-	for _, id := range slices.Sorted(maps.Keys(wanted)) {
-		if string(p.inForce[id]) != string(wanted[id]) {
-			c.put = append(c.put, wanted[id])
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(p.inForce)) {
-		if _, ok := wanted[id]; !ok {
-			c.remove = append(c.remove, id)
-		}
-	}
+	c.put, c.remove = difference(p.inForce, wanted)
 	if len(c.put) == 0 && len(c.remove) == 0 {
 		p.newest = generation
 		return nil, nil
@@ -346,4 +337,25 @@ func (p *partition) noteReplays(c *controlRecord) {
 	for _, id := range c.remove {
 		delete(p.replayed, id) // should it come again, it is new
 	}
+}
+
+// difference is what makes one set of triggers the other, in the order of their ids. Only that is sorted: most deploys change few of many.
+func difference(from, to map[uint64][]byte) (put [][]byte, remove []uint64) {
+	var ids []uint64
+	for id, text := range to {
+		if string(from[id]) != string(text) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		put = append(put, to[id])
+	}
+	for id := range from {
+		if _, ok := to[id]; !ok {
+			remove = append(remove, id)
+		}
+	}
+	slices.Sort(remove)
+	return put, remove
 }

@@ -23,10 +23,6 @@ type pending struct {
 	count  int
 }
 
-func newPending() pending {
-	return pending{chunks: map[uint64]*chunk{}, dirty: map[uint64]struct{}{}}
-}
-
 func locate(offset uint64) (chunkID uint64, word int, bit uint64) {
 	return offset >> chunkBits, int(offset&(1<<chunkBits-1)) / 64, 1 << (offset % 64)
 }
@@ -47,12 +43,12 @@ func (p *pending) add(offset uint64) {
 	if c[word]&bit == 0 {
 		c[word] |= bit
 		p.count++
-		p.dirty[id] = struct{}{}
+		put(&p.dirty, id, struct{}{})
 	}
 }
 
 func (p *pending) insert(id uint64, c *chunk) {
-	p.chunks[id] = c
+	put(&p.chunks, id, c)
 	if n := len(p.order); n == 0 || p.order[n-1] < id {
 		p.order = append(p.order, id)
 		return
@@ -69,7 +65,7 @@ func (p *pending) remove(offset uint64) {
 	}
 	c[word] &^= bit
 	p.count--
-	p.dirty[id] = struct{}{}
+	put(&p.dirty, id, struct{}{})
 	if *c == (chunk{}) {
 		delete(p.chunks, id)
 		i, _ := slices.BinarySearch(p.order, id)
@@ -120,7 +116,7 @@ func (p *pending) flush(s *store, kind byte, fields ...uint64) {
 func (p *pending) drop(s *store, kind byte, fields ...uint64) {
 	clear(p.chunks)
 	for _, id := range p.order {
-		p.dirty[id] = struct{}{}
+		put(&p.dirty, id, struct{}{})
 	}
 	p.flush(s, kind, fields...)
 	p.order, p.count = nil, 0

@@ -255,7 +255,7 @@ func TestWhatARunHoldsFromRetention(t *testing.T) {
 	if m.heldFrom() != math.MaxUint64 {
 		t.Error("a machine without triggers holds something")
 	}
-	m.triggers[1], m.triggers[2] = &trigger{}, &trigger{position: p}
+	m.triggers[1], m.triggers[2] = &trigger{Trigger: &Trigger{ID: 1}}, &trigger{Trigger: &Trigger{ID: 2}, position: p}
 	if m.heldFrom() != 2 {
 		t.Errorf("the machine holds from %d", m.heldFrom())
 	}

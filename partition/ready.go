@@ -58,16 +58,23 @@ func newReady(m *machine) *ready {
 	return r
 }
 
-// sync makes the feed of a trigger, or drops it when the trigger is out of force.
+// sync makes the feed of a trigger, or drops it when the trigger is out of force. A trigger that has nothing gets one with its first event: there may be a hundred
+// thousand, in each partition.
 func (r *ready) sync(t *trigger) {
 	f := r.feeds[t.ID]
-	switch {
-	case t.gone:
+	if f != nil && (t.gone || f.trigger != t) {
 		delete(r.feeds, t.ID)
 		delete(r.work, t.ID)
+		f = nil
+	}
+	if t.gone {
 		return
-	case f == nil || f.trigger != t:
-		f = &feed{trigger: t, running: map[uint64]struct{}{}, lanes: map[uint64]*lane{}, owns: map[uint64]uint64{}}
+	}
+	if f == nil {
+		if t.pending.count == 0 && len(t.parked.lanes) == 0 {
+			return
+		}
+		f = &feed{trigger: t}
 		r.feeds[t.ID] = f
 		for offset, p := range t.progress {
 			if p.next > 0 {
@@ -106,7 +113,10 @@ func (r *ready) absorb(changes []change) {
 			continue
 		}
 		f := r.feeds[c.trigger]
-		if f == nil {
+		if f == nil { // this is its first event, or there is nothing left of it
+			if t := r.machine.triggers[c.trigger]; t != nil {
+				r.sync(t)
+			}
 			continue
 		}
 		r.absorbOne(f, c)
@@ -170,7 +180,7 @@ func (f *feed) release(offset uint64) {
 		l.queue = l.queue[1:]
 		if f.trigger.pending.has(first.offset) && f.trigger.at(first.offset).generation == first.generation {
 			l.owner = first.offset
-			f.owns[first.offset] = hash
+			put(&f.owns, first.offset, hash)
 			f.due = append(f.due, first.offset)
 			return
 		}
@@ -186,8 +196,8 @@ func (f *feed) claim(offset uint64, key string) bool {
 	hash := laneOf(key)
 	l := f.lanes[hash]
 	if l == nil {
-		f.lanes[hash] = &lane{owner: offset}
-		f.owns[offset] = hash
+		put(&f.lanes, hash, &lane{owner: offset})
+		put(&f.owns, offset, hash)
 		return true
 	}
 	if f.headFirst(hash, l, offset); l.owner == offset {
@@ -214,14 +224,14 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		if f.trigger.progress[offset].next > now { // failed again since it came due; its timer brings it back
 			continue
 		}
-		f.running[offset] = struct{}{}
+		put(&f.running, offset, struct{}{})
 		return offset, false, true
 	}
 	if offset, ok = f.takeAgain(); !ok {
 		offset, ok = f.takeRanked(true, now)
 	}
 	if ok {
-		f.running[offset] = struct{}{}
+		put(&f.running, offset, struct{}{})
 		return offset, false, true
 	}
 	for !f.gather.open {
@@ -241,12 +251,12 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 			continue
 		}
 		if !waiting {
-			f.running[offset] = struct{}{}
+			put(&f.running, offset, struct{}{})
 		}
 		return offset, waiting, true
 	}
 	if offset, ok = f.takeRanked(false, now); ok {
-		f.running[offset] = struct{}{}
+		put(&f.running, offset, struct{}{})
 	}
 	return offset, false, ok
 }

@@ -25,15 +25,23 @@ func (r *room) spent(size int) bool {
 // giveBack is called when a feed has changed.
 func (f *feed) giveBack() {
 	if f.room.spent(len(f.running) + len(f.lanes) + len(f.owns) + len(f.due)) {
-		f.due, f.running, f.lanes, f.owns = nil, map[uint64]struct{}{}, map[uint64]*lane{}, map[uint64]uint64{}
+		f.due, f.running, f.lanes, f.owns = nil, nil, nil, nil
 	}
 }
 
 // giveBack is called when the trigger's progress has changed.
 func (t *trigger) giveBack() {
 	if t.room.spent(len(t.progress)) {
-		t.progress = map[uint64]progress{}
+		t.progress = nil
 	}
+}
+
+// put makes the map when it is the first entry: most triggers have nothing in most of theirs, and there may be a hundred thousand of them in each partition.
+func put[V any](m *map[uint64]V, key uint64, value V) {
+	if *m == nil {
+		*m = map[uint64]V{}
+	}
+	(*m)[key] = value
 }
 
 // outdated counts a timer whose event was settled before it was due. When most of them are like that, those leave.

@@ -20,14 +20,15 @@ func TestRoomIsSpentOnceAfterItWasLarge(t *testing.T) {
 
 func TestTimersOfSettledEventsLeave(t *testing.T) {
 	t.Parallel()
-	tr := &trigger{Trigger: Trigger{ID: 1, Order: "key"}, pending: newPending(), progress: map[uint64]progress{}}
+	tr := &trigger{Trigger: &Trigger{ID: 1, Order: "key"}}
+	tr.pending.add(1)
 	r := newReady(&machine{triggers: map[uint64]*trigger{1: tr}})
 	const events = 3 * plenty
 	later := time.Now().Add(time.Hour).UnixMilli()
 	f := r.feeds[1]
 	for offset := uint64(1); offset <= events; offset++ {
 		tr.pending.add(offset)
-		tr.progress[offset] = progress{attempts: 1, next: later}
+		put(&tr.progress, offset, progress{attempts: 1, next: later})
 		f.claim(offset, ID{Offset: offset}.String())
 		r.absorb([]change{{kind: changeRetry, trigger: 1, offset: offset}})
 	}

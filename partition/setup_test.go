@@ -127,7 +127,9 @@ func (tt *testTable) awaitDue(trigger uint64, n int) {
 		due := 0
 		for _, p := range tt.parts {
 			p.mu.Lock()
-			due += len(p.ready.feeds[trigger].due)
+			if f := p.ready.feeds[trigger]; f != nil {
+				due += len(f.due)
+			}
 			p.mu.Unlock()
 		}
 		if due >= n {

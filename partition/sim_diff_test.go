@@ -52,8 +52,8 @@ func simDiffTrigger(got *trigger, want *simTrigger) string {
 	if got == nil {
 		return "is missing"
 	}
-	if !reflect.DeepEqual(got.Trigger, want.Trigger) || got.gone != want.gone {
-		return fmt.Sprintf("is %+v gone=%t, want %+v gone=%t", got.Trigger, got.gone, want.Trigger, want.gone)
+	if !reflect.DeepEqual(*got.Trigger, want.Trigger) || got.gone != want.gone {
+		return fmt.Sprintf("is %+v gone=%t, want %+v gone=%t", *got.Trigger, got.gone, want.Trigger, want.gone)
 	}
 	if got.pending.count != len(want.pending) || got.dead != len(want.dead) {
 		return fmt.Sprintf("has %d pending and %d dead letters, want %d and %d", got.pending.count, got.dead, len(want.pending), len(want.dead))

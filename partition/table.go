@@ -75,6 +75,8 @@ type Table struct {
 	catchWake chan struct{} // written by afterApply, read by runCatchUp
 	directory uint64        // see Directory
 
+	definitions *definitions
+
 	changedMu sync.Mutex
 	changed   chan struct{} // closed and replaced when something was applied; nil when nobody waits
 }
@@ -115,7 +117,7 @@ func Follow(o Options) (*Table, error) {
 	}
 	t := &Table{
 		opts: o, log: o.Log, count: o.Partitions, db: db,
-		closed: make(chan struct{}), timerWake: make(chan struct{}, 1), catchWake: make(chan struct{}, 1),
+		closed: make(chan struct{}), timerWake: make(chan struct{}, 1), catchWake: make(chan struct{}, 1), definitions: newDefinitions(),
 	}
 	if t.directory, err = directoryID(db); err != nil {
 		return nil, errors.Join(err, db.Close())

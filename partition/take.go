@@ -107,7 +107,7 @@ func (p *partition) pick(trigger uint64, n int, now int64) (picked []candidate, 
 		}
 		c := candidate{waiting: waiting, source: as.at(offset), Delivery: Delivery{
 			ID:         ID{Partition: p.index, Offset: offset, Trigger: trigger},
-			Generation: at.generation, Revision: as.revision, Attempt: at.attempts + 1, Trigger: f.trigger.Trigger,
+			Generation: at.generation, Revision: as.revision, Attempt: at.attempts + 1, Trigger: *f.trigger.Trigger,
 		}}
 		if at.first > 0 {
 			c.First = time.UnixMilli(at.first)

@@ -156,6 +156,6 @@ func (r *Registry) readFunction(ctx context.Context, namespace, name string) (ve
 	if len(resp.Kvs) == 0 {
 		return versioned[api.Function]{}, ErrNotFound
 	}
-	all, err := decodeAll[api.Function](r.keys.functions(), resp.Kvs)
+	all, err := decodeAll[api.Function](r.keys.functions(), resp.Kvs, everything)
 	return all[name], err
 }

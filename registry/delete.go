@@ -13,7 +13,7 @@ import (
 // counting behind it. It returns the etcd revision at which it holds; ErrNotFound.
 func (r *Registry) DeleteFunction(ctx context.Context, namespace, name string) (int64, error) {
 	rev, err := r.write(ctx, func() (change, error) {
-		s, err := r.load(ctx, namespace)
+		s, err := r.load(ctx, namespace, only(name))
 		if err != nil {
 			return change{}, err
 		}
@@ -40,7 +40,7 @@ func (r *Registry) DeleteFunction(ctx context.Context, namespace, name string) (
 // revision at which it holds; ErrNotFound.
 func (r *Registry) DeleteTopic(ctx context.Context, namespace, name string) (int64, error) {
 	rev, err := r.write(ctx, func() (change, error) {
-		s, err := r.load(ctx, namespace)
+		s, err := r.load(ctx, namespace, everything)
 		if err != nil {
 			return change{}, err
 		}

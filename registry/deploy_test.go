@@ -324,7 +324,7 @@ func TestTopicIsNeverDeletedUnderATrigger(t *testing.T) {
 			}
 		})
 		wg.Wait()
-		s, err := b.load(t.Context(), "default")
+		s, err := b.load(t.Context(), "default", everything)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -98,7 +98,7 @@ func nameOf(function, trigger string) string {
 func (r *Registry) changeTriggers(ctx context.Context, namespace, function, trigger string, edit func(*api.Trigger) bool, again func()) (int64, error) {
 	return r.write(ctx, func() (change, error) {
 		again()
-		s, err := r.load(ctx, namespace)
+		s, err := r.load(ctx, namespace, only(function))
 		if err != nil {
 			return change{}, err
 		}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -30,14 +31,33 @@ func (v *versioned[T]) orNil() *T {
 // state is what a writer has to know of one namespace, read at one revision.
 type state struct {
 	revision    int64
-	functions   map[string]versioned[api.Function]
+	functions   map[string]versioned[api.Function] // those that the writer wanted
 	topics      map[string]versioned[api.Topic]
 	nextTrigger versioned[uint64]
 	// lastRevision has the newest revision of functions that were deleted, so that numbers are never used again.
 	lastRevision map[string]int
 }
 
-func (r *Registry) load(ctx context.Context, namespace string) (*state, error) {
+// wanted says by a function's name and its record as text whether a writer has to know it. To decode a hundred thousand functions takes a second.
+type wanted func(name string, text []byte) bool
+
+func everything(string, []byte) bool { return true }
+
+// only is one function.
+func only(function string) wanted {
+	return func(name string, _ []byte) bool { return name == function }
+}
+
+// ofApp are the functions of an app, those that the spec names, and a few more.
+func ofApp(app string, spec api.App) wanted {
+	member := []byte(`"app":"` + app + `"`)
+	return func(name string, text []byte) bool {
+		_, named := spec.Functions[name]
+		return named || bytes.Contains(text, member)
+	}
+}
+
+func (r *Registry) load(ctx context.Context, namespace string, functions wanted) (*state, error) {
 	resp, err := r.client.Txn(ctx).Then(
 		clientv3.OpGet(r.keys.functionsOf(namespace), clientv3.WithPrefix()),
 		clientv3.OpGet(r.keys.topicsOf(namespace), clientv3.WithPrefix()),
@@ -47,10 +67,10 @@ func (r *Registry) load(ctx context.Context, namespace string) (*state, error) {
 		return nil, fmt.Errorf("read registry: %w", err)
 	}
 	s := &state{revision: resp.Header.Revision, nextTrigger: versioned[uint64]{value: 1}, lastRevision: map[string]int{}}
-	if s.functions, err = decodeAll[api.Function](r.keys.functions(), resp.Responses[0].GetResponseRange().Kvs); err != nil {
+	if s.functions, err = decodeAll[api.Function](r.keys.functions(), resp.Responses[0].GetResponseRange().Kvs, functions); err != nil {
 		return nil, err
 	}
-	if s.topics, err = decodeAll[api.Topic](r.keys.topics(), resp.Responses[1].GetResponseRange().Kvs); err != nil {
+	if s.topics, err = decodeAll[api.Topic](r.keys.topics(), resp.Responses[1].GetResponseRange().Kvs, everything); err != nil {
 		return nil, err
 	}
 	for _, kv := range resp.Responses[2].GetResponseRange().Kvs {
@@ -81,16 +101,19 @@ func (r *Registry) loadLastRevisions(ctx context.Context, namespace string, name
 	return nil
 }
 
-func decodeAll[T any](dir string, kvs []*mvccpb.KeyValue) (map[string]versioned[T], error) {
-	out := make(map[string]versioned[T], len(kvs))
+func decodeAll[T any](dir string, kvs []*mvccpb.KeyValue, which wanted) (map[string]versioned[T], error) {
+	out := map[string]versioned[T]{}
 	for _, kv := range kvs {
-		var v T
-		if err := json.Unmarshal(kv.Value, &v); err != nil {
-			return nil, fmt.Errorf("read registry key %s: %w", kv.Key, err)
-		}
 		at, ok := split(dir, string(kv.Key))
 		if !ok {
 			return nil, fmt.Errorf("read registry key %s: not below %s", kv.Key, dir)
+		}
+		if !which(at.name, kv.Value) {
+			continue
+		}
+		var v T
+		if err := json.Unmarshal(kv.Value, &v); err != nil {
+			return nil, fmt.Errorf("read registry key %s: %w", kv.Key, err)
 		}
 		out[at.name] = versioned[T]{value: v, mod: kv.ModRevision}
 	}

@@ -21,7 +21,7 @@ func (r *Registry) SetTraffic(ctx context.Context, namespace, function string, t
 		return 0, err
 	}
 	revision, err := r.write(ctx, func() (change, error) {
-		s, err := r.load(ctx, namespace)
+		s, err := r.load(ctx, namespace, only(function))
 		if err != nil {
 			return change{}, err
 		}

@@ -37,7 +37,7 @@ func TestSetTraffic(t *testing.T) {
 		t.Errorf("no function: %v", err)
 	}
 	percents := func() (out []int) {
-		s, err := b.load(t.Context(), "default")
+		s, err := b.load(t.Context(), "default", everything)
 		if err != nil {
 			t.Fatal(err)
 		}

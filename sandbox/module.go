@@ -185,6 +185,13 @@ func (m *Module) knownFiles() fileNames {
 	return m.files
 }
 
+// lastNeeded is when an event has ended that needed the module, or when it was loaded.
+func (m *Module) lastNeeded() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.idleSince
+}
+
 // dropIfIdle takes a module out of memory that no event has needed since before a time and that can come back from its files. It says whether it did.
 func (m *Module) dropIfIdle(before time.Time) bool {
 	idle := func() bool {

@@ -115,6 +115,32 @@ func TestShortMemory(t *testing.T) {
 	expect(t, idle, "hello")
 }
 
+// Of too many modules the longest idle go, however short that is.
+func TestTooManyModules(t *testing.T) {
+	t.Parallel()
+	r, err := New(t.Context(), onDisk(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close(context.Background()) })
+	var modules []*Module
+	for _, name := range []string{"a", "b", "c"} {
+		m, err := r.Load(t.Context(), w.Echo(), Settings{Function: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		modules = append(modules, m)
+	}
+	expect(t, modules[0], "hello")
+	p := patient(false)
+	p.loaded = 2
+	r.tidy(time.Now().Add(time.Millisecond), p)
+	if modules[0].current() == nil || modules[1].current() != nil || modules[2].current() == nil {
+		t.Error("another one has gone than that which nobody needed for the longest time")
+	}
+	expect(t, modules[1], "hello")
+}
+
 // A restart opens modules without loading them, and initialises nothing.
 func TestOpenIsLazy(t *testing.T) {
 	t.Parallel()

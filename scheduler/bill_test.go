@@ -122,6 +122,36 @@ func TestSeriesGoWithTheirFunctionEvenWhileItRuns(t *testing.T) {
 	}
 }
 
+func TestSeriesBeginWithTheFirstAttempt(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	m := newMetrics(reg)
+	name := functionName{"default", "f"}
+	there := func() bool {
+		_, ok := gathered(t, reg, "evoke_attempts_total", "f")
+		return ok
+	}
+	first := m.function(name)
+	if there() {
+		t.Error("a function that nothing has run of has series")
+	}
+	m.forget(name)
+	if first.attempt(&attempt{}); there() {
+		t.Error("an attempt brings the series of a function back that is gone")
+	}
+	again := m.function(name)
+	if again.attempt(&attempt{}); !there() {
+		t.Error("a function that is deployed again has no series")
+	}
+	if m.function(name) != again {
+		t.Error("the next revision has series of its own")
+	}
+	m.forget(name)
+	if again.attempt(&attempt{}); there() {
+		t.Error("an attempt brings series back that were deleted")
+	}
+}
+
 // gathered adds up the series of a function: the values of a counter, the counts of a histogram.
 func gathered(t *testing.T, reg *prometheus.Registry, metric, function string) (sum float64, there bool) {
 	t.Helper()

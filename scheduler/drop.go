@@ -28,7 +28,9 @@ func (s *Scheduler) drop(ctx context.Context, f *function, d *partition.Delivery
 	case err != nil:
 		s.cannotSettle(f, d, err)
 	case outcome == partition.Applied:
-		f.series.dropped.Inc()
+		if c := f.series.counters(); c != nil {
+			c.dropped.Inc()
+		}
 		entry := a.entry(f)
 		entry.Level, entry.Next, entry.Attempt = "info", nextDropped, a.shown()
 		s.opts.History.Append(entry)

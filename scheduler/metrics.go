@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,9 @@ import (
 
 // metrics of this node. Those of functions are resolved once for each function, see series.
 type metrics struct {
+	mu        sync.Mutex // before that of a series
+	functions map[functionName]*series
+
 	attempts                             *prometheus.CounterVec
 	seconds, memory                      *prometheus.HistogramVec
 	fuel, guest, bytesIn, bytesOut, host *prometheus.CounterVec
@@ -28,7 +32,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append(labels, more...))
 	}
 	m := &metrics{
-		attempts: counter("evoke_attempts_total", "Attempts by function, verdict and class of failure.", "verdict", "class"),
+		functions: map[functionName]*series{},
+		attempts:  counter("evoke_attempts_total", "Attempts by function, verdict and class of failure.", "verdict", "class"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "evoke_attempt_seconds", Help: "Time of an attempt in the sandbox.", Buckets: prometheus.ExponentialBuckets(50e-6, 4, 10),
 		}, labels),
@@ -53,19 +58,55 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// series are those of one function, whatever its revision. An attempt that ends when its function is gone still counts, in series that nobody shows any more:
-// looking them up for each attempt would bring them back for ever.
+// series are those of one function, whatever its revision, from its first attempt on: of a function that nothing has run of there are none, because they take more
+// memory than all else of it. An attempt that ends when its function is gone does not count: it would bring them back for ever.
 type series struct {
+	metrics *metrics
+	name    functionName
+	counted atomic.Pointer[counters] // nil before the first attempt
+
+	candidate atomic.Pointer[tally] // of the rollout that runs; nil = none
+
+	mu   sync.Mutex
+	gone bool
+}
+
+// counters are what attempts of one function add to.
+type counters struct {
 	attempts                             map[string]prometheus.Counter // by class; only read
 	seconds, memory                      prometheus.Observer
 	fuel, guest, bytesIn, bytesOut, host prometheus.Counter
 	dropped                              prometheus.Counter
-
-	candidate atomic.Pointer[tally] // of the rollout that runs; nil = none
 }
 
 func (m *metrics) function(n functionName) *series {
-	s := &series{
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.functions[n]
+	if s == nil {
+		s = &series{metrics: m, name: n}
+		m.functions[n] = s
+	}
+	return s
+}
+
+// counters is nil when the function is gone.
+func (s *series) counters() *counters {
+	if c := s.counted.Load(); c != nil {
+		return c
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counted.Load()
+	if c == nil && !s.gone {
+		c = s.metrics.resolve(s.name)
+		s.counted.Store(c)
+	}
+	return c
+}
+
+func (m *metrics) resolve(n functionName) *counters {
+	c := &counters{
 		attempts: map[string]prometheus.Counter{},
 		seconds:  m.seconds.WithLabelValues(n.namespace, n.name),
 		memory:   m.memory.WithLabelValues(n.namespace, n.name),
@@ -86,26 +127,30 @@ func (m *metrics) function(n functionName) *series {
 	}
 	for verdict, classes := range verdicts {
 		for _, class := range classes {
-			s.attempts[class] = m.attempts.WithLabelValues(n.namespace, n.name, verdictName(verdict), class)
+			c.attempts[class] = m.attempts.WithLabelValues(n.namespace, n.name, verdictName(verdict), class)
 		}
 	}
-	return s
+	return c
 }
 
 // attempt counts one that has run, also when a conflict makes it run again: it used what it used.
 func (s *series) attempt(a *attempt) {
-	bill := &a.result.Bill
-	s.count(a.result.Class)
-	for i := range a.result.More {
-		s.count(a.result.More[i].Class)
+	c := s.counters()
+	if c == nil {
+		return
 	}
-	s.seconds.Observe(a.duration.Seconds())
-	s.memory.Observe(float64(bill.PeakMemory))
-	s.fuel.Add(float64(bill.Fuel))
-	s.guest.Add(bill.Guest.Seconds())
-	s.bytesIn.Add(float64(bill.BytesIn))
-	s.bytesOut.Add(float64(bill.BytesOut))
-	s.host.Add(float64(bill.HostCalls))
+	bill := &a.result.Bill
+	c.count(a.result.Class)
+	for i := range a.result.More {
+		c.count(a.result.More[i].Class)
+	}
+	c.seconds.Observe(a.duration.Seconds())
+	c.memory.Observe(float64(bill.PeakMemory))
+	c.fuel.Add(float64(bill.Fuel))
+	c.guest.Add(bill.Guest.Seconds())
+	c.bytesIn.Add(float64(bill.BytesIn))
+	c.bytesOut.Add(float64(bill.BytesOut))
+	c.host.Add(float64(bill.HostCalls))
 	if t := s.tallyOf(a.revision); t != nil {
 		t.attempt(a)
 	}
@@ -121,7 +166,9 @@ func (s *series) tallyOf(revision int) *tally {
 
 // crash counts an attempt under which the runtime died.
 func (s *series) crash(revision int) {
-	s.attempts[ClassNodeCrash].Inc()
+	if c := s.counters(); c != nil {
+		c.count(ClassNodeCrash)
+	}
 	if t := s.tallyOf(revision); t != nil {
 		t.crash()
 	}
@@ -156,19 +203,34 @@ func (m *metrics) rollout(n functionName, before, now *api.Rollout) {
 	m.rollouts.WithLabelValues(n.namespace, n.name, outcome).Inc()
 }
 
-func (s *series) count(class string) {
-	counted, known := s.attempts[class]
+func (c *counters) count(class string) {
+	counted, known := c.attempts[class]
 	if !known {
-		counted = s.attempts[sandbox.ClassInternal]
+		counted = c.attempts[sandbox.ClassInternal]
 	}
 	counted.Inc()
 }
 
 // forget deletes the series of a function that is gone.
 func (m *metrics) forget(n functionName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.functions[n]
+	if s == nil {
+		return
+	}
+	delete(m.functions, n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
 	labels := prometheus.Labels{"namespace": n.namespace, "function": n.name}
+	m.percent.DeletePartialMatch(labels)
+	m.rollouts.DeletePartialMatch(labels)
+	if s.counted.Load() == nil {
+		return
+	}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.percent, m.rollouts,
+		m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped,
 	} {
 		v.DeletePartialMatch(labels)
 	}

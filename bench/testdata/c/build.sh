@@ -12,3 +12,5 @@ build() {
 build loop.wasm loop.c
 build loop4m.wasm loop.c -Wl,--initial-memory=4325376 # 66 pages, as with static tables of 4 MiB
 build extism.wasm extism.c
+build extismecho.wasm extismecho.c
+build workerd.wasm workerd.c
