@@ -47,6 +47,7 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		fmt.Fprintf(stderr, "runtime: find this program's own file: %v\n", err)
 		return 1
 	}
+	leaveOneFree(&config, getenv)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := node.NewLogger(config, stderr)
@@ -69,6 +70,19 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		return 3
 	}
 	return 1
+}
+
+// leaveOneFree lets Go run one more goroutine at a time than there are processors, and guests as many as there are. When guests keep all processors busy, each step
+// of another event's way, from the request to the settled outcome, would else wait for one of them to make room; with a thread to spare the system gives it its
+// turn at once.
+func leaveOneFree(c *node.Config, getenv func(string) string) {
+	processors := runtime.GOMAXPROCS(0)
+	if c.Running == 0 {
+		c.Running = processors
+	}
+	if getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(processors + 1)
+	}
 }
 
 // compiler is the command that makes this very program compile a module, also when its file has been replaced meanwhile.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -38,5 +39,22 @@ func TestUsage(t *testing.T) {
 		if code != tt.code || !strings.Contains(stdout.String(), tt.stdout) || !strings.Contains(stderr.String(), tt.stderr) {
 			t.Errorf("%v %v: code %d\nstdout %s\nstderr %s\nwant code %d, %q, %q", tt.args, tt.env, code, &stdout, &stderr, tt.code, tt.stdout, tt.stderr)
 		}
+	}
+}
+
+// Guests are as many as there are processors, and Go runs one goroutine more, unless somebody has said otherwise.
+func TestOneProcessorIsLeftFree(t *testing.T) { //nolint:paralleltest // it changes the process
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	c := node.NewConfig()
+	leaveOneFree(&c, func(string) string { return "" })
+	if now := runtime.GOMAXPROCS(0); c.Running != before || now != before+1 {
+		t.Errorf("%d guests on %d threads, there are %d processors", c.Running, now, before)
+	}
+	runtime.GOMAXPROCS(before)
+	c.Running = 7
+	leaveOneFree(&c, func(string) string { return "5" })
+	if now := runtime.GOMAXPROCS(0); c.Running != 7 || now != before {
+		t.Errorf("%d guests on %d threads, want what was said", c.Running, now)
 	}
 }
