@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -489,7 +490,9 @@ func (f *flow) fire(g *group, t **time.Timer) {
 // clear hands out all that is aside: the rules, or what triggers do, may have changed.
 func (f *flow) clear() {
 	f.mu.Lock()
-	ids := slices.Collect(maps.Keys(f.aside))
+	ids := slices.SortedFunc(maps.Keys(f.aside), func(a, b partition.ID) int { // about as they came
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Trigger, b.Trigger))
+	})
 	clear(f.aside)
 	for _, r := range *f.rules.Load() {
 		for _, g := range r.groups {
