@@ -58,6 +58,7 @@ func (inv *invocation) breathe() {
 	inv.patience = shortTurn
 	inv.instance.memory.Leave()
 	inv.host.Yield(inv.Context, inv.instance.burnt())
+	inv.deadline, _ = inv.Deadline()
 	runtime.Gosched()
 	inv.back(now)
 }

@@ -29,6 +29,7 @@ type invocation struct {
 	started  time.Time // when the event came
 	begun    time.Time // when it had its instance
 	deadline time.Time
+	timeout  time.Duration // from started to the first deadline; the host may have moved that on since
 	turn     time.Time     // when the guest last let other goroutines run
 	patience time.Duration // how long others have to wait from then on
 	outside  time.Duration // time that was not the guest's: in host calls, asleep, waiting for its turn

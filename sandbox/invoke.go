@@ -90,6 +90,7 @@ func (i *instance) begin(ctx context.Context, d delivery) {
 	inv.started, inv.begun = d.started, time.Now()
 	inv.turn, inv.patience = inv.begun, turn
 	inv.deadline, _ = ctx.Deadline()
+	inv.timeout = inv.deadline.Sub(inv.started)
 	inv.log.host, inv.phase = d.host, initialising
 	i.fill()
 }

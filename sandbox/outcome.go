@@ -144,11 +144,10 @@ func (inv *invocation) stopped(err error) (failure, bool) {
 	if errors.Is(inv.Err(), context.Canceled) {
 		return failure{ClassCanceled, "canceled before it finished" + during}, true
 	}
-	timeout := inv.deadline.Sub(inv.started)
-	if timeout <= 0 {
+	if inv.timeout <= 0 {
 		return failure{ClassDeadline, tooLate + during}, true
 	}
-	return failure{ClassDeadline, fmt.Sprintf("did not finish within %s%s", roundTimeout(timeout), during)}, true
+	return failure{ClassDeadline, fmt.Sprintf("did not finish within %s%s", roundTimeout(inv.timeout), during)}, true
 }
 
 // roundTimeout undoes the moment that passed between setting the deadline and starting: 29.9996s was meant to be 30s.

@@ -22,7 +22,7 @@ type Host interface {
 	Log(level slog.Level, message string)
 
 	// Yield is called about every millisecond while the guest runs, with the fuel it has used so far, and may wait before the guest goes on: until ctx ends
-	// at the latest.
+	// at the latest. The deadline of ctx may be a later one afterwards, as after Outside.
 	Yield(ctx context.Context, fuel int64)
 
 	// Outside runs wait, during which the guest needs no processor: it sleeps. It may wait itself before the guest goes on, until ctx ends at the latest.

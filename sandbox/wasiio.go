@@ -189,6 +189,7 @@ func (c call) sleep(d time.Duration) {
 		case <-c.Done():
 		}
 	})
+	c.deadline, _ = c.Deadline()
 	if c.Err() != nil {
 		panic(errStopped)
 	}

@@ -135,6 +135,7 @@ type attempt struct {
 	revision int
 	start    time.Time
 	duration time.Duration
+	parked   time.Duration // of it, while it was the turn of others
 	result   sandbox.Result
 	effects  partition.Effects // of a verdict done
 	held     bool              // it did not run: its trigger has been paused since it was taken, or invocation.before said no
@@ -155,14 +156,14 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 		s.processors.end(g, 0)
 		return a
 	}
-	limited, cancel := context.WithTimeout(ctx, f.timeout())
-	defer cancel()
+	limited := withDeadline(ctx, f.timeout())
+	g.deadline = limited
 	h := &host{scheduler: s, function: f, invocation: inv, guest: g}
 	if inv.batch == "" { // the events of a batch have many keys
 		h.key = inv.event.Key()
 	}
 	a.start = time.Now()
-	s.seats.sit(g.seat, sitting{invocation: inv, function: f, start: a.start, stop: cancel})
+	s.seats.sit(g.seat, sitting{invocation: inv, function: f, start: a.start, stop: func() { limited.cancel(context.Canceled) }})
 	for one := range inv.all() {
 		if reason, ok := s.unwanted.remove(one.id); ok {
 			s.seats.cut(one.id, f.spec.Namespace, reason)
@@ -170,6 +171,7 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	}
 	a.result = inv.run(limited, f.module, h)
 	a.duration = time.Since(a.start)
+	a.parked = limited.stop()
 	a.cut = s.seats.leave(g.seat)
 	s.processors.end(g, a.result.Bill.Fuel)
 	if a.cut != nil {

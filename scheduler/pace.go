@@ -178,7 +178,7 @@ func (a *attempt) overload(spec *api.FunctionSpec) bool {
 	case a.result.Verdict == abi.Failed && (a.result.RetryAfter >= 0 || a.result.Class == sandbox.ClassDeadline):
 		return true
 	case spec.Adaptive != nil && spec.Adaptive.Latency > 0:
-		return a.duration > time.Duration(spec.Adaptive.Latency)
+		return a.duration-a.parked > time.Duration(spec.Adaptive.Latency)
 	}
 	return false
 }

@@ -83,13 +83,16 @@ type keyUse struct {
 
 // guest is an attempt's claim to a processor.
 type guest struct {
-	share   *share
-	key     *keyUse // nil = its function is not fair to keys
-	events  int     // of its batch
-	memory  int64   // bytes that it may take
-	seat    int     // while it has begun
-	on      bool    // it has a processor; guarded by processors.mu
-	paid    int64   // of the fuel that it has used
+	share  *share
+	key    *keyUse // nil = its function is not fair to keys
+	events int     // of its batch
+	memory int64   // bytes that it may take
+	seat   int     // while it has begun
+	on     bool    // it has a processor; guarded by processors.mu
+	paid   int64   // of the fuel that it has used
+
+	deadline *deadline // stands still while it is parked; nil until it runs
+
 	granted chan struct{}
 }
 
@@ -98,7 +101,7 @@ func (p *processors) newGuest(s *share, key *keyUse, events int, memory int64) *
 	if !ok {
 		g = &guest{granted: make(chan struct{}, 1)}
 	}
-	g.share, g.key, g.events, g.memory, g.paid = s, key, events, memory, 0
+	g.share, g.key, g.events, g.memory, g.paid, g.deadline = s, key, events, memory, 0, nil
 	return g
 }
 
@@ -334,6 +337,15 @@ func (p *processors) park(ctx context.Context, g *guest) {
 	p.push(g.share)
 	p.hand()
 	p.mu.Unlock()
+	select {
+	case <-g.granted:
+		return
+	default:
+	}
+	if g.deadline != nil {
+		g.deadline.hold()
+		defer g.deadline.resume()
+	}
 	if p.await(ctx, g) {
 		return
 	}
