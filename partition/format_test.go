@@ -102,6 +102,18 @@ func makeFormat(t *testing.T, dir string) {
 		t.Fatalf("discard: %d, %v", n, err)
 	}
 	tt.triggers(2, onTopic(1, "work"), onTopic(2, "out"))
+	tt.publish("later", delayedEvent("delayed", "k", time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)))
+	past := Trigger{ID: 5, Namespace: "default", Name: "f5:later", Function: "f5", Topic: "later", Start: &Range{}}
+	tt.triggers(3, onTopic(1, "work"), onTopic(2, "out"), Trigger{ID: 4, Namespace: "default", Name: "f4:ranked", Function: "f4", Topic: "ranked", Priority: "urgency"}, past)
+	for tt.Stats(5).CatchingUp > 0 {
+		<-tt.ready
+	}
+	tt.publish("ranked", urgent("5:a", "b", "-5:c")...)
+	for i := range 3 {
+		if _, _, err := tt.Admit(t.Context(), Rate{Namespace: "default", Function: "f", Name: "throttle", Key: fmt.Sprint(i), Interval: 100 * 24 * time.Hour, Burst: 2}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	tt.publish("old", manyEvents(30, someKey)...)
 	tt.retainer.now = func() time.Time { return time.Now().Add(time.Hour) }
 	if err := tt.retainer.round(&Retention{Topics: map[TopicName]TopicRetention{{"default", "old"}: {Keep: time.Minute}}}); err != nil {
@@ -155,6 +167,23 @@ func (tt *testTable) holds() string {
 			tt.t.Fatal(err)
 		}
 		add("state k%d %s version %d", i, value, version)
+	}
+	for _, p := range tt.parts { // what came with v2
+		p.mu.Lock()
+		for id, tr := range p.machine.triggers {
+			for offset, rank := range tr.ranks {
+				add("trigger %d: offset %d/%d has rank %d", id, p.index, offset, rank)
+			}
+			if tr.Topic == "later" {
+				for offset, at := range tr.progress {
+					add("trigger %d: offset %d/%d waits until %d", id, p.index, offset, at.next)
+				}
+			}
+		}
+		for id, r := range p.machine.rates.byID {
+			add("rate %x is free from %d on", id, r.free)
+		}
+		p.mu.Unlock()
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n") + "\n"
