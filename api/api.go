@@ -224,9 +224,11 @@ type Function struct {
 
 // Load is what a node does for a function at one moment, and what scaling has decided.
 type Load struct {
-	// Wanted is how many events and calls could run now, with those in progress. What waits for a retry or a delay is not among them.
+	// Wanted is how many events and calls could run now, with those in progress. What waits for a time, for an earlier event of its key, or for a rule of fn.yaml is not
+	// among them.
 	Wanted int `json:"wanted"`
-	// Target is how many of them may be in progress, and Limit what keeps it from being all: "concurrency", "scale.max", "processors" or "memory".
+	// Target is how many of them may be in progress, and Limit what keeps it from being all: "concurrency", "scale.max", "processors" or "memory"; when it is all, what
+	// most of the others wait for: "throttle", "concurrency of its key" or "fair".
 	Target int    `json:"target"`
 	Limit  string `json:"limit,omitempty"`
 	// InProgress are those taken and not settled yet. Of their instances, Running have a processor, Parked had one and wait for the next, and Away need none: they sleep.

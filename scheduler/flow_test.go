@@ -54,6 +54,9 @@ func TestConcurrencyOfAKey(t *testing.T) {
 	})
 	b.publish("in", tenantEvents("a", 300)...)
 	waitUntil(t, func() bool { return b.seated() == 2 && b.waiting("f")[string(heldByKey)] == 298 })
+	if l := b.load("f"); l.Wanted != 2 || l.InProgress != 2 || l.Limit != string(heldByKey) {
+		t.Errorf("load %+v", l)
+	}
 	b.publish("in", tenantEvents("b", 5)...)
 	waitUntil(t, func() bool { return b.seated() == 4 })
 	waitUntil(t, func() bool { got := b.waiting("f"); return got[""] == 4 && got[string(heldByKey)] == 301 })

@@ -105,11 +105,19 @@ func (s *Scheduler) checkReady(name string, spec *api.FunctionSpec) error {
 		return nil
 	}
 	text := fmt.Sprintf("scale.min: %d instances of %s may take %s, and this node gives functions %s",
-		spec.Scale.Min, api.FormatSize(memoryOf(spec)), api.FormatSize(wanted), api.FormatSize(s.opts.Memory))
+		spec.Scale.Min, about(memoryOf(spec)), about(wanted), about(s.opts.Memory))
 	if others > 0 {
-		text += fmt.Sprintf(", of which %s are for the instances that other functions keep ready", api.FormatSize(others))
+		text += fmt.Sprintf(", of which %s are for the instances that other functions keep ready", about(others))
 	}
 	return &ModuleError{Reason: text, Advice: "lower scale.min or memory, or raise --memory of the runtime"}
+}
+
+// about is a number of bytes for people.
+func about(bytes int64) string {
+	if bytes >= 10<<30 {
+		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+	}
+	return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20))
 }
 
 // ModuleError says that a module cannot run, because of what is in it, and what to do.

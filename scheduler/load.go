@@ -8,11 +8,15 @@ import (
 
 // Load is what the node does for a function now, and what scale says of it.
 func (s *Scheduler) Load(f *api.Function) api.Load {
-	waiting := 0
+	waiting, aside := 0, map[string]int{}
 	for i := range f.Triggers {
 		if t := &f.Triggers[i]; t.Topic != nil {
 			n := s.opts.Table.Stats(t.ID)
-			waiting += n.Pending - n.Timed
+			waiting += max(0, n.Pending-n.Timed-n.Queued)
+			for why, count := range n.Aside {
+				waiting -= count
+				aside[why] += count
+			}
 		}
 	}
 	now := s.acquire(functionName{f.Namespace, f.Name})
@@ -20,10 +24,18 @@ func (s *Scheduler) Load(f *api.Function) api.Load {
 		return api.Load{Wanted: waiting}
 	}
 	defer s.release(now)
-	return s.processors.load(now.share, now.memory(), waiting)
+	out := s.processors.load(now.share, now.memory(), waiting)
+	if out.Limit == "" { // nothing, or that for which most wait
+		for why, count := range aside {
+			if out.Limit == "" || count > aside[out.Limit] || count == aside[out.Limit] && why < out.Limit {
+				out.Limit = why
+			}
+		}
+	}
+	return out
 }
 
-// load looks at one function. waiting are the events that partitions have for it, with those that it has taken.
+// load looks at one function. waiting are the events of partitions that could run now, with those that it has taken.
 func (p *processors) load(s *share, memory int64, waiting int) api.Load {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -115,8 +115,8 @@ func TestMoreReadyInstancesThanMemoryAreRefused(t *testing.T) {
 		want string
 	}{
 		"fits":           {api.FunctionSpec{Scale: api.Scale{Min: 12}}, ""},
-		"alone too much": {api.FunctionSpec{Scale: api.Scale{Min: 5}, Memory: 256 << 20}, "scale.min: 5 instances of 256Mi may take 1280Mi, and this node gives functions 1Gi"},
-		"with others":    {api.FunctionSpec{Scale: api.Scale{Min: 13}}, "of which 256Mi are for the instances that other functions keep ready. Try: lower scale.min or memory, or raise --memory"},
+		"alone too much": {api.FunctionSpec{Scale: api.Scale{Min: 5}, Memory: 256 << 20}, "scale.min: 5 instances of 256 MiB may take 1280 MiB, and this node gives functions 1024 MiB"},
+		"with others":    {api.FunctionSpec{Scale: api.Scale{Min: 13}}, "of which 256 MiB are for the instances that other functions keep ready. Try: lower scale.min or memory, or raise --memory"},
 	} {
 		_, _, err := b.scheduler.CheckModule(t.Context(), "f", wasmtest.Echo(), tc.spec)
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
