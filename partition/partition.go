@@ -271,8 +271,8 @@ func (p *partition) applied(records []eventlog.Record) {
 		p.table.opts.Fatal(err)
 		return
 	}
+	p.table.afterApply(p, n) // first: whoever is answered may begin to lead, and what came before that is not for it
 	p.answer(done)
-	p.table.afterApply(p, n)
 }
 
 // notice is what the applied records mean for others.

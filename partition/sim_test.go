@@ -121,7 +121,8 @@ func TestSimulationFollowsFromItsSeed(t *testing.T) {
 		again, _ := simTrace(t, seed, simLength, nil)
 		for i := range min(len(first), len(again)) {
 			if first[i] != again[i] {
-				t.Fatalf("seed %d differs at line %d:\n%s\n%s", seed, i, first[i], again[i])
+				from := max(0, i-12)
+				t.Fatalf("seed %d differs at line %d:\n%s\n\nbut then:\n%s", seed, i, strings.Join(first[from:i+1], "\n"), strings.Join(again[from:i+1], "\n"))
 			}
 		}
 		if len(first) != len(again) {
