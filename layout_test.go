@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"history":                    {"api"},
 	"inflight":                   {},
 	"scheduler":                  {"api", "event", "filter", "history", "inflight", "partition", "registry", "sandbox", "sdk/abi", "wire"},
-	"server":                     {"api", "event", "filter", "history", "partition", "registry", "scheduler", "sdk/abi"},
+	"server":                     {"api", "event", "filter", "history", "partition", "registry", "scheduler", "sdk/abi", "wire"},
 	"embedded":                   {},
 	"node":                       {"api", "archive", "embedded", "eventlog", "eventlog/local", "history", "inflight", "partition", "registry", "sandbox", "scheduler", "sdk/abi", "server"},
 	"cmd/runtime":                {"node", "sandbox"},
