@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"sandbox/rewrite":            {},
 	"sandbox/wasmtest":           {"sdk/abi"},
 	"sandbox/wasmtest/hostile":   {"sandbox/wasmtest", "sdk/abi"},
-	"history":                    {"api"},
+	"history":                    {"api", "wire"},
 	"inflight":                   {},
 	"scheduler":                  {"api", "event", "filter", "history", "inflight", "partition", "registry", "sandbox", "sdk/abi", "wire"},
 	"server":                     {"api", "event", "filter", "history", "partition", "registry", "scheduler", "sdk/abi", "wire"},
