@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/evoke-run/evoke/wire"
 )
 
 // MarshalJSON writes the event in the CloudEvents JSON format. Data of a JSON content type is embedded byte for byte,
@@ -39,7 +41,7 @@ func (e *Event) appendAttributes(b []byte) []byte {
 			b = appendMember(b, x.Name, x.Value)
 			continue
 		}
-		b = append(appendString(append(b, ','), x.Name), ':')
+		b = append(wire.AppendJSON(append(b, ','), x.Name), ':')
 		b = append(b, x.Value...)
 	}
 	return append(b, '}')
@@ -50,7 +52,7 @@ func (e *Event) appendData(b []byte) []byte {
 	case isJSON(e.DataContentType) && json.Valid(e.Data):
 		return append(append(b, `"data":`...), e.Data...)
 	case !isJSON(e.DataContentType) && utf8.Valid(e.Data):
-		return appendString(append(b, `"data":`...), string(e.Data))
+		return wire.AppendJSON(append(b, `"data":`...), string(e.Data))
 	default:
 		b = append(b, `"data_base64":"`...)
 		b = base64.StdEncoding.AppendEncode(b, e.Data)
@@ -59,15 +61,7 @@ func (e *Event) appendData(b []byte) []byte {
 }
 
 func appendMember(b []byte, name, value string) []byte {
-	return appendString(append(appendString(append(b, ','), name), ':'), value)
-}
-
-func appendString(b []byte, s string) []byte {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes; invalid UTF-8 becomes U+FFFD
-	return append(b, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
+	return wire.AppendJSON(append(wire.AppendJSON(append(b, ','), name), ':'), value)
 }
 
 // isJSON follows the CloudEvents JSON format: no content type means JSON.

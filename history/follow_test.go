@@ -42,7 +42,7 @@ func TestFollowGetsWhatMatchesFromNowOn(t *testing.T) {
 		for _, e := range []api.LogEntry{entry("one"), other, entry("two")} {
 			s.Append(e)
 		}
-		synctest.Wait()
+		written()
 		cancel()
 		followers.Wait()
 		if want := []string{"one", "two"}; !slices.Equal(got, want) {
@@ -91,11 +91,11 @@ func TestSlowFollowerIsToldWhatItMissed(t *testing.T) {
 		for i := range followEntries + 70 {
 			s.Append(entry(fmt.Sprint(i)))
 		}
-		synctest.Wait()
+		written()
 		close(goOn)
 		synctest.Wait()
 		s.Append(entry("last"))
-		synctest.Wait()
+		written()
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -22,6 +22,10 @@ const (
 	maxQueue = 8 << 20
 	// overhead is about what an entry takes besides its text.
 	overhead = 256
+	// gather is how long the writer lets entries gather behind those it has written, so that a busy node writes many at once. Who waits for them does not.
+	gather = time.Millisecond
+	// maxSpare is how many entries the queue keeps room for while it is empty.
+	maxSpare = 4096
 )
 
 // ErrClosed is returned by Query and Follow after Close.
@@ -47,14 +51,16 @@ type Store struct {
 	dropped atomic.Uint64
 	writer  *writer       // only used by run
 	wake    chan struct{} // room for one: the queue has something, or Close was called
+	hurry   chan struct{} // room for one: somebody waits for the writer, or Close was called
 	done    chan struct{} // closed when run has returned
 
 	mu        sync.Mutex
 	advanced  *sync.Cond // the writer finished a batch
 	queue     []api.LogEntry
-	queued    int    // bytes of queue
-	appended  uint64 // entries ever put into the queue
-	written   uint64 // of those, entries that went through the writer
+	spare     []api.LogEntry // empty; the next queue
+	queued    int            // bytes of queue
+	appended  uint64         // entries ever put into the queue
+	written   uint64         // of those, entries that went through the writer
 	end       position
 	followers map[*follower]struct{}
 	closed    bool
@@ -94,6 +100,7 @@ func Open(o Options) (*Store, error) {
 		log:       o.Logger,
 		writer:    newWriter(o, segments),
 		wake:      make(chan struct{}, 1),
+		hurry:     make(chan struct{}, 1),
 		done:      make(chan struct{}),
 		followers: map[*follower]struct{}{},
 	}
@@ -115,7 +122,12 @@ func (s *Store) Append(e api.LogEntry) {
 	s.queue = append(s.queue, e)
 	s.queued += size
 	s.appended++
-	s.signal()
+	switch {
+	case len(s.queue) == 1:
+		signal(s.wake)
+	case s.queued > maxQueue/4: // no time to lose
+		signal(s.hurry)
+	}
 }
 
 // Dropped counts the entries that were not kept since Open.
@@ -125,16 +137,17 @@ func (s *Store) Dropped() uint64 { return s.dropped.Load() }
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	s.signal()
+	signal(s.wake)
+	signal(s.hurry)
 	s.mu.Unlock()
 	<-s.done
 	return nil
 }
 
-// signal wakes the writer; the caller holds mu.
-func (s *Store) signal() {
+// signal does not wait: one that has room for one more is enough.
+func signal(c chan<- struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -142,6 +155,8 @@ func (s *Store) signal() {
 // run is the writer's goroutine: it takes the whole queue, writes and flushes it, and tells followers. It owns s.writer and ends after Close.
 func (s *Store) run() {
 	defer close(s.done)
+	rest := time.NewTimer(gather)
+	defer rest.Stop()
 	for range s.wake {
 		batch, closed := s.take()
 		if len(batch) > 0 {
@@ -154,13 +169,18 @@ func (s *Store) run() {
 			s.finish()
 			return
 		}
+		rest.Reset(gather)
+		select {
+		case <-rest.C:
+		case <-s.hurry:
+		}
 	}
 }
 
 func (s *Store) take() (batch []api.LogEntry, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	batch, s.queue, s.queued = s.queue, nil, 0
+	batch, s.queue, s.spare, s.queued = s.queue, s.spare, nil, 0
 	return batch, s.closed
 }
 
@@ -173,6 +193,10 @@ func (s *Store) advance(batch []api.LogEntry) {
 	s.written += uint64(len(batch))
 	for f := range s.followers {
 		f.push(batch)
+	}
+	if cap(batch) <= maxSpare {
+		clear(batch)
+		s.spare = batch[:0]
 	}
 	s.advanced.Broadcast()
 }
@@ -206,6 +230,7 @@ func (s *Store) settled() (position, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for target := s.appended; s.written < target; {
+		signal(s.hurry)
 		s.advanced.Wait()
 	}
 	if s.closed {

@@ -76,6 +76,12 @@ func messages(t *testing.T, s *Store, f Filter, limit int) []string {
 	return out
 }
 
+// written lets the writer come to what was appended. It is for a bubble of synctest.
+func written() {
+	time.Sleep(gather)
+	synctest.Wait()
+}
+
 func numbered(from, to int) (out []string) {
 	for i := from; i < to; i++ {
 		out = append(out, fmt.Sprint(i))
@@ -378,7 +384,7 @@ func TestLostDiskDropsAndHeals(t *testing.T) {
 		synctest.Wait()
 		for i := range 3 {
 			s.Append(entry(fmt.Sprint(i)))
-			synctest.Wait()
+			written()
 		}
 		if s.Dropped() != 3 {
 			t.Errorf("%d dropped, want 3", s.Dropped())

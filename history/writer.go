@@ -2,7 +2,6 @@ package history
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -28,7 +27,8 @@ type writer struct {
 
 	file      *os.File // nil until the first line, and after an error
 	buf       *bufio.Writer
-	unflushed int // lines of this segment that may still be in buf
+	scratch   []byte // the line that is being written
+	unflushed int    // lines of this segment that may still be in buf
 	current   segment
 	older     []segment // closed ones, oldest first
 	lastSeen  int64     // highest segment number ever used
@@ -59,21 +59,17 @@ func (w *writer) position() position {
 // write appends a batch and flushes it. It returns how many entries were lost, at most, and why.
 func (w *writer) write(batch []api.LogEntry) (lost int, err error) {
 	for i := range batch {
-		line, e := json.Marshal(&batch[i])
-		if e != nil {
-			lost, err = lost+1, e
-			continue
-		}
-		if e := w.line(append(line, '\n')); e != nil {
+		w.scratch = appendLine(w.scratch[:0], &batch[i])
+		if err := w.line(w.scratch); err != nil {
 			// The disk will not be better for the rest of the batch.
-			return lost + w.unflushed + len(batch) - i, errors.Join(e, w.abandon())
+			return w.unflushed + len(batch) - i, errors.Join(err, w.abandon())
 		}
 		w.unflushed++
 	}
-	if e := w.flush(); e != nil {
-		return lost + w.unflushed, errors.Join(e, w.abandon())
+	if err := w.flush(); err != nil {
+		return w.unflushed, errors.Join(err, w.abandon())
 	}
-	return lost, err
+	return 0, nil
 }
 
 func (w *writer) flush() error {

@@ -36,11 +36,13 @@ const (
 )
 
 func encodingOf(h http.Header) encoding {
-	switch mediaType(h) {
-	case api.EventJSON:
-		return structuredEvent
-	case api.EventBatchJSON:
-		return eventBatch
+	if strings.Contains(strings.ToLower(h.Get("Content-Type")), "cloudevents") { // as few types do, and parsing takes longer
+		switch mediaType(h) {
+		case api.EventJSON:
+			return structuredEvent
+		case api.EventBatchJSON:
+			return eventBatch
+		}
 	}
 	if h.Get("Ce-Specversion") != "" {
 		return binaryEvent

@@ -82,7 +82,7 @@ func (s *Server) newCall(r *http.Request, to target, body []byte) (scheduler.Cal
 	call := scheduler.Call{Namespace: to.function.Namespace, Function: to.function.Name, Trigger: to.trigger.Name}
 	var err error
 	if encodingOf(r.Header) == notCloudEvents {
-		call.Event, err = s.requestEvent(r, to, body)
+		call.Event = s.requestEvent(r, to, body)
 	} else {
 		call.Event, err = decodeEvent(r.Header, body)
 	}

@@ -66,7 +66,7 @@ func TestEveryMethodAndPathReachesTheFunction(t *testing.T) {
 			if got := b.do(method, b.gateway+path, ""); got.status != 204 {
 				t.Fatalf("%s %s: %d %s", method, path, got.status, got.body)
 			}
-			var r request
+			var r struct{ Method, Path, RawPath, Route string }
 			c := <-calls
 			if err := json.Unmarshal(c.Event.Request, &r); err != nil || r.Method != method || r.Path != want || r.RawPath != want {
 				t.Errorf("%s %s: %s", method, path, c.Event.Request)

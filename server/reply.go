@@ -46,14 +46,9 @@ func writeReply(c echo.Context, call scheduler.Call, r scheduler.Reply) error {
 
 // httpReply is for plain HTTP requests: the reply's JSON is {"status", "headers"}.
 func httpReply(h http.Header, r scheduler.Reply) (status int, err error) {
-	var set struct {
-		Status  *int        `json:"status"`
-		Headers [][2]string `json:"headers"`
-	}
-	if r.Attributes != nil {
-		if err := json.Unmarshal(r.Attributes, &set); err != nil {
-			return 0, fmt.Errorf("its JSON is not {\"status\": 200, \"headers\": [[\"name\", \"value\"]]}: %w", err)
-		}
+	set, err := readHead(r.Attributes)
+	if err != nil {
+		return 0, fmt.Errorf("its JSON is not {\"status\": 200, \"headers\": [[\"name\", \"value\"]]}: %w", err)
 	}
 	for _, pair := range set.Headers {
 		name := http.CanonicalHeaderKey(pair[0])

@@ -1,9 +1,7 @@
 package server
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,49 +9,50 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/wire"
 )
 
-// request is part 3 of an event, docs/abi.md section 4.
-type request struct {
-	Method  string            `json:"method"`
-	Path    string            `json:"path"`
-	RawPath string            `json:"rawPath"`
-	Route   string            `json:"route"`
-	Params  map[string]string `json:"params"`
-	Query   [][2]string       `json:"query"`
-	Headers [][2]string       `json:"headers"`
-}
-
 // requestEvent makes an event of a plain HTTP request.
-func (s *Server) requestEvent(r *http.Request, to target, body []byte) (event.Event, error) {
-	text, err := requestJSON(r, to.path)
-	if err != nil {
-		return event.Event{}, fmt.Errorf("encode the request: %w", err)
-	}
+func (s *Server) requestEvent(r *http.Request, to target, body []byte) event.Event {
 	e := event.Event{
 		ID: s.newID(), Source: to.path, Type: event.HTTPRequestType, Time: s.now().UTC(),
-		DataContentType: r.Header.Get("Content-Type"), Request: text,
+		DataContentType: r.Header.Get("Content-Type"), Request: requestJSON(r, to.path),
 	}
 	if len(body) > 0 {
 		e.Data = body
 	}
-	return e, nil
+	return e
 }
 
-func requestJSON(r *http.Request, prefix string) ([]byte, error) {
+// requestJSON is part 3 of an event, docs/abi.md section 4.
+func requestJSON(r *http.Request, prefix string) []byte {
 	raw := pathBelow(r.URL.EscapedPath(), strings.Count(prefix, "/"))
 	path, err := url.PathUnescape(raw)
 	if err != nil {
 		path = raw // not reached: net/http has decoded the path before
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err = enc.Encode(request{
-		Method: r.Method, Path: path, RawPath: raw, Route: prefix + "/*", Params: map[string]string{},
-		Query: queryPairs(r.URL.RawQuery), Headers: headerPairs(r),
-	})
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	b := make([]byte, 0, 512)
+	b = wire.AppendJSON(append(b, `{"method":`...), r.Method)
+	b = wire.AppendJSON(append(b, `,"path":`...), path)
+	b = wire.AppendJSON(append(b, `,"rawPath":`...), raw)
+	b = wire.AppendJSON(append(b, `,"route":`...), prefix+"/*")
+	b = append(b, `,"params":{},"query":[`...)
+	for name, value := range queryPairs(r.URL.RawQuery) {
+		b = appendPair(b, name, value)
+	}
+	b = append(b, `],"headers":[`...)
+	for name, value := range headerPairs(r) {
+		b = appendPair(b, name, value)
+	}
+	return append(b, "]}"...)
+}
+
+func appendPair(b []byte, name, value string) []byte {
+	if b[len(b)-1] != '[' {
+		b = append(b, ',')
+	}
+	b = wire.AppendJSON(append(b, '['), name)
+	return append(wire.AppendJSON(append(b, ','), value), ']')
 }
 
 // pathBelow cuts the first n segments off: what follows them, or "/".
@@ -70,16 +69,18 @@ func pathBelow(path string, n int) string {
 }
 
 // queryPairs keeps the order of a query; what does not decode stays as it came.
-func queryPairs(query string) [][2]string {
-	pairs := [][2]string{}
-	for part := range strings.SplitSeq(query, "&") {
-		if part == "" {
-			continue
+func queryPairs(query string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for part := range strings.SplitSeq(query, "&") {
+			if part == "" {
+				continue
+			}
+			k, v, _ := strings.Cut(part, "=")
+			if !yield(queryDecode(k), queryDecode(v)) {
+				return
+			}
 		}
-		k, v, _ := strings.Cut(part, "=")
-		pairs = append(pairs, [2]string{queryDecode(k), queryDecode(v)})
 	}
-	return pairs
 }
 
 func queryDecode(s string) string {
@@ -91,22 +92,27 @@ func queryDecode(s string) string {
 
 // headerPairs are the end-to-end headers with lower-case names. net/http does not keep the order of names, so they are sorted, behind host;
 // the values of one name stay in order.
-func headerPairs(r *http.Request) [][2]string {
-	names := make([]string, 0, len(r.Header))
-	for name := range r.Header {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	pairs := [][2]string{{"host", r.Host}}
-	for _, name := range names {
-		if isHopByHop(name) || namedInConnection(r.Header, name) {
-			continue
+func headerPairs(r *http.Request) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		if !yield("host", r.Host) {
+			return
 		}
-		for _, v := range r.Header[name] {
-			pairs = append(pairs, [2]string{strings.ToLower(name), v})
+		names := make([]string, 0, 32)
+		for name := range r.Header {
+			if !isHopByHop(name) && !namedInConnection(r.Header, name) {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			lower := strings.ToLower(name)
+			for _, v := range r.Header[name] {
+				if !yield(lower, v) {
+					return
+				}
+			}
 		}
 	}
-	return pairs
 }
 
 // isHopByHop names the headers that belong to one connection, RFC 9110 section 7.6.1. name is in canonical form.
@@ -139,9 +145,9 @@ func requestKey(r *http.Request, t *api.HTTPTrigger) string {
 	case "header":
 		return r.Header.Get(name)
 	case "query":
-		for _, pair := range queryPairs(r.URL.RawQuery) {
-			if pair[0] == name {
-				return pair[1]
+		for k, v := range queryPairs(r.URL.RawQuery) {
+			if k == name {
+				return v
 			}
 		}
 	}

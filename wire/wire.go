@@ -1,4 +1,4 @@
-// Package wire reads and appends the fields that our binary formats are made of: fixed little-endian integers, uvarints, and bytes behind their length.
+// Package wire reads and appends the fields that our formats are made of: fixed little-endian integers, uvarints, and bytes behind their length; and strings of JSON.
 package wire
 
 import (

@@ -39,9 +39,12 @@ func receive(number int32) *Event {
 	return e
 }
 
+// attribute is an attribute of an event that was received; one that was made here has none but its fields.
 func (e *Event) attribute(part int32) string {
-	b, _ := e.part(part)
-	return string(b)
+	if e.received == 0 {
+		return ""
+	}
+	return host.Text(e.received-1, part)
 }
 
 // part reads a part of an event that was received; one that was made here has none.

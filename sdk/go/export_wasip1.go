@@ -22,9 +22,14 @@ func evokeInit() int32 {
 // warm does before the snapshot what would else be done for the first time in every event: the allocator gets a place for small objects of each size, with
 // and without pointers, and the parser of times its tables.
 func warm() {
-	for size := 8; size <= 2048; size += size/2/8*8 + 8 {
-		sink = make([]byte, size)
-		sink = make([]*byte, size/8)
+	const largest = 2048 // bytes
+	for n := 1; n <= largest; {
+		b := append([]byte(nil), make([]byte, n)...) // as many as fit into the place for n
+		n, sink = cap(b)+1, b
+	}
+	for n := 1; n <= largest/8; {
+		b := append([]*byte(nil), make([]*byte, n)...)
+		n, sink = cap(b)+1, b
 	}
 	sink, _ = time.Parse(time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z")
 	sink = nil

@@ -7,6 +7,9 @@ import "unicode/utf8"
 func appendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
+	if isPlain(s) {
+		return append(append(b, s...), '"')
+	}
 	for _, r := range s { // yields U+FFFD for bytes that are not UTF-8
 		switch {
 		case r == '"' || r == '\\':
@@ -18,6 +21,16 @@ func appendString(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// isPlain says whether a string stands in JSON as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if ch := s[i]; ch < 0x20 || ch >= 0x7f || ch == '"' || ch == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func quote(s string) string { return string(appendString(nil, s)) }

@@ -87,13 +87,14 @@ func replyError(result int32) error {
 
 // meta is the JSON of the reply, nil when there is nothing to say.
 func (r Reply) meta(e *Event) []byte {
-	if host.EventLen(e.received-1, abi.PartMethod) < 0 {
+	b := make([]byte, 0, 256)
+	if host.EventLen(e.received-1, abi.PartRequest) < 0 {
 		if r.ContentType == "" {
 			return nil
 		}
-		return append(appendString([]byte(`{"datacontenttype":`), r.ContentType), '}')
+		return append(appendString(append(b, `{"datacontenttype":`...), r.ContentType), '}')
 	}
-	b := []byte{'{'}
+	b = append(b, '{')
 	if r.Status != 0 {
 		b = append(b, `"status":`...)
 		b = append(strconv.AppendInt(b, int64(r.Status), 10), ',')
@@ -102,13 +103,15 @@ func (r Reply) meta(e *Event) []byte {
 	if r.ContentType != "" {
 		b = appendPair(b, "content-type", r.ContentType)
 	}
-	names := make([]string, 0, len(r.Header))
-	for name := range r.Header {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		b = appendPair(b, name, r.Header[name])
+	if len(r.Header) > 0 {
+		names := make([]string, 0, len(r.Header))
+		for name := range r.Header {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		for _, name := range names {
+			b = appendPair(b, name, r.Header[name])
+		}
 	}
 	return append(b, ']', '}')
 }

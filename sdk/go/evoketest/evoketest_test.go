@@ -63,6 +63,21 @@ func TestEventComesAsItWas(t *testing.T) {
 	}
 }
 
+// Short attributes are read in one call, and nobody may notice where short ends.
+func TestAttributesOfAnyLength(t *testing.T) {
+	t.Parallel()
+	for n := range 300 {
+		want := strings.Repeat("ü", n)
+		var rt evoketest.Runtime
+		rt.Deliver(do(func(e *evoke.Event) error {
+			if e.Subject != want {
+				t.Errorf("%d bytes: got %d, %q", len(want), len(e.Subject), e.Subject)
+			}
+			return nil
+		}), keyed(want))
+	}
+}
+
 func TestDecodeNamesTheEvent(t *testing.T) {
 	t.Parallel()
 	e := keyed("")

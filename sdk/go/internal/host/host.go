@@ -2,6 +2,22 @@
 // else package evoketest stands in for it.
 package host
 
+import "unsafe"
+
+// Text returns a part of an event that is text, and most often short; "" when the event does not have it.
+func Text(ev, part int32) string {
+	var short [128]byte
+	got := EventRead(ev, part, 0, short[:])
+	switch {
+	case got <= 0:
+		return ""
+	case int(got) < len(short):
+		return string(short[:got])
+	}
+	b, _ := Part(ev, part)
+	return unsafe.String(unsafe.SliceData(b), len(b)) // nobody else has these bytes
+}
+
 // Part returns a part of an event; false when the event does not have it.
 func Part(ev, part int32) ([]byte, bool) {
 	n := EventLen(ev, part)
