@@ -362,6 +362,13 @@ func (p *processors) park(ctx context.Context, g *guest) {
 
 // await returns when the guest has a processor; false means that ctx has ended, and only mu tells whether it has one.
 func (p *processors) await(ctx context.Context, g *guest) bool {
+	if ctx.Err() == nil {
+		select {
+		case <-g.granted: // as most often: that ctx can end need not be asked
+			return true
+		default:
+		}
+	}
 	select {
 	case <-g.granted: // as most often: that ctx can end need not be asked
 		return true
