@@ -166,3 +166,10 @@ func (p *partition) triggersInForce(like *TriggerSet) (*TriggerSet, error) {
 	}
 	return noTriggers(p.table.definitions).with(list, nil)
 }
+
+// Equal says whether two sets would put the same in force.
+func (s *TriggerSet) Equal(other *TriggerSet) bool {
+	d := difference{to: other}
+	d.since(s)
+	return len(d.put)+len(d.remove) == 0
+}
