@@ -23,7 +23,7 @@ type function struct {
 	share   *share // as flow and series, shared by all revisions
 	flow    *flow
 	series  *series
-	traffic atomic.Pointer[traffic] // nil = never set
+	traffic atomic.Pointer[traffic] // nil = all to the newest
 	holds   atomic.Int64            // one for being in force, one for each user
 	close   func()
 }
