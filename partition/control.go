@@ -17,7 +17,7 @@ func (m *machine) applyControl(offset uint64, c *controlRecord) error {
 	}
 	for _, id := range c.remove {
 		if t := m.triggers[id]; t != nil && !t.gone {
-			m.removeTrigger(t)
+			m.removeTrigger(m.own(t))
 		}
 	}
 	return nil
@@ -30,15 +30,20 @@ func (m *machine) putTrigger(offset uint64, text []byte) error {
 	}
 	t := m.triggers[def.ID]
 	first := t == nil || t.gone
-	if first { // a new one in the eyes of ready, which may hear of its end and its beginning at once
+	switch {
+	case (t == nil || t.shared) && def.Start == nil && def.Replay == nil:
+		t = &def.idle
+	case first || t.shared: // a new one in the eyes of ready, which may hear of its end and its beginning at once
 		fresh := &trigger{}
 		if t != nil { // its dead letters are still here
 			fresh.dead, fresh.oldest, fresh.special = t.dead, t.oldest, t.special
 		}
 		t = fresh
-		m.triggers[def.ID] = t
 	}
-	t.Trigger = def
+	m.triggers[def.ID] = t
+	if !t.shared {
+		t.Trigger = &def.Trigger
+	}
 	if !t.parks() {
 		m.unparkAll(t)
 	}

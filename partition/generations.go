@@ -92,5 +92,5 @@ func (m *machine) triggerAt(key []byte) (*trigger, error) {
 	if t == nil {
 		return nil, fmt.Errorf("state names trigger %d, which is not there", binary.BigEndian.Uint64(key))
 	}
-	return t, nil
+	return m.own(t), nil
 }

@@ -31,7 +31,9 @@ func (m *machine) loadTriggers() error {
 		if err != nil {
 			return fmt.Errorf("read trigger: %w", err)
 		}
-		m.triggers[def.ID] = &trigger{Trigger: def, gone: value[0] == 1}
+		if m.triggers[def.ID] = &def.idle; value[0] == 1 {
+			m.own(&def.idle).gone = true
+		}
 		return nil
 	})
 }
@@ -88,7 +90,7 @@ func (m *machine) ofTrigger(rest []byte) (*trigger, uint64, error) {
 	if t == nil {
 		return nil, 0, fmt.Errorf("state names trigger %d, which is not there", id)
 	}
-	return t, binary.BigEndian.Uint64(rest[8:]), nil
+	return m.own(t), binary.BigEndian.Uint64(rest[8:]), nil
 }
 
 const metaVersion = 1

@@ -36,10 +36,12 @@ type machine struct {
 	work workList
 }
 
-// trigger is one that is in force, or was while its dead letters still wait.
+// trigger is one that is in force, or was while its dead letters still wait. As long as nothing has happened to it in any partition, all have the same one, which is not
+// changed: whoever changes it takes own.
 type trigger struct {
 	*Trigger // shared, see definitions
 	gone     bool
+	shared   bool
 	pending  pending
 	progress map[uint64]progress // of pending offsets that failed, were redriven, or wait for a time
 	room     room                // of progress
@@ -245,6 +247,7 @@ func (m *machine) storeEvent(offset uint64, e *storedEvent) {
 		if t == nil || t.gone {
 			continue
 		}
+		t = m.own(t)
 		t.pending.add(offset)
 		m.setRank(t, offset, e.rank(n))
 		if e.notBefore > m.clock {
@@ -254,8 +257,21 @@ func (m *machine) storeEvent(offset uint64, e *storedEvent) {
 	}
 }
 
+// own returns a trigger that this machine may change.
+func (m *machine) own(t *trigger) *trigger {
+	if t.shared {
+		t = &trigger{Trigger: t.Trigger}
+		m.triggers[t.ID] = t
+	}
+	return t
+}
+
 func (m *machine) changed(k changeKind, t *trigger, offset uint64) {
-	m.touched[t.ID] = t
+	if !t.shared {
+		m.touched[t.ID] = t
+	} else if k != changeTrigger {
+		panic(fmt.Sprintf("trigger %d is changed for all partitions", t.ID)) // nobody has taken own
+	}
 	m.work.changes = append(m.work.changes, change{kind: k, trigger: t.ID, offset: offset})
 }
 

@@ -2,10 +2,8 @@ package partition
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,10 +26,9 @@ type partition struct {
 	appendMu sync.Mutex
 	seq      uint64
 	lastTime int64
-	matcher  *matcher          // of the last control record appended
-	inForce  map[uint64][]byte // its triggers as JSON
-	newest   uint64            // its generation
-	replayed map[uint64]bool   // triggers in force that have ever been replayed
+	inForce  *TriggerSet     // by the last control record appended; nil until this node leads
+	newest   uint64          // its generation
+	replayed map[uint64]bool // triggers in force that have ever been replayed
 
 	waiters waiters
 	leads   atomic.Bool           // begin has set it: this node may act, unless
@@ -108,10 +105,12 @@ func (p *partition) lead() (chan result, error) {
 	})
 }
 
-// begin takes over what was in force when the lead record was applied. Until then the leader before could still change it.
-func (p *partition) begin() error {
+// begin takes over what was in force when the lead record was applied. Until then the leader before could still change it. like is what another partition has in
+// force, nil = unknown.
+func (p *partition) begin(like *TriggerSet) error {
 	p.mu.Lock()
-	clock, newest, inForce := p.machine.clock, p.machine.generation, p.triggersInForce()
+	clock, newest := p.machine.clock, p.machine.generation
+	inForce, err := p.triggersInForce(like)
 	replayed := map[uint64]bool{}
 	for id, t := range p.machine.triggers {
 		if !t.gone && t.position.replay > 0 {
@@ -119,43 +118,19 @@ func (p *partition) begin() error {
 		}
 	}
 	p.mu.Unlock()
-	m, err := newMatcher(inForce)
 	if err != nil {
 		return fmt.Errorf("triggers of partition %d: %w", p.index, err)
 	}
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
 	p.lastTime = max(p.lastTime, clock)
-	p.matcher, p.inForce, p.newest, p.replayed = m, marshalTriggers(inForce), newest, replayed
+	p.inForce, p.newest, p.replayed = inForce, newest, replayed
 	p.leads.Store(true)
 	return nil
 }
 
 // acts says whether this node leads, as far as it has heard. What it does when it is wrong is ignored.
 func (p *partition) acts() bool { return p.leads.Load() && p.deposed.Load() == nil }
-
-// triggersInForce needs mu.
-func (p *partition) triggersInForce() []Trigger {
-	var list []Trigger
-	for _, t := range p.machine.triggers {
-		if !t.gone {
-			list = append(list, *t.Trigger)
-		}
-	}
-	return list
-}
-
-func marshalTriggers(list []Trigger) map[uint64][]byte {
-	texts := make(map[uint64][]byte, len(list))
-	for _, t := range list {
-		text, err := json.Marshal(t)
-		if err != nil {
-			panic(err) // a struct of strings and a number always marshals
-		}
-		texts[t.ID] = text
-	}
-	return texts
-}
 
 // append hands a record to the log, in the order of the calls. The channel gets what apply says of it.
 func (p *partition) append(b body) (chan result, error) {
@@ -176,7 +151,7 @@ func (p *partition) appendLocked(b body) (chan result, error) {
 		events = nil // edited events are for the trigger that gave them up, whatever they match
 	}
 	for i := range events {
-		if err := p.matcher.match(&events[i]); err != nil {
+		if err := p.inForce.matcher.match(&events[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -299,63 +274,4 @@ func (p *partition) answer(done []verdict) {
 		}
 		p.waiters.answer(v.header.seq, v.result)
 	}
-}
-
-// setTriggers appends the difference between what is in force and what is wanted, as a barrier between matches. A nil channel means there is none, or that
-// something newer is in force.
-func (p *partition) setTriggers(generation uint64, wanted map[uint64][]byte, m *matcher) (chan result, error) {
-	p.appendMu.Lock()
-	defer p.appendMu.Unlock()
-	if generation < p.newest {
-		return nil, nil
-	}
-	c := controlRecord{generation: generation}
-	c.put, c.remove = difference(p.inForce, wanted)
-	if len(c.put) == 0 && len(c.remove) == 0 {
-		p.newest = generation
-		return nil, nil
-	}
-	done, err := p.appendLocked(&c)
-	if err == nil {
-		p.inForce, p.matcher, p.newest = wanted, m, generation
-		p.noteReplays(&c)
-	}
-	return done, err
-}
-
-// noteReplays keeps in mind which triggers were replayed. The definition in force does not say it for ever.
-func (p *partition) noteReplays(c *controlRecord) {
-	for _, text := range c.put {
-		var t Trigger
-		if err := json.Unmarshal(text, &t); err != nil {
-			panic(err) // marshalTriggers has made it
-		}
-		if t.Replay != nil {
-			p.replayed[t.ID] = true
-		}
-	}
-	for _, id := range c.remove {
-		delete(p.replayed, id) // should it come again, it is new
-	}
-}
-
-// difference is what makes one set of triggers the other, in the order of their ids. Only that is sorted: most deploys change few of many.
-func difference(from, to map[uint64][]byte) (put [][]byte, remove []uint64) {
-	var ids []uint64
-	for id, text := range to {
-		if string(from[id]) != string(text) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		put = append(put, to[id])
-	}
-	for id := range from {
-		if _, ok := to[id]; !ok {
-			remove = append(remove, id)
-		}
-	}
-	slices.Sort(remove)
-	return put, remove
 }

@@ -185,13 +185,15 @@ func (t *Table) lead(ctx context.Context) error {
 			return err
 		}
 	}
+	var inForce *TriggerSet
 	for i, p := range t.parts {
 		if _, err := p.wait(ctx, done[i]); err != nil {
 			return err
 		}
-		if err := p.begin(); err != nil {
+		if err := p.begin(inForce); err != nil {
 			return err
 		}
+		inForce = p.inForce // only read: nobody else has the table yet
 	}
 	return nil
 }
@@ -241,30 +243,6 @@ func (t *Table) isClosed() bool {
 	default:
 		return false
 	}
-}
-
-// SetTriggers makes a set of triggers in force and returns when every partition has applied it. generation orders calls; it is the registry's revision.
-func (t *Table) SetTriggers(ctx context.Context, generation uint64, triggers []Trigger) error {
-	m, err := newMatcher(triggers)
-	if err != nil {
-		return err
-	}
-	wanted := marshalTriggers(triggers)
-	done := make([]chan result, len(t.parts))
-	for i, p := range t.parts {
-		if done[i], err = p.setTriggers(generation, wanted, m); err != nil {
-			return err
-		}
-	}
-	for i, p := range t.parts {
-		if done[i] == nil {
-			continue
-		}
-		if _, err := p.wait(ctx, done[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Ready lists the triggers that have something to take, in no order.

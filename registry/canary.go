@@ -146,16 +146,3 @@ func (r *Registry) Steer(ctx context.Context, namespace, function string, edit f
 	}
 	return revision, nil
 }
-
-// readFunction reads one function as it is stored; ErrNotFound.
-func (r *Registry) readFunction(ctx context.Context, namespace, name string) (versioned[api.Function], error) {
-	resp, err := r.client.Get(ctx, r.keys.function(namespace, name))
-	if err != nil {
-		return versioned[api.Function]{}, fmt.Errorf("read registry: %w", err)
-	}
-	if len(resp.Kvs) == 0 {
-		return versioned[api.Function]{}, ErrNotFound
-	}
-	all, err := decodeAll[api.Function](r.keys.functions(), resp.Kvs, everything)
-	return all[name], err
-}

@@ -7,19 +7,17 @@ import (
 	"slices"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/evoke-run/evoke/api"
 )
 
 // DeleteFunction removes a function, its triggers and its revisions. The newest revision's record stays, so that a function of the same name goes on
 // counting behind it. It returns the etcd revision at which it holds; ErrNotFound.
 func (r *Registry) DeleteFunction(ctx context.Context, namespace, name string) (int64, error) {
 	rev, err := r.write(ctx, func() (change, error) {
-		s, err := r.load(ctx, namespace, only(name))
+		f, err := r.readFunction(ctx, namespace, name)
 		if err != nil {
 			return change{}, err
-		}
-		f := s.functions[name]
-		if !f.exists() {
-			return change{}, ErrNotFound
 		}
 		key := r.keys.function(namespace, name)
 		return change{
@@ -40,25 +38,25 @@ func (r *Registry) DeleteFunction(ctx context.Context, namespace, name string) (
 // revision at which it holds; ErrNotFound.
 func (r *Registry) DeleteTopic(ctx context.Context, namespace, name string) (int64, error) {
 	rev, err := r.write(ctx, func() (change, error) {
-		s, err := r.load(ctx, namespace, everything)
+		key := r.keys.topic(namespace, name)
+		t, err := read[api.Topic](ctx, r.client, key)
 		if err != nil {
 			return change{}, err
 		}
-		t := s.topics[name]
-		if !t.exists() {
-			return change{}, ErrNotFound
+		functions, revision, err := r.namespaceFunctions(ctx, namespace)
+		if err != nil {
+			return change{}, err
 		}
-		for _, function := range slices.Sorted(maps.Keys(s.functions)) {
-			if slices.Contains(topicsNamed(s.functions[function].value.Spec), name) {
+		for _, function := range slices.Sorted(maps.Keys(functions)) {
+			if slices.Contains(topicsNamed(functions[function].value.Spec), name) {
 				return change{}, fmt.Errorf("%w: function %s names it in a trigger or in allow.emit; remove it there first", ErrConflict, function)
 			}
 		}
-		key := r.keys.topic(namespace, name)
 		return change{
 			compares: []clientv3.Cmp{
 				clientv3.Compare(clientv3.ModRevision(key), "=", t.mod),
 				// no function may have begun to name it
-				clientv3.Compare(clientv3.ModRevision(r.keys.functionsOf(namespace)), "<", s.revision+1).WithPrefix(),
+				clientv3.Compare(clientv3.ModRevision(r.keys.functionsOf(namespace)), "<", revision+1).WithPrefix(),
 			},
 			writes: []clientv3.Op{clientv3.OpDelete(key)},
 		}, nil

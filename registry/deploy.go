@@ -31,7 +31,7 @@ func (r *Registry) Deploy(ctx context.Context, namespace, app string, spec api.A
 	d := deploy{namespace: namespace, app: app, spec: spec, kinds: kinds, now: r.now().UTC(), seed: newSeed}
 	var result api.Deployed
 	revision, err := r.write(ctx, func() (change, error) {
-		s, err := r.load(ctx, namespace, ofApp(app, spec))
+		s, err := r.load(ctx, namespace, app, spec)
 		if err != nil {
 			return change{}, err
 		}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -36,6 +37,11 @@ func (k keys) nextTrigger() string { return k.prefix + "next-trigger-id" }
 
 // id names a function or topic.
 type id struct{ namespace, name string }
+
+// compare sorts by namespace first.
+func (a id) compare(b id) int {
+	return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
+}
 
 // split takes the namespace and name out of a key below dir.
 func split(dir, key string) (id, bool) {

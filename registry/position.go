@@ -98,11 +98,10 @@ func nameOf(function, trigger string) string {
 func (r *Registry) changeTriggers(ctx context.Context, namespace, function, trigger string, edit func(*api.Trigger) bool, again func()) (int64, error) {
 	return r.write(ctx, func() (change, error) {
 		again()
-		s, err := r.load(ctx, namespace, only(function))
+		f, err := r.readFunction(ctx, namespace, function)
 		if err != nil {
 			return change{}, err
 		}
-		f := s.functions[function]
 		found, edited := false, false
 		for i := range f.value.Triggers {
 			t := &f.value.Triggers[i]

@@ -1,13 +1,14 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/evoke-run/evoke/api"
@@ -28,52 +29,62 @@ func (v *versioned[T]) orNil() *T {
 	return &v.value
 }
 
-// state is what a writer has to know of one namespace, read at one revision.
+// state is what a deploy has to know of its namespace, read at one revision.
 type state struct {
-	revision    int64
-	functions   map[string]versioned[api.Function] // those that the writer wanted
+	functions   map[string]versioned[api.Function]
 	topics      map[string]versioned[api.Topic]
 	nextTrigger versioned[uint64]
 	// lastRevision has the newest revision of functions that were deleted, so that numbers are never used again.
 	lastRevision map[string]int
 }
 
-// wanted says by a function's name and its record as text whether a writer has to know it. To decode a hundred thousand functions takes a second.
-type wanted func(name string, text []byte) bool
-
-func everything(string, []byte) bool { return true }
-
-// only is one function.
-func only(function string) wanted {
-	return func(name string, _ []byte) bool { return name == function }
-}
-
-// ofApp are the functions of an app, those that the spec names, and a few more.
-func ofApp(app string, spec api.App) wanted {
-	member := []byte(`"app":"` + app + `"`)
-	return func(name string, text []byte) bool {
-		_, named := spec.Functions[name]
-		return named || bytes.Contains(text, member)
+// load reads what a deploy has to know: the functions and topics that it names, and the other functions of its app.
+func (r *Registry) load(ctx context.Context, namespace, app string, spec api.App) (*state, error) {
+	functions, err := r.appFunctions(ctx, namespace, app)
+	if err != nil {
+		return nil, err
 	}
-}
-
-func (r *Registry) load(ctx context.Context, namespace string, functions wanted) (*state, error) {
-	resp, err := r.client.Txn(ctx).Then(
-		clientv3.OpGet(r.keys.functionsOf(namespace), clientv3.WithPrefix()),
-		clientv3.OpGet(r.keys.topicsOf(namespace), clientv3.WithPrefix()),
-		clientv3.OpGet(r.keys.nextTrigger()),
-	).Commit()
+	topics := map[string]bool{}
+	for name := range spec.Topics {
+		topics[name] = true
+	}
+	for name, f := range spec.Functions {
+		functions[name] = true
+		for _, topic := range topicsNamed(f) {
+			topics[topic] = true
+		}
+	}
+	ops := []clientv3.Op{clientv3.OpGet(r.keys.nextTrigger())}
+	for name := range functions {
+		ops = append(ops, clientv3.OpGet(r.keys.function(namespace, name)))
+	}
+	for name := range topics {
+		ops = append(ops, clientv3.OpGet(r.keys.topic(namespace, name)))
+	}
+	resp, err := r.client.Txn(ctx).Then(ops...).Commit()
+	if errors.Is(err, rpctypes.ErrTooManyOps) {
+		return nil, tooLarge(err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read registry: %w", err)
 	}
-	s := &state{revision: resp.Header.Revision, nextTrigger: versioned[uint64]{value: 1}, lastRevision: map[string]int{}}
-	if s.functions, err = decodeAll[api.Function](r.keys.functions(), resp.Responses[0].GetResponseRange().Kvs, functions); err != nil {
+	s := &state{nextTrigger: versioned[uint64]{value: 1}, lastRevision: map[string]int{}}
+	var functionKVs, topicKVs []*mvccpb.KeyValue
+	for i, one := range resp.Responses[1:] {
+		kvs := one.GetResponseRange().Kvs
+		if i < len(functions) {
+			functionKVs = append(functionKVs, kvs...)
+		} else {
+			topicKVs = append(topicKVs, kvs...)
+		}
+	}
+	if s.functions, err = decodeAll[api.Function](r.keys.functions(), functionKVs); err != nil {
 		return nil, err
 	}
-	if s.topics, err = decodeAll[api.Topic](r.keys.topics(), resp.Responses[1].GetResponseRange().Kvs, everything); err != nil {
+	if s.topics, err = decodeAll[api.Topic](r.keys.topics(), topicKVs); err != nil {
 		return nil, err
 	}
-	for _, kv := range resp.Responses[2].GetResponseRange().Kvs {
+	for _, kv := range resp.Responses[0].GetResponseRange().Kvs {
 		n, err := strconv.ParseUint(string(kv.Value), 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("read registry key %s: %w", kv.Key, err)
@@ -81,6 +92,56 @@ func (r *Registry) load(ctx context.Context, namespace string, functions wanted)
 		s.nextTrigger = versioned[uint64]{value: n, mod: kv.ModRevision}
 	}
 	return s, nil
+}
+
+// appFunctions are the functions of an app as far as this node has heard; before it hears anything, all of the namespace are read. A deploy only tells which of them it does
+// not name.
+func (r *Registry) appFunctions(ctx context.Context, namespace, app string) (map[string]bool, error) {
+	names := map[string]bool{}
+	if s := r.Snapshot(); s != nil {
+		for f := range s.ofApp(namespace, app) {
+			names[f.Name] = true
+		}
+		return names, nil
+	}
+	all, _, err := r.namespaceFunctions(ctx, namespace)
+	for name, f := range all {
+		if f.value.App == app {
+			names[name] = true
+		}
+	}
+	return names, err
+}
+
+// namespaceFunctions reads all functions of a namespace, and says at which revision.
+func (r *Registry) namespaceFunctions(ctx context.Context, namespace string) (map[string]versioned[api.Function], int64, error) {
+	resp, err := r.client.Get(ctx, r.keys.functionsOf(namespace), clientv3.WithPrefix())
+	if err != nil {
+		return nil, 0, fmt.Errorf("read registry: %w", err)
+	}
+	all, err := decodeAll[api.Function](r.keys.functions(), resp.Kvs)
+	return all, resp.Header.Revision, err
+}
+
+// read reads one value as it is stored; ErrNotFound.
+func read[T any](ctx context.Context, client *clientv3.Client, key string) (v versioned[T], err error) {
+	resp, err := client.Get(ctx, key)
+	if err != nil {
+		return v, fmt.Errorf("read registry: %w", err)
+	}
+	if len(resp.Kvs) == 0 {
+		return v, ErrNotFound
+	}
+	if err := json.Unmarshal(resp.Kvs[0].Value, &v.value); err != nil {
+		return v, fmt.Errorf("read registry key %s: %w", key, err)
+	}
+	v.mod = resp.Kvs[0].ModRevision
+	return v, nil
+}
+
+// readFunction reads one function; ErrNotFound.
+func (r *Registry) readFunction(ctx context.Context, namespace, name string) (versioned[api.Function], error) {
+	return read[api.Function](ctx, r.client, r.keys.function(namespace, name))
 }
 
 // loadLastRevisions looks for revisions that functions of these names had before they were deleted.
@@ -101,15 +162,12 @@ func (r *Registry) loadLastRevisions(ctx context.Context, namespace string, name
 	return nil
 }
 
-func decodeAll[T any](dir string, kvs []*mvccpb.KeyValue, which wanted) (map[string]versioned[T], error) {
+func decodeAll[T any](dir string, kvs []*mvccpb.KeyValue) (map[string]versioned[T], error) {
 	out := map[string]versioned[T]{}
 	for _, kv := range kvs {
 		at, ok := split(dir, string(kv.Key))
 		if !ok {
 			return nil, fmt.Errorf("read registry key %s: not below %s", kv.Key, dir)
-		}
-		if !which(at.name, kv.Value) {
-			continue
 		}
 		var v T
 		if err := json.Unmarshal(kv.Value, &v); err != nil {

@@ -21,13 +21,9 @@ func (r *Registry) SetTraffic(ctx context.Context, namespace, function string, t
 		return 0, err
 	}
 	revision, err := r.write(ctx, func() (change, error) {
-		s, err := r.load(ctx, namespace, only(function))
+		f, err := r.readFunction(ctx, namespace, function)
 		if err != nil {
 			return change{}, err
-		}
-		f := s.functions[function]
-		if !f.exists() {
-			return change{}, ErrNotFound
 		}
 		p := &plan{}
 		for _, share := range traffic {

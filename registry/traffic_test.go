@@ -37,11 +37,11 @@ func TestSetTraffic(t *testing.T) {
 		t.Errorf("no function: %v", err)
 	}
 	percents := func() (out []int) {
-		s, err := b.load(t.Context(), "default", everything)
+		stored, err := b.readFunction(t.Context(), "default", "f")
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := s.functions["f"].value
+		f := stored.value
 		list, err := b.Revisions(t.Context(), &f)
 		if err != nil {
 			t.Fatal(err)

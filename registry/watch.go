@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/ordered"
 )
 
 const (
@@ -59,15 +62,12 @@ func (r *Registry) loadAndFollow(ctx context.Context, publish func(*Snapshot)) e
 	if err != nil {
 		return fmt.Errorf("load registry: %w", err)
 	}
-	v := newView(r.keys, r.log)
-	if v.base, err = readBase((*clientv3.GetResponse)(resp.Responses[2].GetResponseRange())); err != nil {
+	base, err := readBase((*clientv3.GetResponse)(resp.Responses[2].GetResponseRange()))
+	if err != nil {
 		return err
 	}
-	for _, part := range resp.Responses[:2] {
-		for _, kv := range part.GetResponseRange().Kvs {
-			v.put(string(kv.Key), kv.Value)
-		}
-	}
+	v := &view{keys: r.keys, log: r.log, last: r.Snapshot()}
+	v.reload(base, resp.Responses[0].GetResponseRange().Kvs, resp.Responses[1].GetResponseRange().Kvs)
 	revision := resp.Header.Revision
 	publish(v.snapshot(revision))
 
@@ -94,53 +94,134 @@ func (r *Registry) loadAndFollow(ctx context.Context, publish func(*Snapshot)) e
 	return errors.New("watch registry: the watch ended")
 }
 
-// view is the changing state of Run, from which snapshots are made.
+// view makes snapshots, each from the one before and what has changed since. What is written again and says the same stays the same value, so that nobody takes it for a change.
 type view struct {
-	keys      keys
-	log       *slog.Logger
-	base      uint64
-	functions map[id]*api.Function
-	topics    map[id]*api.Topic
+	keys keys
+	log  *slog.Logger
+	last *Snapshot // nil before the first
+
+	decoded *api.Function // the last one; nil = none
+
+	functions []ordered.Edit[*api.Function] // since then
+	topics    []ordered.Edit[*api.Topic]
 }
 
-func newView(k keys, log *slog.Logger) *view {
-	return &view{keys: k, log: log, functions: map[id]*api.Function{}, topics: map[id]*api.Topic{}}
+// reload takes in all there is: what is not in it has gone.
+func (v *view) reload(base uint64, functions, topics []*mvccpb.KeyValue) {
+	if v.last == nil {
+		v.last = newSnapshot()
+	}
+	v.last = &Snapshot{base: base, functions: v.last.functions, byApp: v.last.byApp, topics: v.last.topics}
+	there := map[id]bool{}
+	for _, kv := range functions {
+		at, _ := split(v.keys.functions(), string(kv.Key))
+		there[at] = true
+		v.put(string(kv.Key), kv.Value)
+	}
+	for f := range v.last.functions.All() {
+		if !there[idOf(f)] {
+			v.remove(v.keys.function(f.Namespace, f.Name))
+		}
+	}
+	clear(there)
+	for _, kv := range topics {
+		at, _ := split(v.keys.topics(), string(kv.Key))
+		there[at] = true
+		v.put(string(kv.Key), kv.Value)
+	}
+	for t := range v.last.topics.All() {
+		if !there[id{t.Namespace, t.Name}] {
+			v.remove(v.keys.topic(t.Namespace, t.Name))
+		}
+	}
 }
 
 // put takes in a value; keys that no snapshot shows are passed over. A value that cannot be read leaves the one before in force.
 func (v *view) put(key string, value []byte) {
 	if at, ok := split(v.keys.functions(), key); ok {
 		if f, ok := decode[api.Function](v.log, key, value); ok {
-			v.functions[at] = f
+			f.Namespace, f.Name = at.namespace, at.name // what the order goes by
+			compact(f, v.decoded)
+			v.decoded = f
+			v.functions = append(v.functions, ordered.Edit[*api.Function]{Value: f})
 		}
 	} else if at, ok := split(v.keys.topics(), key); ok {
 		if t, ok := decode[api.Topic](v.log, key, value); ok {
-			v.topics[at] = t
+			t.Namespace, t.Name = at.namespace, at.name
+			v.topics = append(v.topics, ordered.Edit[*api.Topic]{Value: t})
 		}
 	}
 }
 
 func (v *view) remove(key string) {
 	if at, ok := split(v.keys.functions(), key); ok {
-		delete(v.functions, at)
+		v.functions = append(v.functions, ordered.Edit[*api.Function]{Value: &api.Function{Namespace: at.namespace, Name: at.name}, Gone: true})
 	} else if at, ok := split(v.keys.topics(), key); ok {
-		delete(v.topics, at)
+		v.topics = append(v.topics, ordered.Edit[*api.Topic]{Value: &api.Topic{Namespace: at.namespace, Name: at.name}, Gone: true})
 	}
 }
 
 func (v *view) snapshot(revision int64) *Snapshot {
-	triggers := map[id]*api.Trigger{}
-	for at, f := range v.functions {
-		for i := range f.Triggers {
-			triggers[id{at.namespace, f.Triggers[i].Name}] = &f.Triggers[i]
+	keepEqual(v.last.functions, v.functions)
+	keepEqual(v.last.topics, v.topics)
+	s := &Snapshot{Revision: revision, base: v.last.base, functions: v.last.functions.With(v.functions...), topics: v.last.topics.With(v.topics...)}
+	var moves []ordered.Edit[*api.Function]
+	for was, is := range s.functions.Since(v.last.functions) {
+		if was != nil {
+			moves = append(moves, ordered.Edit[*api.Function]{Value: was, Gone: true})
+		}
+		if is != nil {
+			moves = append(moves, ordered.Edit[*api.Function]{Value: is})
 		}
 	}
-	return &Snapshot{
-		Revision:  revision,
-		base:      v.base,
-		functions: newIndex(maps.Clone(v.functions)),
-		topics:    newIndex(maps.Clone(v.topics)),
-		triggers:  newIndex(triggers),
+	s.byApp = v.last.byApp.With(moves...)
+	v.last, v.functions, v.topics = s, nil, nil
+	return s
+}
+
+// keepEqual puts the value of before in the place of one that says the same.
+func keepEqual[T any](before ordered.Set[*T], edits []ordered.Edit[*T]) {
+	for i := range edits {
+		e := &edits[i]
+		if was, ok := before.Get(e.Value); ok && !e.Gone && reflect.DeepEqual(was, e.Value) {
+			e.Value = was
+		}
+	}
+}
+
+// compact lets a function that was just decoded share what it says twice, and what another one, of the same app perhaps, says too: there may be a hundred thousand.
+func compact(f, other *api.Function) {
+	if other != nil {
+		share(&f.Namespace, other.Namespace)
+		share(&f.App, other.App)
+		share(&f.Kind, other.Kind)
+		share(&f.Spec.Module, other.Spec.Module)
+	}
+	f.Triggers, f.Spec.Triggers = slices.Clone(f.Triggers), slices.Clone(f.Spec.Triggers) // what decoding has grown is up to twice as large
+	for i := range f.Triggers {
+		t := &f.Triggers[i]
+		share(&t.Namespace, f.Namespace)
+		share(&t.Function, f.Name)
+		for _, kind := range [...]string{"inbox", "http", "topic"} {
+			share(&t.Kind, kind)
+		}
+		if i >= len(f.Spec.Triggers) {
+			continue // the inbox
+		}
+		spec := &f.Spec.Triggers[i]
+		if t.HTTP != nil && spec.HTTP != nil && *t.HTTP == *spec.HTTP {
+			t.HTTP = spec.HTTP
+		}
+		if t.Topic != nil && spec.Topic != nil && reflect.DeepEqual(t.Topic, spec.Topic) {
+			t.Topic = spec.Topic
+		}
+	}
+}
+
+// share makes a text the same in memory as an equal one.
+func share(text *string, as string) {
+	if *text == as {
+		*text = as
 	}
 }
 

@@ -22,7 +22,7 @@ type collector struct {
 	wake      chan struct{} // room for one: changed has something
 
 	mu      sync.Mutex
-	seen    map[functionName]int // newest revisions; nil before the first snapshot
+	snap    *registry.Snapshot // the last; nil before the first
 	changed map[functionName]bool
 }
 
@@ -30,20 +30,17 @@ func newCollector(s *Scheduler) *collector {
 	return &collector{scheduler: s, wake: make(chan struct{}, 1), changed: map[functionName]bool{}}
 }
 
-// apply notes which functions have a new revision.
-func (c *collector) apply(snap *registry.Snapshot) {
+// apply notes which functions have a new revision. Of those that this node sees for the first time when it starts that is not known; their turn is with all others.
+func (c *collector) apply(ch *changes) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	first := c.seen == nil
-	seen := map[functionName]int{}
-	for _, f := range snap.Functions("") {
-		name := functionName{f.Namespace, f.Name}
-		seen[name] = f.Revision
-		if !first && c.seen[name] != f.Revision {
-			c.changed[name] = true
+	c.snap = ch.snap
+	for _, one := range ch.functions {
+		fresh := one.was == nil && ch.before != nil || one.was != nil && one.is != nil && one.was.Revision != one.is.Revision
+		if fresh {
+			c.changed[one.name] = true
 		}
 	}
-	c.seen = seen
 	if len(c.changed) > 0 {
 		select {
 		case c.wake <- struct{}{}:
@@ -73,9 +70,9 @@ func (c *collector) run(ctx context.Context) {
 func (c *collector) take(all bool) (names []functionName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if all {
-		for name := range c.seen {
-			names = append(names, name)
+	if all && c.snap != nil {
+		for _, f := range c.snap.Functions("") {
+			names = append(names, functionName{f.Namespace, f.Name})
 		}
 	} else {
 		for name := range c.changed {

@@ -23,9 +23,13 @@ const crashReason = "the runtime died while this attempt ran"
 
 // blame counts the attempts that ran when the last process died as failed ones, and begins to note those of this process. It comes before any function is in force, so
 // that none of those events runs first. After an error the notes are still there.
-func (s *Scheduler) blame(ctx context.Context, functions map[functionName]*function) error {
+func (s *Scheduler) blame(ctx context.Context, c *changes) error {
 	if s.blamed || s.opts.InFlight == nil {
 		return nil
+	}
+	functions := map[functionName]*function{} // all there are: nothing was applied before
+	for _, one := range c.functions {
+		functions[one.name] = one.loaded
 	}
 	for _, n := range s.opts.InFlight.Left() {
 		if err := s.blameOne(ctx, functions[functionName{n.Namespace, n.Function}], n); err != nil {

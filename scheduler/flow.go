@@ -31,9 +31,9 @@ import (
 type flow struct {
 	table *partition.Table
 	name  functionName
-	rules atomic.Pointer[[]*rule] // in the order in which an event passes them
+	rules atomic.Pointer[[]*rule] // in the order in which an event passes them; nil = none
 
-	mu    sync.Mutex
+	mu    sync.Mutex // the maps are made with the first rule
 	aside map[partition.ID]*group
 	fresh map[partition.ID]struct{} // of those aside, the ones that the rate limit has let pass
 }
@@ -83,9 +83,15 @@ type pass struct {
 }
 
 func newFlow(table *partition.Table, name functionName) *flow {
-	f := &flow{table: table, name: name, aside: map[partition.ID]*group{}, fresh: map[partition.ID]struct{}{}}
-	f.rules.Store(&[]*rule{})
-	return f
+	return &flow{table: table, name: name}
+}
+
+// current are the rules in force.
+func (f *flow) current() []*rule {
+	if rules := f.rules.Load(); rules != nil {
+		return *rules
+	}
+	return nil
 }
 
 // configure takes over the rules of a revision. What is in progress counts on under a rule that has the same key as before.
@@ -95,7 +101,7 @@ func (f *flow) configure(spec *api.FunctionSpec) error {
 		return err
 	}
 	f.mu.Lock()
-	for _, old := range *f.rules.Load() {
+	for _, old := range f.current() {
 		for _, r := range rules {
 			if r.why == old.why && r.text == old.text {
 				r.groups = old.groups
@@ -105,7 +111,11 @@ func (f *flow) configure(spec *api.FunctionSpec) error {
 			}
 		}
 	}
-	f.rules.Store(&rules)
+	if f.rules.Store(&rules); len(rules) == 0 {
+		f.rules.Store(nil)
+	} else if f.aside == nil {
+		f.aside, f.fresh = map[partition.ID]*group{}, map[partition.ID]struct{}{}
+	}
 	f.mu.Unlock()
 	return nil
 }
@@ -147,7 +157,7 @@ func (f *flow) rate(r *api.Rate, name string, burst int) partition.Rate {
 
 // full says that no more events of the function can be put aside.
 func (f *flow) full() bool {
-	if len(*f.rules.Load()) == 0 {
+	if len(f.current()) == 0 {
 		return false
 	}
 	f.mu.Lock()
@@ -166,7 +176,7 @@ const (
 
 // enter brings a taken event to the rules. Whoever passed leaves; what was put aside is not the caller's any more.
 func (f *flow) enter(ctx context.Context, d *partition.Delivery) (*pass, passage, error) {
-	rules := *f.rules.Load()
+	rules := f.current()
 	if len(rules) == 0 {
 		return nil, passed, nil
 	}
@@ -197,7 +207,7 @@ func (f *flow) enter(ctx context.Context, d *partition.Delivery) (*pass, passage
 
 // enterCall brings a synchronous call to the rules: it does not wait.
 func (f *flow) enterCall(ctx context.Context, e *event.Event) (*pass, error) {
-	rules := *f.rules.Load()
+	rules := f.current()
 	if len(rules) == 0 {
 		return nil, nil
 	}
@@ -298,7 +308,7 @@ func (f *flow) join(p *pass, r *rule, key string) {
 
 // use is where what an event uses counts for its key; nil when its function is not fair to keys. The event is among those of its group.
 func (f *flow) use(e *event.Event) *keyUse {
-	for _, r := range *f.rules.Load() {
+	for _, r := range f.current() {
 		if r.why != heldByFair {
 			continue
 		}
@@ -494,7 +504,7 @@ func (f *flow) clear() {
 		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Trigger, b.Trigger))
 	})
 	clear(f.aside)
-	for _, r := range *f.rules.Load() {
+	for _, r := range f.current() {
 		for _, g := range r.groups {
 			g.queue, g.due = nil, 0
 			g.disarm()
@@ -512,7 +522,7 @@ func (f *flow) clear() {
 func (f *flow) stop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, r := range *f.rules.Load() {
+	for _, r := range f.current() {
 		for _, g := range r.groups {
 			g.disarm()
 		}

@@ -8,8 +8,6 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/filter"
-	"github.com/evoke-run/evoke/partition"
-	"github.com/evoke-run/evoke/registry"
 	"github.com/evoke-run/evoke/sandbox"
 )
 
@@ -18,14 +16,14 @@ type function struct {
 	spec   *api.Function
 	emit   []filter.Pattern
 	policy policy
-	once   map[uint64]bool // triggers that deliver at most once
+	once   map[uint64]bool // triggers that deliver at most once; nil = none
 	module *sandbox.Module // nil when it could not be loaded
 	broken error           // why
 
 	share   *share // as flow and series, shared by all revisions
 	flow    *flow
 	series  *series
-	traffic atomic.Pointer[traffic] // nil = never set
+	traffic atomic.Pointer[traffic] // nil = all to the newest
 	holds   atomic.Int64            // one for being in force, one for each user
 	close   func()
 }
@@ -52,7 +50,7 @@ func (s *Scheduler) acquire(name functionName) *function {
 func (s *Scheduler) acquireTrigger(id uint64) *function {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.functions[s.triggers[id]]
+	f := s.triggers[id]
 	if f == nil || f.module == nil {
 		return nil
 	}
@@ -125,63 +123,7 @@ type ModuleError struct{ Reason, Advice string }
 
 func (e *ModuleError) Error() string { return e.Reason + ". Try: " + e.Advice }
 
-// Apply makes a snapshot of the registry in force: modules first, then the triggers in every partition. The caller applies snapshots in order.
-func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
-	next, triggers := map[functionName]*function{}, map[uint64]functionName{}
-	for _, spec := range snap.Functions("") {
-		name := functionName{spec.Namespace, spec.Name}
-		next[name] = s.keepOrLoad(ctx, name, spec)
-		for _, t := range spec.Triggers {
-			triggers[t.ID] = name
-		}
-	}
-	s.rollouts.apply(snap, next)
-	s.collector.apply(snap)
-	if err := s.blame(ctx, next); err != nil { // nothing is in force yet
-		for _, f := range next {
-			s.release(f)
-		}
-		return err
-	}
-	s.mu.Lock()
-	old := s.functions
-	s.functions, s.triggers = next, triggers
-	s.forgetPaces()
-	s.mu.Unlock()
-	for name, f := range old {
-		if next[name] != f {
-			s.release(f)
-		}
-		if next[name] == nil {
-			f.flow.stop()
-			s.metrics.forget(name)
-		}
-		if next[name] == nil || !next[name].spec.Created.Equal(f.spec.Created) {
-			s.pins.forget(name)
-		}
-	}
-	list, err := topicTriggers(snap)
-	if err != nil {
-		return err
-	}
-	s.resume(list)
-	if err := s.opts.Table.SetTriggers(ctx, snap.Generation(), list); err != nil {
-		return fmt.Errorf("put triggers in force: %w", err)
-	}
-	s.opts.Table.SetRetention(retentionOf(snap))
-	s.mu.Lock()
-	s.paused = pausedOf(list)
-	s.inForce = snap.Revision
-	close(s.forced)
-	s.forced = make(chan struct{})
-	s.mu.Unlock()
-	for _, f := range next {
-		f.flow.clear()
-	}
-	s.wake() // functions may run now that had waiting events before
-	return nil
-}
-
+// keepOrLoad returns the function in force, when it is of the same revision, or a new one. Only Apply exchanges functions.
 func (s *Scheduler) keepOrLoad(ctx context.Context, name functionName, spec *api.Function) *function {
 	s.mu.Lock()
 	old := s.functions[name]
@@ -190,9 +132,14 @@ func (s *Scheduler) keepOrLoad(ctx context.Context, name functionName, spec *api
 		old.setTraffic(spec.Traffic)
 		return old
 	}
-	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), share: newShare(name), flow: newFlow(s.opts.Table, name), series: s.metrics.function(name), close: func() {}, once: map[uint64]bool{}}
+	f := &function{spec: spec, policy: newPolicy(spec.Spec.Retry), share: newShare(name), flow: newFlow(s.opts.Table, name), series: s.metrics.function(name), close: func() {}}
 	for _, t := range spec.Triggers {
-		f.once[t.ID] = t.Topic != nil && t.Topic.Delivery == atMostOnce
+		if t.Topic != nil && t.Topic.Delivery == atMostOnce {
+			if f.once == nil {
+				f.once = map[uint64]bool{}
+			}
+			f.once[t.ID] = true
+		}
 	}
 	if old != nil {
 		f.share, f.flow = old.share, old.flow
@@ -239,29 +186,16 @@ func (s *Scheduler) load(ctx context.Context, f *function) error {
 func (s *Scheduler) closeFunctions() {
 	s.mu.Lock()
 	old := s.functions
-	s.functions, s.triggers = map[functionName]*function{}, map[uint64]functionName{}
-	s.forgetPaces()
+	s.functions, s.triggers = map[functionName]*function{}, map[uint64]*function{}
+	for id := range s.paces {
+		s.forgetPace(id)
+	}
 	s.mu.Unlock()
 	for name, f := range old {
 		f.flow.stop()
 		s.pins.forget(name)
 		s.release(f)
 	}
-}
-
-// topicTriggers are those that partitions match: bound to a topic or to a function's inbox.
-func topicTriggers(snap *registry.Snapshot) (list []partition.Trigger, err error) {
-	for _, t := range snap.Triggers("") {
-		if t.Topic == nil {
-			continue
-		}
-		trigger, err := TopicTrigger(t)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, trigger)
-	}
-	return list, nil
 }
 
 func orderOf(order string) string {

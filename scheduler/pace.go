@@ -183,14 +183,16 @@ func (a *attempt) overload(spec *api.FunctionSpec) bool {
 	return false
 }
 
-// pace is that of a trigger.
+// pace is that of a trigger. One that is gone gets one that nobody keeps: what is in progress of it has no other that it could hold up.
 func (s *Scheduler) pace(trigger uint64) *pace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.paces[trigger]
 	if p == nil {
 		p = &pace{}
-		s.paces[trigger] = p
+		if s.triggers[trigger] != nil {
+			s.paces[trigger] = p
+		}
 	}
 	return p
 }
@@ -207,12 +209,10 @@ func (s *Scheduler) learn(f *function, a *attempt) {
 	s.pace(a.triggerID).learn(met{began: a.start, ended: a.start.Add(a.duration), overload: a.overload(&f.spec.Spec), retryAfter: retryAfter}, s.wake)
 }
 
-// forgetPaces drops those of triggers that are gone. It needs mu.
-func (s *Scheduler) forgetPaces() {
-	for id, p := range s.paces {
-		if _, there := s.triggers[id]; !there {
-			p.stop()
-			delete(s.paces, id)
-		}
+// forgetPace is for a trigger that is gone. It needs mu.
+func (s *Scheduler) forgetPace(trigger uint64) {
+	if p := s.paces[trigger]; p != nil {
+		p.stop()
+		delete(s.paces, trigger)
 	}
 }

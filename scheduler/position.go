@@ -63,29 +63,6 @@ func milliseconds(t time.Time) int64 {
 	return max(1, t.Add(time.Millisecond-1).UnixMilli())
 }
 
-// pausedOf are the ids of paused triggers.
-func pausedOf(list []partition.Trigger) map[uint64]struct{} {
-	ids := map[uint64]struct{}{}
-	for _, t := range list {
-		if t.Paused {
-			ids[t.ID] = struct{}{}
-		}
-	}
-	return ids
-}
-
-// resume ends the pauses that are not wanted any more, before partitions hand their events out. New pauses begin when partitions have stopped.
-func (s *Scheduler) resume(list []partition.Trigger) {
-	wanted := pausedOf(list)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id := range s.paused {
-		if _, still := wanted[id]; !still {
-			delete(s.paused, id)
-		}
-	}
-}
-
 // isPaused is asked just before an attempt starts: a delivery may have waited for its place since before the pause.
 func (s *Scheduler) isPaused(trigger uint64) bool {
 	s.mu.Lock()

@@ -26,7 +26,7 @@ type rollouts struct {
 	mu      sync.Mutex
 	snap    *registry.Snapshot
 	tallies map[functionName]*tally
-	last    map[functionName]*api.Rollout // as the snapshot before had them
+	last    map[functionName]*api.Rollout // as the snapshot has them
 
 	rollbacks map[rollback]*handed // only used by run
 }
@@ -46,26 +46,43 @@ func (c *rollouts) alarm() {
 }
 
 // apply has the candidates of a snapshot counted. It comes before the functions are in force.
-func (c *rollouts) apply(snap *registry.Snapshot, functions map[functionName]*function) {
+func (c *rollouts) apply(ch *changes) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	next := map[functionName]*api.Rollout{}
-	for _, f := range snap.Functions("") {
-		name := functionName{f.Namespace, f.Name}
-		c.scheduler.metrics.rollout(name, c.last[name], f.Rollout)
-		if f.Rollout != nil {
-			next[name] = f.Rollout
+	for _, one := range ch.functions {
+		if one.is == nil {
+			continue
 		}
-		functions[name].series.candidate.Store(c.tallyOf(name, f.Rollout, now))
+		r := one.is.Rollout
+		c.scheduler.metrics.rollout(one.name, c.last[one.name], r)
+		if r != nil {
+			c.last[one.name] = r
+		} else {
+			delete(c.last, one.name)
+		}
+		one.loaded.series.candidate.Store(c.tallyOf(one.name, r, now))
 	}
-	for name := range c.tallies {
-		if next[name] == nil {
-			delete(c.tallies, name)
+	for _, one := range ch.functions {
+		if one.is == nil {
+			c.forget(one.name)
 		}
 	}
-	c.last, c.snap = next, snap
+	if ch.before == nil { // one that was only in a snapshot which did not come into force
+		for name := range c.last {
+			if _, there := ch.snap.Function(name.namespace, name.name); !there {
+				c.forget(name)
+			}
+		}
+	}
+	c.snap = ch.snap
 	c.alarm()
+}
+
+// forget needs mu.
+func (c *rollouts) forget(name functionName) {
+	delete(c.last, name)
+	delete(c.tallies, name)
 }
 
 // tallyOf needs mu. It is nil when no rollout runs.

@@ -88,11 +88,17 @@ type Scheduler struct {
 	work    context.Context
 	cutWork context.CancelCauseFunc
 
+	// Only Apply uses these.
+	applied   *registry.Snapshot // nil = none, or the last one not to its end
+	wanted    *partition.TriggerSet
+	retention partition.Retention
+	broken    map[functionName]struct{} // could not be loaded
+
 	mu        sync.Mutex
 	functions map[functionName]*function
-	triggers  map[uint64]functionName // topic and inbox triggers
+	triggers  map[uint64]*function // topic and inbox triggers
 	paces     map[uint64]*pace
-	paused    map[uint64]struct{} // triggers whose pause is in force; nil = none
+	paused    map[uint64]struct{} // triggers whose pause is in force
 	inForce   int64               // registry revision
 	forced    chan struct{}       // closed and replaced when inForce grows
 	draining  bool
@@ -124,7 +130,8 @@ func New(o Options) *Scheduler {
 	s := &Scheduler{
 		opts: o, log: o.Logger, metrics: newMetrics(o.Registerer), keys: newKeyLocks(),
 		seats: newSeats(o.Begun, o.InFlight), calls: make(chan struct{}, o.Calls), freed: make(chan struct{}, 1),
-		functions: map[functionName]*function{}, triggers: map[uint64]functionName{}, paces: map[uint64]*pace{}, forced: make(chan struct{}),
+		functions: map[functionName]*function{}, triggers: map[uint64]*function{}, paces: map[uint64]*pace{}, paused: map[uint64]struct{}{},
+		broken: map[functionName]struct{}{}, forced: make(chan struct{}),
 	}
 	s.processors = newProcessors(o.Running, o.Memory, o.Taken, s.seats, s.wake)
 	if o.Registerer != nil {

@@ -61,6 +61,10 @@ func (f *function) currentTraffic() traffic {
 }
 
 func (f *function) setTraffic(shares []api.Share) {
+	if len(shares) == 0 {
+		f.traffic.Store(nil)
+		return
+	}
 	t := traffic(slices.Clone(shares))
 	f.traffic.Store(&t)
 }
