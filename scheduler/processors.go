@@ -370,11 +370,6 @@ func (p *processors) await(ctx context.Context, g *guest) bool {
 		}
 	}
 	select {
-	case <-g.granted: // as most often: that ctx can end need not be asked
-		return true
-	default:
-	}
-	select {
 	case <-g.granted:
 		return true
 	case <-ctx.Done():
