@@ -88,6 +88,8 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if len(o.Compiler) > 0 && (o.CacheDir == "" || o.ImageDir == "") {
 		return nil, errors.New("a compiler of its own process needs a directory for code and one for images")
 	}
+	beginning.Lock()
+	defer beginning.Unlock()
 	config := engineConfig()
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
@@ -125,6 +127,9 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	go r.keepHouse(short)
 	return r, nil
 }
+
+// beginning is held by whoever makes an engine: wazero finds out its version the first time, and keeps it in a variable without a lock. Two nodes may live in one process.
+var beginning sync.Mutex
 
 // engineConfig is the same for whoever compiles and whoever runs. Never with CloseOnContextDone: it makes guests 14 to 20 times slower and does not end a
 // recursion, see RATIONALE.md. Line tables are left out: guests' names are enough for a trace, and nobody has to parse hostile DWARF.
