@@ -3,7 +3,6 @@ package scheduler
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,9 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/event"
-	"github.com/evoke-run/evoke/filter"
 	"github.com/evoke-run/evoke/partition"
 )
 
@@ -41,41 +38,6 @@ type flow struct {
 // maxAside is how many events of a function may be aside: so far ahead of those that may not begin is looked for others that may.
 const maxAside = 100_000
 
-// What an event waits for, or a call was refused for, beside what processors say.
-const (
-	heldByKey      holding = "concurrency of its key"
-	heldByFair     holding = "fair"
-	heldByThrottle holding = "throttle"
-	heldByRate     holding = "rateLimit"
-	heldByAside    holding = "events that wait for their key or time"
-)
-
-// rule is one of fn.yaml.
-type rule struct {
-	why    holding
-	text   string
-	key    *filter.Value     // nil = all events are one group
-	limit  int               // of a group at once; 0 = see most
-	rate   partition.Rate    // of rate limit and throttle, without the key
-	groups map[string]*group // guarded by flow.mu
-}
-
-// group is the events of one key. It is there while any is in progress, aside, or has to wait for a time.
-type group struct {
-	keyUse // of a function that is fair to its keys
-
-	rule  *rule
-	key   string
-	busy  int            // events and calls that have passed
-	queue []partition.ID // aside, in order
-
-	// Of a throttle.
-	asking bool        // somebody asks the partition now
-	until  time.Time   // before that the answer is no
-	due    int         // of the queue, how many were handed out again to ask
-	timer  *time.Timer // hands out the next one; nil = not set
-}
-
 // pass is what an event or call holds of the rules.
 type pass struct {
 	flow   *flow
@@ -84,75 +46,6 @@ type pass struct {
 
 func newFlow(table *partition.Table, name functionName) *flow {
 	return &flow{table: table, name: name}
-}
-
-// current are the rules in force.
-func (f *flow) current() []*rule {
-	if rules := f.rules.Load(); rules != nil {
-		return *rules
-	}
-	return nil
-}
-
-// configure takes over the rules of a revision. What is in progress counts on under a rule that has the same key as before.
-func (f *flow) configure(spec *api.FunctionSpec) error {
-	rules, err := f.read(spec)
-	if err != nil {
-		return err
-	}
-	f.mu.Lock()
-	for _, old := range f.current() {
-		for _, r := range rules {
-			if r.why == old.why && r.text == old.text {
-				r.groups = old.groups
-				for _, g := range r.groups {
-					g.rule = r
-				}
-			}
-		}
-	}
-	if f.rules.Store(&rules); len(rules) == 0 {
-		f.rules.Store(nil)
-	} else if f.aside == nil {
-		f.aside, f.fresh = map[partition.ID]*group{}, map[partition.ID]struct{}{}
-	}
-	f.mu.Unlock()
-	return nil
-}
-
-func (f *flow) read(spec *api.FunctionSpec) (rules []*rule, err error) {
-	add := func(why holding, text string, r *rule) {
-		r.why, r.text, r.groups = why, text, map[string]*group{}
-		if text != "" {
-			var wrong error
-			if r.key, wrong = filter.ParseValue(text); wrong != nil {
-				err = errors.Join(err, fmt.Errorf("key of %s: %w", why, wrong))
-			}
-		}
-		rules = append(rules, r)
-	}
-	if r := spec.RateLimit; r != nil {
-		add(heldByRate, r.Key, &rule{rate: f.rate(r, "rateLimit", r.Limit)})
-	}
-	if k := spec.KeyConcurrency; k != nil {
-		add(heldByKey, k.Key, &rule{limit: k.Limit})
-	}
-	if spec.Fair != "" {
-		add(heldByFair, spec.Fair, &rule{})
-	}
-	if r := spec.Throttle; r != nil {
-		add(heldByThrottle, r.Key, &rule{rate: f.rate(r, "throttle", 1)})
-	}
-	return rules, err
-}
-
-func (f *flow) rate(r *api.Rate, name string, burst int) partition.Rate {
-	if r.Burst > 0 {
-		burst = r.Burst
-	}
-	return partition.Rate{
-		Namespace: f.name.namespace, Function: f.name.name, Name: name, Interval: time.Duration(r.Period) / time.Duration(max(1, r.Limit)), Burst: burst,
-	}
 }
 
 // full says that no more events of the function can be put aside.
@@ -238,49 +131,6 @@ func (f *flow) enterCall(ctx context.Context, e *event.Event) (*pass, error) {
 	return p, nil
 }
 
-// ThrottledError is that of a call which comes too early for the throttle or rateLimit of its function.
-type ThrottledError struct {
-	Function, Rule string
-	Until          time.Time
-}
-
-func (e *ThrottledError) Error() string {
-	return fmt.Sprintf("%s has as many calls and events as its %s allows", e.Function, e.Rule)
-}
-
-func (e *ThrottledError) Unwrap() error { return ErrBusy }
-
-func (r *rule) keyOf(e *event.Event) string {
-	if r.key == nil {
-		return ""
-	}
-	text, _ := r.key.Text(e) // those without are a group as well
-	return text
-}
-
-// count asks whether an event may come at all: a first attempt that nobody asked for by name, once.
-func (f *flow) count(ctx context.Context, r *rule, key string, d *partition.Delivery) (passage, error) {
-	f.mu.Lock()
-	_, counted := f.fresh[d.ID]
-	f.mu.Unlock()
-	if counted || d.Attempt > 1 || d.Generation > 0 {
-		return passed, nil
-	}
-	rate := r.rate
-	rate.Key = key
-	ok, _, err := f.table.Admit(context.WithoutCancel(ctx), rate)
-	if err != nil {
-		return passed, err
-	}
-	if !ok {
-		return dropped, nil
-	}
-	f.mu.Lock()
-	f.fresh[d.ID] = struct{}{}
-	f.mu.Unlock()
-	return passed, nil
-}
-
 // occupy takes one of the places of a group, or puts the event aside; a call, which has no id, is not.
 func (f *flow) occupy(p *pass, r *rule, key string, id partition.ID) bool {
 	f.mu.Lock()
@@ -320,24 +170,6 @@ func (f *flow) use(e *event.Event) *keyUse {
 	return nil
 }
 
-// most is how many of a group may be in progress. A function that is fair to its keys leaves half of what it may have to those that have nothing yet, or nobody
-// would look far enough to find them.
-func (r *rule) most() int {
-	if r.limit > 0 {
-		return r.limit
-	}
-	return max(1, ahead/2/len(r.groups))
-}
-
-func (r *rule) group(key string) *group {
-	g := r.groups[key]
-	if g == nil {
-		g = &group{rule: r, key: key}
-		r.groups[key] = g
-	}
-	return g
-}
-
 func (f *flow) putAside(g *group, id partition.ID) {
 	var until time.Time
 	if g.rule.why == heldByThrottle {
@@ -368,21 +200,6 @@ func (p *pass) leave() {
 	}
 	f.mu.Unlock()
 	f.handOut(next)
-}
-
-// pop takes up to n out of the queue.
-func (g *group) pop(n int) []partition.ID {
-	n = max(0, min(n, len(g.queue)))
-	next := g.queue[:n]
-	g.queue = g.queue[n:]
-	return next
-}
-
-// drop forgets a group that nobody needs.
-func (g *group) drop() {
-	if g.busy == 0 && len(g.queue) == 0 && !g.asking && g.timer == nil && g.rule.groups[g.key] == g {
-		delete(g.rule.groups, g.key)
-	}
 }
 
 // handOut lets events be taken again. One that has ended meanwhile makes room for the next of its group.
@@ -417,84 +234,6 @@ func (f *flow) gone(id partition.ID) []partition.ID {
 func (f *flow) forget(id partition.ID) {
 	delete(f.aside, id)
 	delete(f.fresh, id)
-}
-
-// begin asks the throttle for a beginning.
-func (f *flow) begin(ctx context.Context, r *rule, key string, id partition.ID) (passage, error) {
-	f.mu.Lock()
-	g := r.group(key)
-	asked := g.due > 0 && f.aside[id] == g // it was handed out to ask
-	if g.asking || time.Now().Before(g.until) || len(g.queue) > 0 && !asked {
-		f.putAside(g, id)
-		f.arm(g)
-		f.mu.Unlock()
-		return putAside, nil
-	}
-	if asked {
-		g.due = 0
-		g.disarm()
-	}
-	g.asking = true
-	f.mu.Unlock()
-	rate := r.rate
-	rate.Key = key
-	ok, next, err := f.table.Admit(context.WithoutCancel(ctx), rate)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	g.asking = false
-	how := passed
-	if err == nil {
-		g.until = next
-	}
-	if err == nil && !ok {
-		how = putAside
-		f.putAside(g, id)
-	}
-	f.arm(g)
-	return how, err
-}
-
-// grace is how long a throttled event that was handed out may take to come, before the next one is handed out too: it may be of a trigger that has been paused.
-const grace = time.Second
-
-// arm sets the timer of a throttled group: for the next in its queue, or for when nothing is left to remember.
-func (f *flow) arm(g *group) {
-	wait := time.Until(g.until)
-	if g.timer != nil || g.asking || len(g.queue) == 0 && wait <= 0 {
-		return
-	}
-	f.armFor(g, wait)
-}
-
-func (f *flow) armFor(g *group, wait time.Duration) {
-	var t *time.Timer
-	t = time.AfterFunc(wait, func() { f.fire(g, &t) })
-	g.timer = t
-}
-
-func (g *group) disarm() {
-	if g.timer != nil {
-		g.timer.Stop()
-		g.timer = nil
-	}
-}
-
-// fire hands out the next of a throttled group, to ask. t was set by the time mu is free.
-func (f *flow) fire(g *group, t **time.Timer) {
-	f.mu.Lock()
-	if g.timer != *t { // it was stopped too late
-		f.mu.Unlock()
-		return
-	}
-	g.timer = nil
-	next := g.pop(1)
-	if len(next) > 0 {
-		g.due = 1
-		f.armFor(g, grace)
-	}
-	g.drop()
-	f.mu.Unlock()
-	f.handOut(next)
 }
 
 // clear hands out all that is aside: the rules, or what triggers do, may have changed.

@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"slices"
@@ -33,52 +32,6 @@ type processors struct {
 	queue   shares   // those of whom somebody waits or is parked
 	stuck   []*share // those of whom nobody can begin before another guest ends
 	now     uint64   // virtual time: the least that a function in the queue or on a processor had used when it was last looked at
-}
-
-// share is one function's part of the processors, over its revisions. It is guarded by processors.mu.
-type share struct {
-	name        functionName
-	weight      uint64 // of two functions that both want more than there is, one with twice the weight gets twice the fuel
-	max         int    // guests that may have begun at once; 0 = as many as there is room for
-	concurrency int    // events and calls in progress at once; 0 = no limit
-
-	events  int      // and calls in progress, until they are settled
-	calls   int      // of those
-	coming  int      // of the events and calls, those that have not lined up yet
-	burnt   int64    // fuel
-	used    uint64   // the same, and what attempts cost beside it, by weight
-	waiting []*guest // have not begun, in order
-	parked  []*guest // have begun, in order
-	running int
-	away    int
-	held    holding // why the first that waits could not begin when it was last its turn; "" = it was not held
-	limited holding // why no more events were taken when there was last a look
-	at      int     // in the queue, or inStuck, or nowhere
-}
-
-const (
-	nowhere = -1
-	inStuck = -2
-)
-
-// begun is how many guests have a seat and memory.
-func (s *share) begun() int { return s.running + len(s.parked) + s.away }
-
-// holding says what an event or a guest that is next cannot have.
-type holding string
-
-const (
-	heldByConcurrency holding = "concurrency"
-	heldByMax         holding = "scale.max"
-	heldByProcessors  holding = "processors"
-	heldByMemory      holding = "memory"
-	heldBySeats       holding = "instances"
-)
-
-// keyUse is what a key of a function has used that is fair to its keys. It is guarded by processors.mu.
-type keyUse struct {
-	used   uint64 // fuel, and what attempts cost beside it
-	guests int    // that wait, run, or are parked or away
 }
 
 // guest is an attempt's claim to a processor.
@@ -118,98 +71,6 @@ const (
 
 func newProcessors(n int, budget int64, events int, seats *seats, room func()) *processors {
 	return &processors{free: n, budget: budget, most: events, seats: seats, room: room}
-}
-
-func newShare(name functionName) *share { return &share{name: name, weight: 1, at: nowhere} }
-
-// enter lets up to n more events of a function be in progress and says how many. Each ends with exit.
-func (p *processors) enter(s *share, memory int64, n int) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d := p.demand(s, memory)
-	d.wanted = s.events + n
-	target, why := scale(d)
-	s.limited = why
-	n = max(0, min(target-s.events, p.most-p.events))
-	s.events += n
-	s.coming += n
-	p.events += n
-	return n
-}
-
-// limit notes what else keeps a function from having more in progress.
-func (p *processors) limit(s *share, why holding) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s.limited = why
-}
-
-func (p *processors) demand(s *share, memory int64) demand {
-	return demand{
-		concurrency: s.concurrency, max: s.max, settling: s.events - s.begun() - len(s.waiting) - s.coming, begun: s.begun(), away: s.away,
-		functions: 1 + len(p.queue) + len(p.stuck), memory: memory, free: p.budget - p.taken,
-	}
-}
-
-// exit is for n events that have been settled, or given back.
-func (p *processors) exit(s *share, n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s.events -= n
-	p.events -= n
-	s.gone()
-}
-
-// gone is for events and calls that have ended, some of which may never have lined up.
-func (s *share) gone() { s.coming = max(0, min(s.coming, s.events-s.begun()-len(s.waiting))) }
-
-// full says that no function may have another event in progress.
-func (p *processors) full() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.events >= p.most
-}
-
-// inProgress is how many events were taken and are not settled.
-func (p *processors) inProgress() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.events
-}
-
-// call lets a synchronous call in, unless its function has as many events and calls in progress as it may. It ends with hangUp.
-func (p *processors) call(s *share) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s.concurrency > 0 && s.events >= s.concurrency {
-		return false
-	}
-	s.events++
-	s.calls++
-	s.coming++
-	return true
-}
-
-func (p *processors) hangUp(s *share) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s.events--
-	s.calls--
-	s.gone()
-}
-
-// configure sets what fn.yaml says of a function.
-func (p *processors) configure(s *share, weight, max, concurrency int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s.weight, s.max, s.concurrency = uint64(weight), max, concurrency
-}
-
-// inOrder sorts what is next by what its functions have used.
-func (p *processors) inOrder(next []ready) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	slices.SortFunc(next, func(a, b ready) int { return cmp.Compare(a.function.share.used, b.function.share.used) })
 }
 
 // start waits until a guest may begin; false means that ctx has ended before. Whoever got true calls end.
@@ -298,20 +159,6 @@ func (p *processors) outdoneByKey(g *guest) bool {
 	return i >= 0 && s.waiting[i].key.used < g.key.used && p.holds(s.waiting[i]) == ""
 }
 
-// leastUsed is the first guest of a list whose key has used least; -1 = there is none.
-func (s *share) leastUsed(list []*guest) int {
-	least := -1
-	for i, g := range list {
-		if g.key == nil {
-			return 0
-		}
-		if least < 0 || g.key.used < list[least].key.used {
-			least = i
-		}
-	}
-	return least
-}
-
 // outside runs wait, for which a guest needs no processor.
 func (p *processors) outside(ctx context.Context, g *guest, fuel int64, wait func()) {
 	p.mu.Lock()
@@ -379,70 +226,6 @@ func (p *processors) await(ctx context.Context, g *guest) bool {
 
 // What follows needs mu.
 
-// arrive is for a function that wants a processor. The time in which it wanted none is not saved up.
-func (p *processors) arrive(s *share) {
-	if s.running == 0 && s.at == nowhere {
-		s.used = max(s.used, p.virtual())
-	}
-}
-
-func (p *processors) virtual() uint64 {
-	least, any := uint64(0), false
-	if len(p.queue) > 0 {
-		least, any = p.queue[0].used, true
-	}
-	for _, g := range p.running {
-		if !any || g.share.used < least {
-			least, any = g.share.used, true
-		}
-	}
-	p.now = max(p.now, least)
-	return p.now
-}
-
-func (p *processors) charge(g *guest, fuel int64) {
-	more := max(0, fuel-g.paid)
-	g.paid += more
-	g.share.burnt += more
-	p.pay(g, more)
-}
-
-func (p *processors) pay(g *guest, fuel int64) {
-	s := g.share
-	s.used += uint64(fuel) * weightUnit / s.weight
-	if s.at >= 0 {
-		heap.Fix(&p.queue, s.at)
-	}
-	if g.key != nil {
-		g.key.used += uint64(fuel)
-	}
-}
-
-// arriveKey is arrive for the key of a guest within its function.
-func (p *processors) arriveKey(g *guest) {
-	if g.key == nil {
-		return
-	}
-	if g.key.guests == 0 {
-		least, any := uint64(0), false
-		for _, list := range [][]*guest{g.share.waiting, g.share.parked, p.running} {
-			for _, o := range list {
-				if o.share == g.share && o.key != nil && (!any || o.key.used < least) {
-					least, any = o.key.used, true
-				}
-			}
-		}
-		g.key.used = max(g.key.used, least)
-	}
-	g.key.guests++
-}
-
-func (g *guest) leaveKey() {
-	if g.key != nil {
-		g.key.guests--
-	}
-}
-
 // hand gives processors to those whose turn it is.
 func (p *processors) hand() {
 	for p.free > 0 && len(p.queue) > 0 {
@@ -504,64 +287,4 @@ func (p *processors) leave(g *guest) {
 	g.share.running--
 	p.free++
 	p.running = without(p.running, g)
-}
-
-// push puts a function in line.
-func (p *processors) push(s *share) {
-	switch s.at {
-	case nowhere:
-		heap.Push(&p.queue, s)
-	case inStuck:
-		if len(s.parked) == 0 {
-			return // it is still its turn to wait
-		}
-		p.stuck = without(p.stuck, s)
-		heap.Push(&p.queue, s)
-	default:
-		heap.Fix(&p.queue, s.at)
-	}
-}
-
-// settle takes a function out of line of whom nobody waits.
-func (p *processors) settle(s *share) {
-	if len(s.waiting)+len(s.parked) > 0 {
-		return
-	}
-	switch {
-	case s.at >= 0:
-		heap.Remove(&p.queue, s.at)
-	case s.at == inStuck:
-		p.stuck = without(p.stuck, s)
-	}
-	s.at, s.held = nowhere, ""
-}
-
-func without[T comparable](list []T, one T) []T {
-	if i := slices.Index(list, one); i >= 0 {
-		return slices.Delete(list, i, i+1)
-	}
-	return list
-}
-
-// shares is the heap of those that wait: the one that has used least is the first.
-type shares []*share
-
-func (h shares) Len() int           { return len(h) }
-func (h shares) Less(i, j int) bool { return h[i].used < h[j].used }
-func (h shares) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].at, h[j].at = i, j
-}
-func (h *shares) Push(x any) {
-	s := x.(*share)
-	s.at = len(*h)
-	*h = append(*h, s)
-}
-func (h *shares) Pop() any {
-	last := len(*h) - 1
-	s := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	s.at = nowhere
-	return s
 }
