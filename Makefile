@@ -76,8 +76,9 @@ bench: ## the figures of README.md and docs, against yardsticks of the same run
 	$(GO) run ./bench sandbox
 
 .PHONY: generate
-generate: ## remake the SDK archive inside fnctl after a change under sdk/go
+generate: ## remake the SDK archive inside fnctl after a change under sdk/go, and server/openapi.json after one of the API
 	$(GO) generate ./cmd/fnctl
+	$(GO) test ./server -run '^TestOpenAPIIsUpToDate$$' -update
 
 .PHONY: clean
 clean: ## remove what was built

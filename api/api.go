@@ -267,7 +267,7 @@ func (f *Function) Percent(revision int) int {
 
 // TrafficRequest sets the traffic of a function; empty = all to the newest revision.
 type TrafficRequest struct {
-	Traffic []Share `json:"traffic"`
+	Traffic []Share `json:"traffic,omitempty"`
 }
 
 // Revision is one immutable version of a function.

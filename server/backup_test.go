@@ -41,7 +41,7 @@ func TestBackupIsStreamed(t *testing.T) {
 			if got := b.do("GET", b.admin+"/api/v1/backup", ""); got.status != http.StatusUnauthorized {
 				t.Errorf("without a token: %d", got.status)
 			}
-			client, err := api.NewClient(api.ClientOptions{Server: b.admin, Token: "s3cret"})
+			client, err := api.NewClient(api.ClientOptions{Server: b.admin, Token: "s3cret", HTTP: b.http()})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -62,7 +62,7 @@ func TestEveryMethodAndPathReachesTheFunction(t *testing.T) {
 	b.deployShop()
 	calls := b.replying(scheduler.Reply{})
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "PURGE"} {
-		for path, want := range map[string]string{"/fn/hello": "/", "/fn/hello/": "/", "/fn/hello/a/b/": "/a/b/", "/@acme/fn/hello/x": "/x"} {
+		for path, want := range map[string]string{"/fn/hello": "/", "/fn/hello/": "/", "/fn/hello/a/b/": "/a/b/", "/@acme/fn/hello/x": "/x", "/@acme/fn/hello": "/"} {
 			if got := b.do(method, b.gateway+path, ""); got.status != 204 {
 				t.Fatalf("%s %s: %d %s", method, path, got.status, got.body)
 			}

@@ -25,6 +25,7 @@ func (s *Server) adminRoutes() *echo.Echo {
 
 	v1 := e.Group("/api/v1", s.guard)
 	v1.GET("/version", s.version)
+	v1.GET("/openapi.json", s.openAPI)
 	v1.GET("/backup", s.backup)
 	v1.HEAD("/modules/:digest", s.hasModule)
 	v1.PUT("/modules/:digest", s.putModule)

@@ -21,7 +21,7 @@ import (
 // client is the API's own.
 func (b *bundle) client() *api.Client {
 	b.t.Helper()
-	c, err := api.NewClient(api.ClientOptions{Server: b.admin, Token: b.o.AdminToken})
+	c, err := api.NewClient(api.ClientOptions{Server: b.admin, Token: b.o.AdminToken, HTTP: b.http()})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -76,6 +76,9 @@ func TestDeployIsInForceWhenAnswered(t *testing.T) {
 	topics, err := c.Topics(ctx, "default")
 	if err != nil || len(topics) != 1 || topics[0].Name != "orders" {
 		t.Errorf("topics %+v %v", topics, err)
+	}
+	if topic, err := c.Topic(ctx, "default", "orders"); err != nil || topic != topics[0] {
+		t.Errorf("topic %+v %v", topic, err)
 	}
 	if err := c.DeleteFunction(ctx, "default", "charge"); err != nil {
 		t.Error(err)

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	goflag "flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,6 +52,10 @@ func run(m *testing.M) (code int) {
 		return 1
 	}
 	code = m.Run()
+	if whole := goflag.Lookup("test.run").Value.String() == ""; code == 0 && whole && len(theContract().unseen()) > 0 {
+		fmt.Fprintln(os.Stderr, "no test has seen these operations of openapi.json succeed:", strings.Join(theContract().unseen(), ", "))
+		code = 1
+	}
 	if err := etcd.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -353,7 +358,7 @@ func (b *bundle) do(method, url, body string, header ...string) answer {
 			req.Host = header[i+1]
 		}
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := b.http().Do(req)
 	if err != nil {
 		b.t.Fatal(err)
 	}
