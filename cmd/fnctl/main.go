@@ -90,7 +90,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 	root.AddCommand(
 		c.deployCommand(), c.lsCommand(), c.describeCommand(), c.topCommand(), c.rmCommand(), c.invokeCommand(), c.emitCommand(),
 		c.logsCommand(), c.topicCommand(), c.dlqCommand(), c.invocationsCommand(), c.backupCommand(), c.restoreCommand(),
-		c.pauseCommand(), c.resumeCommand(), c.replayCommand(), c.trafficCommand(), c.rollbackCommand(), c.versionCommand(), c.completionCommand(),
+		c.pauseCommand(), c.resumeCommand(), c.replayCommand(), c.trafficCommand(), c.rollbackCommand(), c.apiCommand(), c.versionCommand(), c.completionCommand(),
 	)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help says it all
