@@ -166,13 +166,14 @@ type Next struct {
 type Outcome int
 
 // Outcomes. Conflict: a state entry has changed since it was read, nothing happened, run it again. Stale: this attempt was settled before
-// or its trigger is gone, nothing happened. Answered: see PerformOnce. Throttled: see Admit.
+// or its trigger is gone, nothing happened. Answered: see PerformOnce. Throttled: see Admit. Overlaps: see Fire.
 const (
 	Applied Outcome = iota
 	Conflict
 	Stale
 	Answered
 	Throttled
+	Overlaps
 )
 
 // TopicRecord is an event of a topic with its position.

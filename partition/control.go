@@ -70,6 +70,7 @@ func (m *machine) removeTrigger(t *trigger) {
 	}
 	t.pending.drop(m.store, keyPending, t.ID)
 	m.dropPosition(t)
+	m.forgetDue(t.ID)
 	t.pending, t.progress, t.gone = pending{}, nil, true
 	text, err := json.Marshal(t.Trigger)
 	m.store.keep(err)

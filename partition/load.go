@@ -18,7 +18,7 @@ func (m *machine) load() error {
 		return err
 	}
 	return errors.Join(
-		m.loadTriggers(), m.loadPending(), m.loadProgress(), m.loadPositions(), m.loadAgain(), m.countDeadLetters(), m.loadDedup(), m.loadParked(), m.loadSpecial(), m.loadFloor(), m.loadReplies(), m.loadRates(), m.loadRanks(),
+		m.loadTriggers(), m.loadPending(), m.loadProgress(), m.loadPositions(), m.loadAgain(), m.countDeadLetters(), m.loadDedup(), m.loadParked(), m.loadSpecial(), m.loadFloor(), m.loadReplies(), m.loadRates(), m.loadRanks(), m.loadDue(),
 	)
 }
 

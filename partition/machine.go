@@ -31,6 +31,7 @@ type machine struct {
 	replies     replies  // of calls that happen once
 	replyAge    int64    // how long they are kept, in milliseconds
 	rates       rates
+	due         map[uint64]int64 // by trigger: the last due time that has passed
 
 	// What the records since the last flush mean for others; flush hands it out.
 	work workList
@@ -120,7 +121,7 @@ type result struct {
 
 func newMachine(s *store, partitions int, dedup *dedup) *machine {
 	return &machine{
-		store: s, next: 1, replyAge: replyAge.Milliseconds(), dedup: dedup, rates: newRates(), triggers: map[uint64]*trigger{}, definitions: newDefinitions(), touched: map[uint64]*trigger{},
+		store: s, next: 1, replyAge: replyAge.Milliseconds(), dedup: dedup, rates: newRates(), due: map[uint64]int64{}, triggers: map[uint64]*trigger{}, definitions: newDefinitions(), touched: map[uint64]*trigger{},
 		sent: make([]uint64, partitions), arrived: make([]uint64, partitions), received: make([]uint64, partitions),
 	}
 }
@@ -170,6 +171,8 @@ func (m *machine) applyBody(offset uint64, b body) (result, error) {
 		return m.applyBatch(offset, b)
 	case *admitRecord:
 		return m.applyAdmit(b)
+	case *cronRecord:
+		return m.applyCron(offset, b), nil
 	case *gaveUpRecord:
 		return m.applyGaveUp(offset, b)
 	case *discardRecord:

@@ -46,6 +46,7 @@ const (
 	kindRedriveAbove kind = 17
 	kindAdmit        kind = 18
 	kindMatchedLater kind = 19
+	kindCron         kind = 20
 )
 
 // header is the part that every record has.
@@ -159,6 +160,8 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return readCall(r), nil
 	case kindAdmit:
 		return readAdmit(r), nil
+	case kindCron:
+		return readCron(r), nil
 	case kindRedriveAs, kindRedriveAbove:
 		return readRedriveAs(r, k), nil
 	}

@@ -45,6 +45,8 @@ func sampleRecords() []body {
 		&batchRecord{trigger: 1, settled: []batchEntry{{2, 3, 1}, {300, 0, 2}}, attempt: a, effects: e},
 		&redriveAsRecord{letters: []letterAs{{letter: letter{1, 2, 3}}}, above: true},
 		&matchedRecord{trigger: 3, definition: 77, from: 10, upTo: 900, offsets: []uint64{10, 300}, later: []heldBack{{10, 5}, {300, -1}}},
+		&cronRecord{trigger: 7, due: 1_700_000_000_000, alone: true, stored: []storedEvent{{namespace: "default", topic: "_cron.f", triggers: []uint64{7}, event: []byte("e")}}},
+		&cronRecord{trigger: 7, due: 1_700_000_001_000},
 		&admitRecord{id: identity{1, 15: 9}, now: -5, interval: 1_000_000, burst: 7},
 	}
 }

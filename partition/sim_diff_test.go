@@ -36,6 +36,11 @@ func simDiff(m *machine, s *simState) string {
 			return fmt.Sprintf("trigger %d: %s", id, diff)
 		}
 	}
+	for id := range m.due {
+		if t := s.triggers[id]; t == nil || t.due != m.due[id] {
+			return fmt.Sprintf("trigger %d was last due at %d, the model has %+v", id, m.due[id], t)
+		}
+	}
 	return cmp.Or(simDiffReplies(m, s), simDiffStore(m.store, s))
 }
 
@@ -91,8 +96,11 @@ func simDiffStore(st *store, s *simState) (diff string) {
 	if err != nil {
 		return err.Error()
 	}
-	dead, pending, progress, lanes, special, ranks := 0, 0, 0, 0, 0, 0
+	dead, pending, progress, lanes, special, ranks, due := 0, 0, 0, 0, 0, 0, 0
 	for _, t := range s.triggers {
+		if t.due != 0 {
+			due++
+		}
 		dead, pending, lanes, special = dead+len(t.dead), pending+len(t.pending), lanes+len(t.lanes), special+len(t.special)
 		for _, p := range t.pending {
 			if p.rank != 0 {
@@ -106,7 +114,7 @@ func simDiffStore(st *store, s *simState) (diff string) {
 	for kind, want := range map[byte]int{
 		keyTrigger: len(s.triggers), keyDeadLetter: dead, keyPending: pending, keyProgress: progress, keyParked: lanes, keySpecial: special,
 		keyOutbox: len(s.outbox), keyState: len(s.state), keyIndex: len(s.index), keyHorizon: len(s.horizon),
-		keyReply: len(s.replies), keyReplyOrder: len(s.replies), keyRate: len(s.rates), keyRank: ranks,
+		keyReply: len(s.replies), keyReplyOrder: len(s.replies), keyRate: len(s.rates), keyRank: ranks, keyDue: due,
 	} {
 		if diff == "" && seen[kind] != want {
 			diff = fmt.Sprintf("%d entries %c, want %d", seen[kind], kind, want)
@@ -171,6 +179,10 @@ func simDiffEntry(kind byte, key, value []byte, s *simState) string {
 		want := s.rates[string(key)]
 		if got := int64(binary.LittleEndian.Uint64(value)); got != want.time+want.level {
 			return fmt.Sprintf("the rate is free from %d on, want %d", got, want.time+want.level)
+		}
+	case keyDue:
+		if got, want := int64(binary.LittleEndian.Uint64(value)), s.triggers[first].due; got != want {
+			return fmt.Sprintf("trigger %d was last due at %d, want %d", first, got, want)
 		}
 	case keyHorizon:
 		namespace, topic, _ := strings.Cut(string(key), "\x00")

@@ -47,6 +47,7 @@ type simTrigger struct {
 	simPast
 	lanes   map[uint64]simLane    // that stand still
 	special map[uint64]simSpecial // what somebody wants of some of the pending and dead
+	due     int64                 // the last due time that has passed
 }
 
 type simPending struct {
@@ -129,6 +130,7 @@ var simRules = map[byte]func(*simState, uint64, *simRecord){
 	17: (*simState).redriveAs,
 	18: (*simState).admit,
 	19: (*simState).matched,
+	20: (*simState).fire,
 }
 
 // apply follows sections 1.3, 1.4 and 4.
@@ -273,6 +275,9 @@ func (s *simState) takeOut(t *simTrigger) {
 	clear(t.pending)
 	clear(t.lanes)
 	t.simPast, t.gone = simPast{}, true
+	if s.holds("due is of who is in force") {
+		t.due = 0
+	}
 	s.forgetGone(t)
 }
 

@@ -21,6 +21,8 @@ var simMutants = map[string]uint64{
 	// ranks and rates
 	"rank": 200,
 	"rate": 200, "burst": 200, "rate of a clock set back": 400, "rate is forgotten": 400,
+	// firings
+	"due once": 200, "last due": 200, "alone": 200, "due of what overlaps": 400, "due is of who is in force": 400,
 	// leaders that move
 	"lead": 400, "deposed": 400, "lost lease": 1000, "followers": 1000, "behind": 1000, "export": 200,
 	// retention

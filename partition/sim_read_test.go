@@ -39,6 +39,8 @@ type simRecord struct {
 	batch         [][3]uint64 // offset, generation, attempt number
 	key, request  string      // call
 	reply         string
+	due           int64 // cron
+	alone         bool
 	rate          string // admit
 	now, interval int64
 	burst         int64
@@ -207,6 +209,9 @@ var simBodies = map[byte]func(*simReader, *simRecord){
 	16: func(r *simReader, rec *simRecord) {
 		rec.invocation, rec.key, rec.request, rec.reply, rec.effects = r.str(), r.str(), string(r.take(16)), r.str(), r.effects()
 		rec.events = rec.effects.own
+	},
+	20: func(r *simReader, rec *simRecord) {
+		rec.trigger, rec.due, rec.alone, rec.events = r.uv(), int64(r.u64()), r.u8() == 1, simList(r, r.stored)
 	},
 	18: func(r *simReader, rec *simRecord) {
 		rec.rate, rec.now, rec.interval, rec.burst = string(r.take(16)), int64(r.u64()), int64(r.uv()), int64(r.uv())

@@ -24,6 +24,7 @@ var simSteps = []struct {
 	{"release", 1, (*simWorld).stepRelease},
 	{"perform", 3, (*simWorld).stepPerform},
 	{"admit", 2, (*simWorld).stepAdmit},
+	{"fire", 5, (*simWorld).stepFire},
 	{"call once", 4, (*simWorld).stepCallOnce},
 	{"letters", 6, (*simWorld).stepLetters},
 	{"desk", 5, (*simWorld).stepDesk},
@@ -213,6 +214,8 @@ func (r *simRecord) String() string {
 		return s + fmt.Sprintf("call %q of %s %s", r.key, r.invocation, r.effects.String()) + events
 	case 18:
 		return s + fmt.Sprintf("admit under rate %x at %d, one in %d, %d at once", r.rate, r.now, r.interval, r.burst)
+	case 20:
+		return s + fmt.Sprintf("fire trigger %d due %d alone %t", r.trigger, r.due, r.alone) + events
 	case 14, 17:
 		return s + fmt.Sprintf("kind %d redrive as %v", r.kind, r.as) + events
 	}

@@ -30,6 +30,7 @@ const (
 	keyReplyOrder = 'Q' // offset of its record → when it was kept, call
 	keyRank       = 'P' // trigger, offset → rank of a pending event that has one
 	keyRate       = 'W' // rate → when it is as if nothing had begun under it
+	keyDue        = 'L' // trigger → the last due time that has passed
 )
 
 // store is the state of one partition in pebble. Writes gather in a batch, which commit makes visible to all and which get sees before.
