@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"manifest":                   {"api"},
 	"ordered":                    {},
 	"cron":                       {},
-	"registry":                   {"api", "filter", "ordered"},
+	"registry":                   {"api", "cron", "filter", "ordered"},
 	"archive":                    {},
 	"journal":                    {},
 	"eventlog":                   {},

@@ -125,6 +125,7 @@ type Retry struct {
 type TriggerSpec struct {
 	HTTP  *HTTPTrigger  `json:"http,omitempty"`
 	Topic *TopicTrigger `json:"topic,omitempty"`
+	Cron  *CronTrigger  `json:"cron,omitempty"`
 }
 
 // HTTPTrigger serves the function at /fn/NAME.
@@ -199,6 +200,8 @@ type DeployedFunction struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Notes say what this deploy left as it was, a pause or a start, and what comes next.
 	Notes []string `json:"notes,omitempty"`
+	// Due are the next due times of its cron triggers.
+	Due []Due `json:"due,omitempty"`
 	// Rollout is set when the new revision comes step by step.
 	Rollout *Rollout `json:"rollout,omitempty"`
 }
@@ -291,9 +294,10 @@ type Trigger struct {
 	Namespace string        `json:"namespace"`
 	Name      string        `json:"name"` // "charge:orders.created", "checkout:http"
 	Function  string        `json:"function"`
-	Kind      string        `json:"kind"` // "http", "topic" or "inbox"
+	Kind      string        `json:"kind"` // "http", "topic", "cron" or "inbox"
 	HTTP      *HTTPTrigger  `json:"http,omitempty"`
-	Topic     *TopicTrigger `json:"topic,omitempty"`
+	Topic     *TopicTrigger `json:"topic,omitempty"` // of a cron trigger and an inbox: where their events are kept
+	Cron      *CronTrigger  `json:"cron,omitempty"`
 	Stats     *TriggerStats `json:"stats,omitempty"`
 	// PausedSince is when the trigger was paused; absent when it is not.
 	PausedSince time.Time `json:"pausedSince,omitzero"`
@@ -301,6 +305,10 @@ type Trigger struct {
 	Start string `json:"start,omitempty"`
 	// Replay is the newest replay asked for.
 	Replay *Replay `json:"replay,omitempty"`
+	// Since is from when on the due times of a cron trigger count: when it was first deployed, or its schedule was changed.
+	Since time.Time `json:"since,omitzero"`
+	// Due says when a cron trigger fires.
+	Due *Due `json:"due,omitempty"`
 }
 
 // TriggerStats counts what a trigger has to do.

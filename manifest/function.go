@@ -108,8 +108,9 @@ func (d *decoder) trigger(v value) (t api.TriggerSpec, ok bool) {
 		read: map[string]func(value){
 			"http":  func(v value) { kinds++; t.HTTP = d.http(v) },
 			"topic": func(v value) { kinds++; t.Topic = d.topic(v) },
+			"cron":  func(v value) { kinds++; t.Cron = d.cron(v) },
 		},
-		later: []string{"cron", "webhook", "kafka", "mqtt"},
+		later: []string{"webhook", "kafka", "mqtt"},
 	}) {
 		return t, false
 	}

@@ -38,6 +38,8 @@ functions:
       - topic: { name: a, batch: { size: 100, window: 500ms } }
       - topic: { name: b, batch: 7 }
       - topic: { name: c, batch: 1, delivery: atMostOnce }
+      - cron: { schedule: "0 2 * * *", timezone: Europe/Berlin, missed: last, overlap: skip, jitter: 1m }
+      - cron: "@every 90s"
 topics:
   orders.created: { ingress: true, retention: 7d, unsettled: deadletter }
   orders.charged:
@@ -74,6 +76,8 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 					{Topic: &api.TopicTrigger{Name: "a", Batch: &api.BatchSpec{Size: 100, Window: duration(500 * time.Millisecond)}}},
 					{Topic: &api.TopicTrigger{Name: "b", Batch: &api.BatchSpec{Size: 7}}},
 					{Topic: &api.TopicTrigger{Name: "c", Delivery: "atMostOnce"}},
+					{Cron: &api.CronTrigger{Schedule: "0 2 * * *", Timezone: "Europe/Berlin", Missed: "last", Overlap: "skip", Jitter: duration(time.Minute)}},
+					{Cron: &api.CronTrigger{Schedule: "@every 90s"}},
 				},
 			}},
 		},
@@ -220,7 +224,15 @@ func TestFaults(t *testing.T) {
 		{"on empty map", fn("    on: {}"), "fn.yaml:5:9: functions.charge.on names no trigger; write { http: {} } or { topic: { name: … } }"},
 		{"on two kinds", fn("    on: { http: {}, topic: { name: a } }"), "fn.yaml:5:9: functions.charge.on has 2 kinds of trigger; write a list with one kind in each entry"},
 		{"on http twice", fn("    on: [ { http: {} }, { http: {} } ]"), "fn.yaml:5:25: functions.charge.on[1]: a function has one http trigger at most"},
-		{"on cron", fn("    on: [ { cron: { schedule: x } } ]"), "fn.yaml:5:13: functions.charge.on[0].cron is not supported yet"},
+		{"cron without schedule", fn("    on: [ { cron: { timezone: UTC } } ]"), `fn.yaml:5:19: functions.charge.on[0].cron has no schedule; write { schedule: "0 2 * * *" }`},
+		{"cron without anything", fn("    on: [ { cron: } ]"), `fn.yaml:5:18: functions.charge.on[0].cron must be a schedule like "0 2 * * *" or @hourly, not empty`},
+		{"cron list", fn("    on: [ { cron: [1] } ]"), `fn.yaml:5:19: functions.charge.on[0].cron must be a schedule like "0 2 * * *" or @hourly, not a list`},
+		{"cron schedule empty", fn("    on: [ { cron: { schedule: '' } } ]"), `fn.yaml:5:31: functions.charge.on[0].cron.schedule is empty; it must be a schedule like "0 2 * * *" or @hourly`},
+		{"cron missed", fn("    on: [ { cron: { schedule: '@daily', missed: some } } ]"), `fn.yaml:5:49: functions.charge.on[0].cron.missed must be skip or last or all, not "some"`},
+		{"cron overlap", fn("    on: [ { cron: { schedule: '@daily', overlap: forbid } } ]"), `fn.yaml:5:50: functions.charge.on[0].cron.overlap must be allow or skip or queue, not "forbid"`},
+		{"cron jitter", fn("    on: [ { cron: { schedule: '@daily', jitter: 30 } } ]"), "fn.yaml:5:49: functions.charge.on[0].cron.jitter: 30 has no unit; try 30s"},
+		{"cron key", fn("    on: [ { cron: { schedule: '@daily', zone: UTC } } ]"), "fn.yaml:5:41: functions.charge.on[0].cron.zone is not a known key; known here: jitter, missed, overlap, schedule, timezone"},
+		{"on webhook", fn("    on: [ { webhook: { secret: x } } ]"), "fn.yaml:5:13: functions.charge.on[0].webhook is not supported yet"},
 		{"on htp", fn("    on: [ { htp: {} } ]"), "fn.yaml:5:13: functions.charge.on[0].htp is not a known key; did you mean http?"},
 		{"http method", fn("    on: [ { http: { method: POST } } ]"), "fn.yaml:5:21: functions.charge.on[0].http.method is not supported yet"},
 		{"http path", fn("    on: [ { http: { path: /x } } ]"), "fn.yaml:5:21: functions.charge.on[0].http.path is not supported yet"},

@@ -29,7 +29,13 @@ func bind(namespace, function string, on []api.TriggerSpec, before []api.Trigger
 		}
 		out = append(out, t)
 	}
+	crons := 0
 	for _, s := range on {
+		if s.Cron != nil {
+			crons++
+			add(cronTrigger(function, s.Cron, crons))
+			continue
+		}
 		if s.HTTP != nil {
 			add(api.Trigger{Name: function + ":http", Kind: "http", HTTP: s.HTTP})
 			continue

@@ -15,8 +15,10 @@ func keepPositions(after, before []api.Trigger, now time.Time) {
 		t := &after[i]
 		if old := triggerOf(before, t.ID); old != nil {
 			t.PausedSince, t.Start, t.Replay = old.PausedSince, old.Start, old.Replay
+			t.Since = since(t, old, now)
 			continue
 		}
+		t.Since = since(t, nil, now)
 		if t.Topic == nil {
 			continue
 		}

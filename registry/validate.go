@@ -178,12 +178,13 @@ func (f *faults) triggers(path string, on []api.TriggerSpec) {
 		f.add(path, "there are %d triggers, the limit is %d; one with * or > can stand for many", len(on), maxTriggers)
 		return
 	}
-	https := 0
+	https, unclear := 0, false
 	for i, t := range on {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		switch {
-		case t.HTTP != nil && t.Topic != nil:
-			f.add(at, "has both http and topic; write two triggers")
+		switch kinds := kindsOfTrigger(t); {
+		case len(kinds) > 1:
+			unclear = true
+			f.add(at, "has both %s; write a trigger for each", strings.Join(kinds, " and "))
 		case t.HTTP != nil:
 			if https++; https == 2 {
 				f.add(at+".http", "the function already has an http trigger; one serves all methods and paths below /fn/NAME")
@@ -191,10 +192,28 @@ func (f *faults) triggers(path string, on []api.TriggerSpec) {
 			f.httpKey(at+".http.key", t.HTTP.Key)
 		case t.Topic != nil:
 			f.topic(at+".topic", *t.Topic)
+		case t.Cron != nil:
+			f.cron(at+".cron", *t.Cron)
 		default:
-			f.add(at, "has no kind; set http or topic")
+			unclear = true
+			f.add(at, "has no kind; set http, topic or cron")
 		}
 	}
+	if !unclear {
+		f.clash(path, "FUNCTION", on)
+	}
+}
+
+func kindsOfTrigger(t api.TriggerSpec) (kinds []string) {
+	for _, k := range [...]struct {
+		name string
+		set  bool
+	}{{"http", t.HTTP != nil}, {"topic", t.Topic != nil}, {"cron", t.Cron != nil}} {
+		if k.set {
+			kinds = append(kinds, k.name)
+		}
+	}
+	return kinds
 }
 
 func (f *faults) httpKey(path, key string) {

@@ -202,7 +202,7 @@ func compact(f, other *api.Function) {
 		t := &f.Triggers[i]
 		share(&t.Namespace, f.Namespace)
 		share(&t.Function, f.Name)
-		for _, kind := range [...]string{"inbox", "http", "topic"} {
+		for _, kind := range [...]string{"inbox", "http", "topic", "cron"} {
 			share(&t.Kind, kind)
 		}
 		if i >= len(f.Spec.Triggers) {
@@ -211,6 +211,9 @@ func compact(f, other *api.Function) {
 		spec := &f.Spec.Triggers[i]
 		if t.HTTP != nil && spec.HTTP != nil && *t.HTTP == *spec.HTTP {
 			t.HTTP = spec.HTTP
+		}
+		if t.Cron != nil && spec.Cron != nil && *t.Cron == *spec.Cron {
+			t.Cron = spec.Cron
 		}
 		if t.Topic != nil && spec.Topic != nil && reflect.DeepEqual(t.Topic, spec.Topic) {
 			t.Topic = spec.Topic

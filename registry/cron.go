@@ -1,0 +1,78 @@
+package registry
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/cron"
+)
+
+// cronTopic is where the firings of a function's n-th cron trigger are kept.
+func cronTopic(function string, n int) string {
+	if n == 1 {
+		return "_cron." + function
+	}
+	return fmt.Sprintf("_cron.%s.%d", function, n)
+}
+
+// cronTrigger is a trigger on a topic of its own: what is stored there waits, is retried and given up on like any event.
+func cronTrigger(function string, spec *api.CronTrigger, n int) api.Trigger {
+	t := api.Trigger{Name: function + ":cron", Kind: "cron", Cron: spec, Topic: &api.TopicTrigger{Name: cronTopic(function, n)}}
+	if n > 1 {
+		t.Name = fmt.Sprintf("%s:%d", t.Name, n)
+	}
+	if spec.Overlap == "queue" {
+		t.Topic.Order = "key" // all its firings have the same
+	}
+	return t
+}
+
+// since is from when on the due times of a trigger count: the deploy that brought it, or changed when it is due.
+func since(t, before *api.Trigger, now time.Time) time.Time {
+	if t.Cron == nil {
+		return time.Time{}
+	}
+	if before != nil && before.Cron != nil && before.Cron.Schedule == t.Cron.Schedule && before.Cron.Timezone == t.Cron.Timezone {
+		return before.Since
+	}
+	return now
+}
+
+// Which day it is does not matter to whether a schedule is right.
+var anyDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (f *faults) cron(path string, t api.CronTrigger) {
+	var parser cron.Parser
+	if _, err := parser.Parse("@hourly", t.Timezone, anyDay); err != nil {
+		f.add(path+".timezone", "%s", err)
+		t.Timezone = ""
+	}
+	s, err := parser.Parse(t.Schedule, t.Timezone, anyDay)
+	if err != nil {
+		f.add(path+".schedule", "%s", err)
+	} else if err := s.CheckJitter(time.Duration(t.Jitter), anyDay); err != nil {
+		f.add(path+".jitter", "%s", err)
+	}
+	switch t.Missed {
+	case "", "skip", "last", "all":
+	default:
+		f.add(path+".missed", "%q is none of skip, last and all", shorten(t.Missed))
+	}
+	switch t.Overlap {
+	case "", "allow", "skip", "queue":
+	default:
+		f.add(path+".overlap", "%q is none of allow, skip and queue", shorten(t.Overlap))
+	}
+}
+
+// clash refuses triggers that would have the same name: a topic may be called like a kind.
+func (f *faults) clash(path, function string, on []api.TriggerSpec) {
+	seen := map[string]bool{}
+	for _, t := range bind("", function, on, nil, func() uint64 { return 1 }) {
+		if seen[t.Name] {
+			f.add(path, "two triggers would be called %s; bind the topic once, or give it another name", t.Name)
+		}
+		seen[t.Name] = true
+	}
+}

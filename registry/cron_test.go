@@ -1,0 +1,90 @@
+package registry
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+func onCron(t api.CronTrigger) api.TriggerSpec { return api.TriggerSpec{Cron: &t} }
+
+func TestCronTriggersHaveNamesAndTopicsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	f := function("v1", onHTTP(), onCron(api.CronTrigger{Schedule: "@hourly"}), onTopic("cron"), onCron(api.CronTrigger{Schedule: "@daily", Overlap: "queue"}))
+	got, revision := b.deploy(t, "shop", app(map[string]api.FunctionSpec{"nightly": f}))
+	if want := []string{"nightly:http", "nightly:cron", "nightly:cron:1", "nightly:cron:2"}; !slices.Equal(got.Functions[0].Triggers, want) {
+		t.Errorf("deployed %v, want %v", got.Functions[0].Triggers, want)
+	}
+	snap := run(t, b.Registry)(revision)
+	for name, want := range map[string]api.TopicTrigger{"nightly:cron": {Name: "_cron.nightly"}, "nightly:cron:2": {Name: "_cron.nightly.2", Order: "key"}} {
+		trigger, ok := snap.Trigger("default", name)
+		if !ok || trigger.Kind != "cron" || trigger.Cron == nil || *trigger.Topic != want {
+			t.Errorf("%s is %+v", name, trigger)
+		}
+	}
+	if _, ok := snap.Topic("default", "_cron.nightly"); ok {
+		t.Error("an internal topic is registered")
+	}
+}
+
+// A schedule that stays goes on as it was; one that is changed begins anew, or what is due by it today would count as missed.
+func TestWhenDueTimesBeginToCount(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	b.now = func() time.Time { return now }
+	next := run(t, b.Registry)
+	deploy := func(c api.CronTrigger) time.Time {
+		t.Helper()
+		now = now.Add(time.Hour)
+		_, revision := b.deploy(t, "shop", app(map[string]api.FunctionSpec{"nightly": function("v1", onCron(c))}))
+		trigger, _ := next(revision).Trigger("default", "nightly:cron")
+		return trigger.Since
+	}
+	first := deploy(api.CronTrigger{Schedule: "@daily"})
+	if !first.Equal(now) {
+		t.Errorf("a new one counts from %s, want %s", first, now)
+	}
+	if again := deploy(api.CronTrigger{Schedule: "@daily", Missed: "all", Overlap: "skip"}); !again.Equal(first) {
+		t.Errorf("the same schedule counts from %s, want %s", again, first)
+	}
+	if other := deploy(api.CronTrigger{Schedule: "@hourly"}); !other.Equal(now) {
+		t.Errorf("another schedule counts from %s, want %s", other, now)
+	}
+	if elsewhere := deploy(api.CronTrigger{Schedule: "@hourly", Timezone: "Asia/Kolkata"}); !elsewhere.Equal(now) {
+		t.Errorf("another time zone counts from %s, want %s", elsewhere, now)
+	}
+}
+
+func TestWrongCronTriggersAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		on   []api.TriggerSpec
+		want string
+	}{
+		{[]api.TriggerSpec{onCron(api.CronTrigger{})}, "functions.f.on[0].cron.schedule: the schedule is empty; write five fields"},
+		{[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "0 25 * * *"})}, `functions.f.on[0].cron.schedule: hour "25" of "0 25 * * *" is wrong`},
+		{[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "0 0 30 2 *"})}, `functions.f.on[0].cron.schedule: "0 0 30 2 *" never comes`},
+		{[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "@daily", Timezone: "Berlin"})}, `functions.f.on[0].cron.timezone: timezone "Berlin" is unknown; did you mean Europe/Berlin?`},
+		{[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "x", Timezone: "Berlin"})}, `did you mean Europe/Berlin?; functions.f.on[0].cron.schedule: "x" has 1 fields`},
+		{[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "* * * * *", Jitter: api.Duration(time.Minute)})}, "functions.f.on[0].cron.jitter: 1m0s is not shorter than the time between two firings, which can be 1m0s"},
+		{[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "@daily", Missed: "some"})}, `functions.f.on[0].cron.missed: "some" is none of skip, last and all`},
+		{[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "@daily", Overlap: "forbid"})}, `functions.f.on[0].cron.overlap: "forbid" is none of allow, skip and queue`},
+		{[]api.TriggerSpec{{Cron: &api.CronTrigger{Schedule: "@daily"}, HTTP: &api.HTTPTrigger{}}}, "functions.f.on[0]: has both http and cron; write a trigger for each"},
+		{
+			[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "@daily"}), onCron(api.CronTrigger{Schedule: "@hourly"}), onTopic("cron"), onTopic("cron")},
+			"functions.f.on: two triggers would be called FUNCTION:cron:2; bind the topic once, or give it another name",
+		},
+	} {
+		a := app(map[string]api.FunctionSpec{"f": function("v1", c.on...)})
+		err := validate("default", "shop", a, kindsOf(a))
+		if _, ok := errors.AsType[*InvalidError](err); !ok || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
+	}
+}
