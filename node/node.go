@@ -1,7 +1,7 @@
 // Package node wires one runtime: what starts in which order, and what stops.
 //
-//	start: lock ─► etcd ─► registry ─► log ─► partitions ─► sandbox ─► scheduler ─► server
-//	stop:  server (no new requests) ─► scheduler (what runs ends) ─► partitions ─► log ─► registry ─► etcd ─► lock
+//	start: lock ─► etcd ─► registry ─► log ─► partitions ─► sandbox ─► scheduler, cron ─► server
+//	stop:  server (no new requests) ─► cron ─► scheduler (what runs ends) ─► partitions ─► log ─► registry ─► etcd ─► lock
 package node
 
 import (
@@ -31,6 +31,7 @@ import (
 	"github.com/evoke-run/evoke/scheduler"
 	"github.com/evoke-run/evoke/sdk/abi"
 	"github.com/evoke-run/evoke/server"
+	"github.com/evoke-run/evoke/triggers"
 )
 
 // Version is the release, set by the linker.
@@ -48,6 +49,7 @@ type Node struct {
 	deposed   chan error           // the table says that another node leads; read by guard
 	table     *partition.Table
 	scheduler *scheduler.Scheduler
+	cron      *triggers.Cron
 	history   *history.Store
 	inflight  *inflight.File
 	disk      *disk
@@ -107,9 +109,10 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.startScheduler(ctx, ready); err != nil {
 		return err
 	}
+	n.cron = triggers.New(triggers.Options{Table: n.table, Logger: n.log, Registerer: n.metrics})
 	n.server, err = server.New(server.Options{
 		Gateway: n.gateway, Admin: n.admin, AdminToken: n.config.AdminToken, AdminHosts: n.config.AdminHosts,
-		Registry: n.registry, Table: n.table, Scheduler: n.scheduler, History: n.history, Metrics: n.metrics,
+		Registry: n.registry, Table: n.table, Scheduler: n.scheduler, Cron: n.cron, History: n.history, Metrics: n.metrics,
 		Version:      api.Version{Version: Version, Go: runtime.Version(), ABI: abi.Module},
 		Backup:       n.Backup,
 		DrainTimeout: n.config.Drain, Logger: n.log,
@@ -224,19 +227,21 @@ func (n *Node) Run(ctx context.Context) error {
 		return n.registry.Run(ctx, func(s *registry.Snapshot) { n.apply(ctx, s) })
 	})
 	scheduling := stage(keep, n.scheduler.Run)
+	firing := stage(keep, n.cron.Run)
 	disk := stage(keep, n.disk.run)
 	serving, stopServing := context.WithCancel(ctx)
 	defer stopServing()
 	guarding := stage(keep, func(ctx context.Context) error {
 		err := n.guard(ctx)
 		if err != nil { // all at once: whoever leads now does the work
+			firing.cancel()
 			scheduling.cancel()
 			stopServing()
 		}
 		return err
 	})
 	err := n.serve(serving)
-	err = errors.Join(err, scheduling.stop(), watching.stop(), disk.stop(), guarding.stop())
+	err = errors.Join(err, firing.stop(), scheduling.stop(), watching.stop(), disk.stop(), guarding.stop())
 	n.log.Info("stopped")
 	return errors.Join(err, n.close())
 }
@@ -265,7 +270,11 @@ func (n *Node) serve(ctx context.Context) error {
 }
 
 func (n *Node) apply(ctx context.Context, s *registry.Snapshot) {
-	if err := n.scheduler.Apply(ctx, s); err != nil && ctx.Err() == nil {
+	err := n.scheduler.Apply(ctx, s)
+	switch {
+	case err == nil:
+		n.cron.Apply(s)
+	case ctx.Err() == nil:
 		n.log.Error("cannot put the registry's state in force; the last one stays", "revision", s.Revision, "err", err)
 	}
 }

@@ -65,6 +65,7 @@ func (s *Server) deploy(c echo.Context) error {
 	if err := s.o.Scheduler.WaitInForce(ctx, revision); err != nil {
 		return fmt.Errorf("app %q is deployed, but wait until it is in force: %w", param(c, "app"), err)
 	}
+	s.showDue(namespace(c), &deployed)
 	return c.JSON(http.StatusOK, deployed)
 }
 

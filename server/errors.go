@@ -15,6 +15,7 @@ import (
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/registry"
 	"github.com/evoke-run/evoke/scheduler"
+	"github.com/evoke-run/evoke/triggers"
 )
 
 // Kinds of refusal that the server itself finds.
@@ -89,6 +90,7 @@ var table = [...]row{
 	{err: scheduler.ErrCanceled, status: 409, slug: "canceled", title: "Somebody canceled the invocation", next: "ask who did before you repeat it"},
 	{err: registry.ErrConflict, status: 409, slug: "conflict", title: "In conflict with what is deployed", next: "resolve the conflict and repeat"},
 	{err: registry.ErrInUse, status: 409, slug: "in-use", title: "Something needs it", next: "end what needs it first: \"fnctl traffic FUNCTION\" shows the traffic and the canary, \"fnctl dlq ls\" what was given up on"},
+	{err: triggers.ErrOverlaps, status: 409, slug: "firing-overlaps", title: "An earlier firing is not done", next: "wait for it, or cancel it: \"fnctl invocations ls\" shows it"},
 	{err: errReplaying, status: 409, slug: "replay-running", title: "The trigger is still catching up", next: "wait until \"fnctl describe trigger\" says that it has caught up, and repeat"},
 	{err: partition.ErrExpired, status: 410, slug: "expired", title: "Removed by retention", next: "begin at what is still there; docs/retention.md says how long that is"},
 	{err: errNoKey, status: 412, slug: "no-key", title: "The request has no key", next: "send an Evoke-Key header"},

@@ -197,6 +197,9 @@ func (s *Server) withStats(t *api.Trigger) api.Trigger {
 		Pending: n.Pending, Retrying: n.Retrying, Waits: s.waits(t, &n), DeadLetters: n.DeadLetters, Parked: n.Parked, Behind: n.Behind, CatchingUp: n.CatchingUp,
 		OldestDeadLetter: n.OldestDeadLetter, OldestParked: n.OldestParked,
 	}
+	if t.Cron != nil {
+		out.Due = s.o.Cron.Due(t, upcoming)
+	}
 	return out
 }
 

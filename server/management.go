@@ -48,6 +48,7 @@ func (s *Server) adminRoutes() *echo.Echo {
 	ns.POST("/triggers/:name/pause", s.pauseTrigger)
 	ns.POST("/triggers/:name/resume", s.resumeTrigger)
 	ns.POST("/triggers/:name/replay", s.replay)
+	ns.POST("/triggers/:name/run", s.runTrigger)
 	ns.GET("/topics", s.topics)
 	ns.GET("/topics/:name", s.topic)
 	ns.DELETE("/topics/:name", s.deleteTopic)

@@ -64,6 +64,7 @@ var operations = map[string][]operation{
 		{route: "POST " + inSpace + "/triggers/{name}/pause", about: "Let its events wait.", out: api.Paused{}},
 		{route: "POST " + inSpace + "/triggers/{name}/resume", about: "Hand its events out again.", out: api.Paused{}},
 		{route: "POST " + inSpace + "/triggers/{name}/replay", about: "Hand stored events to it again.", in: api.ReplayRequest{}, out: api.Replayed{}},
+		{route: "POST " + inSpace + "/triggers/{name}/run", about: "Make a cron trigger fire now.", out: api.TriggerRun{}, codes: []int{202}},
 	},
 	"topics": {
 		{route: "GET " + inSpace + "/topics", about: "All topics.", out: []api.Topic{}},

@@ -24,6 +24,7 @@ import (
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/registry"
 	"github.com/evoke-run/evoke/scheduler"
+	"github.com/evoke-run/evoke/triggers"
 )
 
 // Sizes of requests in bytes.
@@ -66,7 +67,9 @@ type Options struct {
 	Registry  *registry.Registry
 	Table     *partition.Table
 	Scheduler Scheduler
-	History   *history.Store
+	// Cron fires cron triggers.
+	Cron    *triggers.Cron
+	History *history.Store
 	// Metrics takes the server's own metrics and is what /metrics shows.
 	Metrics *prometheus.Registry
 	// Backup writes everything that is kept to a client. What it wrote is whole when it returns nil.

@@ -33,6 +33,7 @@ import (
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/registry"
 	"github.com/evoke-run/evoke/scheduler"
+	"github.com/evoke-run/evoke/triggers"
 )
 
 // etcd is shared by the tests; each run of each has its own prefix. TestMain sets it before they run.
@@ -117,7 +118,7 @@ func setup(t *testing.T, change ...func(*Options)) *bundle {
 	}
 	t.Cleanup(func() { _ = b.history.Close() })
 	o := Options{
-		Gateway: listen(t), Admin: listen(t), Registry: b.registry, Table: b.table, Scheduler: schedulerOf{b}, History: b.history,
+		Gateway: listen(t), Admin: listen(t), Registry: b.registry, Table: b.table, Scheduler: schedulerOf{b}, Cron: triggers.New(triggers.Options{Table: b.table, Now: func() time.Time { return clock }, Logger: slog.New(slog.DiscardHandler)}), History: b.history,
 		Metrics: b.reg, Version: api.Version{Version: "v1.2.3", Go: "go1.26", ABI: "evoke_v1"}, DrainTimeout: 5 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(b.logged, nil)),
 	}

@@ -87,6 +87,7 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
 		}
 		c.sayWarnings(deployed)
 		c.sayNotes(deployed)
+		c.sayDue(deployed)
 		c.sayOrphans(m, deployed)
 		return c.showDeployed(deployed)
 	}

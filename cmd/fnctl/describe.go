@@ -231,6 +231,7 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		"Key", key,
 		"ID", strconv.FormatUint(t.ID, 10),
 	}
+	pairs = append(pairs, cronFields(t)...)
 	if s := t.Stats; s != nil {
 		pairs = append(pairs,
 			"Pending", strconv.Itoa(s.Pending),

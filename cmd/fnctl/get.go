@@ -150,6 +150,8 @@ func (c *cli) triggerList() list[api.Trigger] {
 			{title: "PARKED", wide: true, text: stat(func(s api.TriggerStats) int { return s.Parked })},
 			{title: "FILTER", wide: true, text: func(t t) string { return oneLine(topicOf(t).Filter) }},
 			{title: "ORDER", wide: true, text: func(t t) string { return topicOf(t).Order }},
+			{title: "SCHEDULE", wide: true, text: func(t t) string { return cronOf(t).Schedule }},
+			{title: "NEXT", wide: true, text: dueText},
 			{title: "ID", wide: true, text: func(t t) string { return strconv.FormatUint(t.ID, 10) }},
 		},
 	}

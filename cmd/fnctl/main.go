@@ -88,9 +88,28 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 	flags.StringVarP(&c.namespace, "namespace", "n", "default", "namespace")
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long one call to the server may take; does not end what follows with -f")
 	root.AddCommand(
-		c.deployCommand(), c.lsCommand(), c.describeCommand(), c.topCommand(), c.rmCommand(), c.invokeCommand(), c.emitCommand(),
-		c.logsCommand(), c.topicCommand(), c.dlqCommand(), c.invocationsCommand(), c.backupCommand(), c.restoreCommand(),
-		c.pauseCommand(), c.resumeCommand(), c.replayCommand(), c.trafficCommand(), c.rollbackCommand(), c.apiCommand(), c.versionCommand(), c.completionCommand(),
+		c.deployCommand(),
+		c.lsCommand(),
+		c.describeCommand(),
+		c.topCommand(),
+		c.rmCommand(),
+		c.invokeCommand(),
+		c.emitCommand(),
+		c.logsCommand(),
+		c.topicCommand(),
+		c.triggerCommand(),
+		c.dlqCommand(),
+		c.invocationsCommand(),
+		c.backupCommand(),
+		c.restoreCommand(),
+		c.pauseCommand(),
+		c.resumeCommand(),
+		c.replayCommand(),
+		c.trafficCommand(),
+		c.rollbackCommand(),
+		c.apiCommand(),
+		c.versionCommand(),
+		c.completionCommand(),
 	)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help says it all

@@ -189,6 +189,8 @@ func (c *cli) stateText(t api.Trigger) string {
 		return "paused " + c.age(t.PausedSince)
 	case t.Stats != nil && t.Stats.CatchingUp > 0:
 		return "catching up"
+	case t.Due != nil && len(t.Due.Next) > 0:
+		return "due in " + c.untilText(t.Due.Next[0])
 	}
 	return "active"
 }
