@@ -40,11 +40,13 @@ type FunctionSpec struct {
 	Weight int `json:"weight,omitempty"`
 	// Reuse gives an instance to the next event as the last one left it, instead of a fresh one for each: what an event leaves in memory can be read by
 	// the next.
-	Reuse    bool              `json:"reuse,omitempty"`
-	Env      map[string]string `json:"env,omitempty"`
-	Allow    Allow             `json:"allow"`
-	Retry    *Retry            `json:"retry,omitempty"`
-	Triggers []TriggerSpec     `json:"on,omitempty"`
+	Reuse bool              `json:"reuse,omitempty"`
+	Env   map[string]string `json:"env,omitempty"`
+	// Secrets are the secrets that it may read, by name.
+	Secrets  []string      `json:"secrets,omitempty"`
+	Allow    Allow         `json:"allow"`
+	Retry    *Retry        `json:"retry,omitempty"`
+	Triggers []TriggerSpec `json:"on,omitempty"`
 	// DeadLetter says what else happens to events that the function's triggers gave up on: they are kept in any case.
 	DeadLetter *DeadLetterSpec `json:"deadLetter,omitempty"`
 }

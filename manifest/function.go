@@ -3,6 +3,7 @@ package manifest
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/evoke-run/evoke/api"
@@ -33,6 +34,7 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"scale":       func(v value) { f.Spec.Scale = d.scale(v) },
 			"weight":      d.integer(&f.Spec.Weight, 1, api.MaxWeight),
 			"env":         func(v value) { f.Spec.Env = d.env(v) },
+			"secrets":     func(v value) { f.Spec.Secrets = d.secrets(v) },
 			"allow":       func(v value) { f.Spec.Allow = d.allow(v) },
 			"retry":       func(v value) { f.Spec.Retry = d.retry(v, defs.retry) },
 			"timeout":     d.duration(&f.Spec.Timeout),
@@ -40,7 +42,6 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"reuse":       d.boolean(&f.Spec.Reuse),
 			"deadLetter":  func(v value) { f.Spec.DeadLetter = d.deadLetter(v) },
 		},
-		later: []string{"secrets"},
 	}) {
 		return f
 	}
@@ -225,9 +226,28 @@ func (d *decoder) allow(v value) api.Allow {
 				}
 			},
 		},
-		later: []string{"http", "invoke", "secrets"},
+		later: []string{"http", "invoke"},
 	})
 	return out
+}
+
+func (d *decoder) secrets(v value) (names []string) {
+	for _, item := range d.items(v, "a list of names, like [stripe_key]") {
+		name, ok := d.text(item, "the name of a secret")
+		switch {
+		case !ok:
+		case !api.IsSecretName(name):
+			d.fault(item.at(), "%s: %q is no name of a secret: it has %s", item.path, shorten(name), api.SecretNameRule)
+		case slices.Contains(names, name):
+			d.fault(item.at(), "%s: %q is there twice", item.path, name)
+		case len(names) == api.MaxSecrets:
+			d.fault(item.at(), "%s: a function has at most %d secrets", item.path, api.MaxSecrets)
+			return names
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // env takes numbers and booleans in the form they were written, because that is what an environment holds.

@@ -170,7 +170,11 @@ func TestFaults(t *testing.T) {
 		{"both", fn("    wasm: ./x.wasm"), "fn.yaml:5:11: functions.charge has both source and wasm; keep one"},
 		{"function name", "version: 1\napp: a\nfunctions:\n  Über: { wasm: a.wasm }\n", `fn.yaml:4:3: functions: "Über" is not a name: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit`},
 		{"unknown function key", fn("    timeot: 5s"), "fn.yaml:5:5: functions.charge.timeot is not a known key; did you mean timeout?"},
-		{"secrets", fn("    secrets: [stripe_key]"), "fn.yaml:5:5: functions.charge.secrets is not supported yet"},
+		{"secrets", fn("    secrets: stripe_key"), `fn.yaml:5:14: functions.charge.secrets must be a list of names, like [stripe_key], not the text "stripe_key"`},
+		{"secret without a name", fn("    secrets: [a, b/c]"), `fn.yaml:5:18: functions.charge.secrets[1]: "b/c" is no name of a secret: it has 1 to 63 letters, digits, _, - and ., beginning and ending with a letter, a digit or _`},
+		{"secret twice", fn("    secrets: [a, a]"), `fn.yaml:5:18: functions.charge.secrets[1]: "a" is there twice`},
+		{"secret as number", fn("    secrets: [1]"), "fn.yaml:5:15: functions.charge.secrets[0] must be the name of a secret, not 1"},
+		{"too many secrets", fn("    secrets: [" + manyNames(65) + "]"), "fn.yaml:5:325: functions.charge.secrets[64]: a function has at most 64 secrets"},
 		{"scale", fn("    scale: 3"), "fn.yaml:5:12: functions.charge.scale must be a map, not 3"},
 		{"scale of nothing", fn("    scale: { max: 0 }"), "fn.yaml:5:19: functions.charge.scale.max: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause"},
 		{"scale the wrong way round", fn("    scale: { min: 5, max: 3 }"), "fn.yaml:5:12: functions.charge.scale: min 5 is above max 3"},
@@ -287,9 +291,9 @@ func head2(line string) string {
 
 func TestAllFaultsAtOnceInTheOrderOfTheFile(t *testing.T) {
 	t.Parallel()
-	src := "version: 1\napp: shop\nfunctions:\n  b:\n    source: ./b\n    memory: x\n    secrets: {}\n  a:\n    timeot: 1s\ndefaults: { memory: 1 }\n"
+	src := "version: 1\napp: shop\nfunctions:\n  b:\n    source: ./b\n    memory: x\n    secret: {}\n  a:\n    timeot: 1s\ndefaults: { memory: 1 }\n"
 	want := `fn.yaml:6:13: functions.b.memory: "x" is not a size; try 64Mi, 1Gi or a number of bytes
-fn.yaml:7:5: functions.b.secrets is not supported yet
+fn.yaml:7:5: functions.b.secret is not a known key; did you mean secrets?
 fn.yaml:8:3: functions.a has no code; add ` + "`source: ./a` (a Go package) or `wasm: ./a.wasm`" + `
 fn.yaml:9:5: functions.a.timeot is not a known key; did you mean timeout?
 fn.yaml:10:21: defaults.memory: 1 is too small, the least is 64Ki`
@@ -326,4 +330,13 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// manyNames is n names as a list without its brackets.
+func manyNames(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprint("s", i)
+	}
+	return strings.Join(names, ", ")
 }

@@ -30,13 +30,17 @@ type Config struct {
 	AdminHosts []string // more names under which the management API may be called
 	Etcd       []string // URLs of an etcd cluster; none = the embedded one
 	Partitions int
-	Node       string // name of this node in the log
-	MinFree    float64
-	Running    int
-	Memory     int64
-	Drain      time.Duration
-	LogLevel   string
-	LogFormat  string
+	// SecretsKeyFile has the keys of the secrets, one a line, the first seals. SecretsKey has them in itself and is of the environment only: what processes are called with
+	// is seen by others. None = a file in DataDir, made for the first secret.
+	SecretsKeyFile string
+	SecretsKey     string
+	Node           string // name of this node in the log
+	MinFree        float64
+	Running        int
+	Memory         int64
+	Drain          time.Duration
+	LogLevel       string
+	LogFormat      string
 
 	// Compiler is the command of the process that compiles modules, see sandbox.Options. It is the program's to know, not the user's; none = this process
 	// compiles, which a module made to hurt the compiler can use up.
@@ -72,6 +76,7 @@ func settings() []setting {
 		list("admin-hosts", "more host names under which the management API may be called, by comma", func(c *Config) *[]string { return &c.AdminHosts }),
 		list("etcd", "URLs of an etcd cluster, by comma; empty = etcd runs inside this process", func(c *Config) *[]string { return &c.Etcd }),
 		number("partitions", "number of partitions, fixed when the data directory is made", func(c *Config) *int { return &c.Partitions }),
+		text("secrets-key-file", "file with the keys of the secrets, base64, one a line; empty = secrets.key in the data directory", func(c *Config) *string { return &c.SecretsKeyFile }),
 		text("node", "name of this node", func(c *Config) *string { return &c.Node }),
 		percent("min-free", "part of the disk that must be free for new events to be taken", func(c *Config) *float64 { return &c.MinFree }),
 		number("running", "how many functions run at once, without those that sleep; 0 = as many as there are processors", func(c *Config) *int { return &c.Running }),
@@ -186,6 +191,9 @@ func wrapSetting(name string, err error) error {
 	return nil
 }
 
+// secretsKeyEnv has the keys themselves.
+const secretsKeyEnv = "EVOKE_SECRETS_KEY"
+
 func (c *Config) readEnv(getenv func(string) string) error {
 	var errs []error
 	for _, s := range settings() {
@@ -193,6 +201,7 @@ func (c *Config) readEnv(getenv func(string) string) error {
 			errs = append(errs, wrapSetting(s.env(), s.set(c, v)))
 		}
 	}
+	c.SecretsKey = getenv(secretsKeyEnv)
 	return errors.Join(errs...)
 }
 
@@ -285,6 +294,7 @@ func (c *Config) Validate() error {
 		check(err == nil, a.name, "%q is not an address such as 127.0.0.1:8080", a.value)
 	}
 	check(c.Partitions >= 1 && c.Partitions <= 1024, "partitions", "%d is not from 1 to 1024", c.Partitions)
+	check(c.SecretsKey == "" || c.SecretsKeyFile == "", "secrets-key-file", "%s has keys, too; give one of the two", secretsKeyEnv)
 	check(c.MinFree >= 0 && c.MinFree <= 100, "min-free", "%g%% is not from 0%% to 100%%", c.MinFree)
 	check(c.Running >= 0, "running", "%d is below 0", c.Running)
 	check(c.Drain >= 0, "drain", "%s is below 0", c.Drain)
@@ -302,6 +312,7 @@ func printHelp(out io.Writer) error {
 	for _, s := range settings() {
 		fmt.Fprintf(&b, "  --%-12s %-21s %s (%s)\n", s.name, s.env(), s.usage, cmp.Or(s.get(&defaults), "none"))
 	}
+	fmt.Fprintf(&b, "\nThe environment can hold the keys of the secrets themselves: %s=KEY[,KEY …].\n", secretsKeyEnv)
 	b.WriteString("\nexample: runtime --data-dir /var/lib/evoke --listen 0.0.0.0:8080\n")
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -106,13 +106,14 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.startPartitions(ctx, ready); err != nil {
 		return err
 	}
+	n.checkSecrets(ctx)
 	if err := n.startScheduler(ctx, ready); err != nil {
 		return err
 	}
 	n.cron = triggers.New(triggers.Options{Table: n.table, Logger: n.log, Registerer: n.metrics})
 	n.server, err = server.New(server.Options{
 		Gateway: n.gateway, Admin: n.admin, AdminToken: n.config.AdminToken, AdminHosts: n.config.AdminHosts,
-		Registry: n.registry, Table: n.table, Scheduler: n.scheduler, Cron: n.cron, History: n.history, Metrics: n.metrics,
+		Registry: n.registry, Secrets: n.registry, Table: n.table, Scheduler: n.scheduler, Cron: n.cron, History: n.history, Metrics: n.metrics,
 		Version:      api.Version{Version: Version, Go: runtime.Version(), ABI: abi.Module},
 		Backup:       n.Backup,
 		DrainTimeout: n.config.Drain, Logger: n.log,
@@ -148,7 +149,11 @@ func (n *Node) startRegistry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.registry, err = registry.New(registry.Options{Client: client, ModuleDir: n.path("modules"), Logger: n.log})
+	keys, err := n.secretKeys()
+	if err != nil {
+		return err
+	}
+	n.registry, err = registry.New(registry.Options{Client: client, ModuleDir: n.path("modules"), SecretKeys: keys, Logger: n.log})
 	return err
 }
 

@@ -29,6 +29,7 @@ type RestoreResult struct {
 	Time       time.Time // of the backup
 	Partitions int
 	Modules    int
+	Sealed     string // which secrets cannot be opened, a line each; "" = none
 }
 
 // Restore fills the data directory of a configuration, which must have no data yet, with a backup. When it fails it removes what it has made. It needs no other
@@ -224,5 +225,9 @@ func (r *restore) finish(ctx context.Context) error {
 	if err := r.partitions.Finish(); err != nil {
 		return err
 	}
-	return r.node.registry.Import(ctx, r.entries, r.header.Base)
+	if err := r.node.registry.Import(ctx, r.entries, r.header.Base); err != nil {
+		return err
+	}
+	r.result.Sealed = r.node.sealed(ctx)
+	return nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	// ErrNotFound: there is no such function, topic or module.
+	// ErrNotFound: there is no such function, topic, secret or module.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: someone else holds what was to be changed, or changed it at the same time.
 	ErrConflict = errors.New("conflict")

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// keys builds and reads the names of etcd keys. Namespaces, functions and topics have no "/" in their names.
+// keys builds and reads the names of etcd keys. Namespaces, functions, topics and secrets have no "/" in their names.
 type keys struct{ prefix string }
 
 func (k keys) functions() string                   { return k.prefix + "functions/" }
@@ -19,6 +19,9 @@ func (k keys) function(namespace, name string) string {
 func (k keys) topics() string                      { return k.prefix + "topics/" }
 func (k keys) topicsOf(namespace string) string    { return k.topics() + namespace + "/" }
 func (k keys) topic(namespace, name string) string { return k.topicsOf(namespace) + name }
+
+func (k keys) secrets() string                      { return k.prefix + "secrets/" }
+func (k keys) secret(namespace, name string) string { return k.secrets() + namespace + "/" + name }
 
 func (k keys) revisions() string { return k.prefix + "revisions/" }
 func (k keys) revisionsOf(namespace, name string) string {

@@ -58,6 +58,9 @@ func newPlan(d deploy, k keys, s *state) (*plan, error) {
 		if err := p.function(name, d.spec.Functions[name]); err != nil {
 			return nil, err
 		}
+		if err := p.secrets(name, d.spec.Functions[name]); err != nil {
+			return nil, err
+		}
 		for _, topic := range topicsNamed(d.spec.Functions[name]) {
 			if _, given := topics[topic]; !given {
 				topics[topic] = s.topics[topic].value.Spec // leaves it as it is; a new one is closed to the outside
@@ -119,6 +122,19 @@ func (p *plan) function(name string, spec api.FunctionSpec) error {
 	d.Notes = append(positionNotes(f.Triggers, old), notes...)
 	p.result.Functions = append(p.result.Functions, d)
 	return nil
+}
+
+// secrets refuses a function that names one which is not there: it would find out at its first event.
+func (p *plan) secrets(function string, spec api.FunctionSpec) error {
+	f := &faults{}
+	for _, name := range secretsNamed(spec) {
+		if !p.state.secrets[name] {
+			f.add("functions."+function+".secrets", "there is no secret %q in namespace %s; set it first: fnctl secret set %s", name, p.namespace, name)
+			continue
+		}
+		p.compares = append(p.compares, clientv3.Compare(clientv3.CreateRevision(p.keys.secret(p.namespace, name)), ">", 0))
+	}
+	return f.err()
 }
 
 func (p *plan) newTriggerID() uint64 {

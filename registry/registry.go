@@ -1,4 +1,4 @@
-// Package registry keeps what should run: functions with their revisions and triggers, topics, and the bytes of modules.
+// Package registry keeps what should run: functions with their revisions and triggers, topics, secrets, and the bytes of modules.
 //
 // Metadata lives in etcd, module bytes in files named by their digest. Every write is one compare-and-swap transaction: an app is in force whole
 // or not at all. Readers take a Snapshot, an immutable view of everything at one etcd revision, which Run keeps fresh.
@@ -8,6 +8,7 @@
 //	functions/{namespace}/{name}      api.Function: the revision in force, its spec, its triggers with their ids
 //	revisions/{namespace}/{name}/{n}  one revision, never changed; n has ten digits, so that keys sort by it
 //	topics/{namespace}/{name}         api.Topic
+//	secrets/{namespace}/{name}        a secret, its values sealed with a key that is not in etcd
 //	next-trigger-id                   the id the next new trigger gets, decimal
 //	leaders/now                       who leads the partitions, since when; goes with its lease
 //	leaders/last                      the same of the last one who began to lead; stays
@@ -33,6 +34,8 @@ type Options struct {
 	Prefix string
 	// ModuleDir holds module bytes as files by digest. It is created when absent.
 	ModuleDir string
+	// SecretKeys seal the secrets. Without any none can be kept.
+	SecretKeys *KeyRing
 	// Logger, default none.
 	Logger *slog.Logger
 	// Now gives the times kept in records, default time.Now.
@@ -46,6 +49,7 @@ type Registry struct {
 	log     *slog.Logger
 	now     func() time.Time
 	modules *moduleStore
+	keyRing *KeyRing // nil when there is none
 
 	// writing has room for one: writers of this process queue up instead of losing races against each other.
 	writing  chan struct{}
@@ -79,6 +83,7 @@ func New(o Options) (*Registry, error) {
 		log:     o.Logger,
 		now:     o.Now,
 		modules: modules,
+		keyRing: o.SecretKeys,
 		writing: make(chan struct{}, 1),
 	}, nil
 }

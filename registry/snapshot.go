@@ -20,6 +20,7 @@ type Snapshot struct {
 	functions ordered.Set[*api.Function]
 	byApp     ordered.Set[*api.Function]
 	topics    ordered.Set[*api.Topic]
+	secrets   ordered.Set[*secret]
 }
 
 func newSnapshot() *Snapshot {
@@ -28,7 +29,8 @@ func newSnapshot() *Snapshot {
 		byApp: ordered.New(func(a, b *api.Function) int {
 			return cmp.Or(id{a.Namespace, a.App}.compare(id{b.Namespace, b.App}), cmp.Compare(a.Name, b.Name))
 		}),
-		topics: ordered.New(func(a, b *api.Topic) int { return id{a.Namespace, a.Name}.compare(id{b.Namespace, b.Name}) }),
+		topics:  ordered.New(func(a, b *api.Topic) int { return id{a.Namespace, a.Name}.compare(id{b.Namespace, b.Name}) }),
+		secrets: ordered.New(func(a, b *secret) int { return id{a.Namespace, a.Name}.compare(id{b.Namespace, b.Name}) }),
 	}
 }
 
@@ -55,6 +57,10 @@ func (s *Snapshot) Topic(namespace, name string) (*api.Topic, bool) {
 // Topics returns the topics of a namespace sorted by name; "" = of all, sorted by namespace first.
 func (s *Snapshot) Topics(namespace string) []*api.Topic {
 	return inNamespace(s.topics, namespace, func(t *api.Topic) string { return t.Namespace })
+}
+
+func (s *Snapshot) secret(namespace, name string) (*secret, bool) {
+	return s.secrets.Find(func(s *secret) int { return id{s.Namespace, s.Name}.compare(id{namespace, name}) })
 }
 
 // Trigger returns a trigger by its name, "charge:orders.created", which begins with that of its function. Its Stats are nil.

@@ -92,16 +92,16 @@ func TestALoadAfterABreakChangesNothingByItself(t *testing.T) {
 		topics = append(topics, kv(k.topic("default", name), api.Topic{Namespace: "default", Name: name}))
 	}
 	v := &view{keys: k, log: slog.New(slog.DiscardHandler)}
-	v.reload(0, functions, topics)
+	v.reload(0, functions, topics, nil)
 	first := v.snapshot(1)
-	v.reload(7, functions, topics)
+	v.reload(7, functions, topics, nil)
 	second := v.snapshot(2)
 	if got := changes(second, first); got != "" || second.Generation() != 9 {
 		t.Errorf("the same again: generation %d, %s", second.Generation(), got)
 	}
 	functions[3] = kv(k.function("default", "f3"), api.Function{Namespace: "default", Name: "f3", App: "other", Revision: 2})
 	functions[4].Value = []byte("{")
-	v.reload(7, slices.Delete(functions, 8, 9), slices.Delete(topics, 5, 7))
+	v.reload(7, slices.Delete(functions, 8, 9), slices.Delete(topics, 5, 7), nil)
 	third := v.snapshot(3)
 	if got := changes(third, second); got != "~f3 -f8 -f5 -f6" {
 		t.Errorf("others: %s", got)
@@ -120,7 +120,7 @@ func TestSnapshotsAreWhatWasWritten(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	k := keys{"/p/"}
 	v := &view{keys: k, log: slog.New(slog.DiscardHandler)}
-	v.reload(0, nil, nil)
+	v.reload(0, nil, nil, nil)
 	v.snapshot(0)
 	want := map[string]int{} // revision by name
 	apps := map[string]string{}

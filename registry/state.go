@@ -33,18 +33,19 @@ func (v *versioned[T]) orNil() *T {
 type state struct {
 	functions   map[string]versioned[api.Function]
 	topics      map[string]versioned[api.Topic]
+	secrets     map[string]bool // of those that the spec names, the ones that are there
 	nextTrigger versioned[uint64]
 	// lastRevision has the newest revision of functions that were deleted, so that numbers are never used again.
 	lastRevision map[string]int
 }
 
-// load reads what a deploy has to know: the functions and topics that it names, and the other functions of its app.
+// load reads what a deploy has to know: the functions, topics and secrets that it names, and the other functions of its app.
 func (r *Registry) load(ctx context.Context, namespace, app string, spec api.App) (*state, error) {
 	functions, err := r.appFunctions(ctx, namespace, app)
 	if err != nil {
 		return nil, err
 	}
-	topics := map[string]bool{}
+	topics, secrets := map[string]bool{}, map[string]bool{}
 	for name := range spec.Topics {
 		topics[name] = true
 	}
@@ -52,6 +53,9 @@ func (r *Registry) load(ctx context.Context, namespace, app string, spec api.App
 		functions[name] = true
 		for _, topic := range topicsNamed(f) {
 			topics[topic] = true
+		}
+		for _, secret := range secretsNamed(f) {
+			secrets[secret] = true
 		}
 	}
 	ops := []clientv3.Op{clientv3.OpGet(r.keys.nextTrigger())}
@@ -61,6 +65,9 @@ func (r *Registry) load(ctx context.Context, namespace, app string, spec api.App
 	for name := range topics {
 		ops = append(ops, clientv3.OpGet(r.keys.topic(namespace, name)))
 	}
+	for name := range secrets {
+		ops = append(ops, clientv3.OpGet(r.keys.secret(namespace, name), clientv3.WithKeysOnly()))
+	}
 	resp, err := r.client.Txn(ctx).Then(ops...).Commit()
 	if errors.Is(err, rpctypes.ErrTooManyOps) {
 		return nil, tooLarge(err)
@@ -68,14 +75,20 @@ func (r *Registry) load(ctx context.Context, namespace, app string, spec api.App
 	if err != nil {
 		return nil, fmt.Errorf("read registry: %w", err)
 	}
-	s := &state{nextTrigger: versioned[uint64]{value: 1}, lastRevision: map[string]int{}}
+	s := &state{nextTrigger: versioned[uint64]{value: 1}, lastRevision: map[string]int{}, secrets: map[string]bool{}}
 	var functionKVs, topicKVs []*mvccpb.KeyValue
 	for i, one := range resp.Responses[1:] {
 		kvs := one.GetResponseRange().Kvs
-		if i < len(functions) {
+		switch {
+		case i < len(functions):
 			functionKVs = append(functionKVs, kvs...)
-		} else {
+		case i < len(functions)+len(topics):
 			topicKVs = append(topicKVs, kvs...)
+		default:
+			for _, kv := range kvs {
+				at, _ := split(r.keys.secrets(), string(kv.Key))
+				s.secrets[at.name] = true
+			}
 		}
 	}
 	if s.functions, err = decodeAll[api.Function](r.keys.functions(), functionKVs); err != nil {

@@ -106,6 +106,7 @@ func (f *faults) function(path string, s api.FunctionSpec) {
 	for i, topic := range s.Allow.Emit {
 		f.pattern(fmt.Sprintf("%s.allow.emit[%d]", path, i), topic)
 	}
+	f.secrets(path+".secrets", s.Secrets)
 	if s.Retry != nil {
 		f.retry(path+".retry", *s.Retry)
 	}
@@ -145,6 +146,17 @@ func (f *faults) env(path string, env map[string]string) {
 		}
 		if strings.ContainsRune(env[name], 0) {
 			f.add(fmt.Sprintf("%s[%q]", path, shorten(name)), "the value has a zero byte")
+		}
+	}
+}
+
+func (f *faults) secrets(path string, names []string) {
+	if len(names) > api.MaxSecrets {
+		f.add(path, "there are %d secrets, the limit is %d", len(names), api.MaxSecrets)
+	}
+	for i, name := range names {
+		if !api.IsSecretName(name) {
+			f.add(fmt.Sprintf("%s[%d]", path, i), "%q is no name of a secret: it has %s", shorten(name), api.SecretNameRule)
 		}
 	}
 }

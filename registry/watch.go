@@ -57,17 +57,18 @@ func (r *Registry) loadAndFollow(ctx context.Context, publish func(*Snapshot)) e
 	resp, err := r.client.Txn(ctx).Then(
 		clientv3.OpGet(r.keys.functions(), clientv3.WithPrefix()),
 		clientv3.OpGet(r.keys.topics(), clientv3.WithPrefix()),
+		clientv3.OpGet(r.keys.secrets(), clientv3.WithPrefix()),
 		clientv3.OpGet(r.keys.base()),
 	).Commit()
 	if err != nil {
 		return fmt.Errorf("load registry: %w", err)
 	}
-	base, err := readBase((*clientv3.GetResponse)(resp.Responses[2].GetResponseRange()))
+	base, err := readBase((*clientv3.GetResponse)(resp.Responses[3].GetResponseRange()))
 	if err != nil {
 		return err
 	}
 	v := &view{keys: r.keys, log: r.log, last: r.Snapshot()}
-	v.reload(base, resp.Responses[0].GetResponseRange().Kvs, resp.Responses[1].GetResponseRange().Kvs)
+	v.reload(base, resp.Responses[0].GetResponseRange().Kvs, resp.Responses[1].GetResponseRange().Kvs, resp.Responses[2].GetResponseRange().Kvs)
 	revision := resp.Header.Revision
 	publish(v.snapshot(revision))
 
@@ -104,14 +105,15 @@ type view struct {
 
 	functions []ordered.Edit[*api.Function] // since then
 	topics    []ordered.Edit[*api.Topic]
+	secrets   []ordered.Edit[*secret]
 }
 
 // reload takes in all there is: what is not in it has gone.
-func (v *view) reload(base uint64, functions, topics []*mvccpb.KeyValue) {
+func (v *view) reload(base uint64, functions, topics, secrets []*mvccpb.KeyValue) {
 	if v.last == nil {
 		v.last = newSnapshot()
 	}
-	v.last = &Snapshot{base: base, functions: v.last.functions, byApp: v.last.byApp, topics: v.last.topics}
+	v.last = &Snapshot{base: base, functions: v.last.functions, byApp: v.last.byApp, topics: v.last.topics, secrets: v.last.secrets}
 	there := map[id]bool{}
 	for _, kv := range functions {
 		at, _ := split(v.keys.functions(), string(kv.Key))
@@ -134,6 +136,17 @@ func (v *view) reload(base uint64, functions, topics []*mvccpb.KeyValue) {
 			v.remove(v.keys.topic(t.Namespace, t.Name))
 		}
 	}
+	clear(there)
+	for _, kv := range secrets {
+		at, _ := split(v.keys.secrets(), string(kv.Key))
+		there[at] = true
+		v.put(string(kv.Key), kv.Value)
+	}
+	for s := range v.last.secrets.All() {
+		if !there[id{s.Namespace, s.Name}] {
+			v.remove(v.keys.secret(s.Namespace, s.Name))
+		}
+	}
 }
 
 // put takes in a value; keys that no snapshot shows are passed over. A value that cannot be read leaves the one before in force.
@@ -150,6 +163,11 @@ func (v *view) put(key string, value []byte) {
 			t.Namespace, t.Name = at.namespace, at.name
 			v.topics = append(v.topics, ordered.Edit[*api.Topic]{Value: t})
 		}
+	} else if at, ok := split(v.keys.secrets(), key); ok {
+		if s, ok := decode[secret](v.log, key, value); ok && len(s.Values) > 0 {
+			s.Namespace, s.Name = at.namespace, at.name
+			v.secrets = append(v.secrets, ordered.Edit[*secret]{Value: s})
+		}
 	}
 }
 
@@ -158,13 +176,19 @@ func (v *view) remove(key string) {
 		v.functions = append(v.functions, ordered.Edit[*api.Function]{Value: &api.Function{Namespace: at.namespace, Name: at.name}, Gone: true})
 	} else if at, ok := split(v.keys.topics(), key); ok {
 		v.topics = append(v.topics, ordered.Edit[*api.Topic]{Value: &api.Topic{Namespace: at.namespace, Name: at.name}, Gone: true})
+	} else if at, ok := split(v.keys.secrets(), key); ok {
+		v.secrets = append(v.secrets, ordered.Edit[*secret]{Value: &secret{Namespace: at.namespace, Name: at.name}, Gone: true})
 	}
 }
 
 func (v *view) snapshot(revision int64) *Snapshot {
 	keepEqual(v.last.functions, v.functions)
 	keepEqual(v.last.topics, v.topics)
-	s := &Snapshot{Revision: revision, base: v.last.base, functions: v.last.functions.With(v.functions...), topics: v.last.topics.With(v.topics...)}
+	keepEqual(v.last.secrets, v.secrets)
+	s := &Snapshot{
+		Revision: revision, base: v.last.base, functions: v.last.functions.With(v.functions...), topics: v.last.topics.With(v.topics...),
+		secrets: v.last.secrets.With(v.secrets...),
+	}
 	var moves []ordered.Edit[*api.Function]
 	for was, is := range s.functions.Since(v.last.functions) {
 		if was != nil {
@@ -175,7 +199,7 @@ func (v *view) snapshot(revision int64) *Snapshot {
 		}
 	}
 	s.byApp = v.last.byApp.With(moves...)
-	v.last, v.functions, v.topics = s, nil, nil
+	v.last, v.functions, v.topics, v.secrets = s, nil, nil, nil
 	return s
 }
 

@@ -66,6 +66,8 @@ func (h *host) Call(_ context.Context, op string, request []byte) (status int32,
 	switch op {
 	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete:
 		return h.callState(op, request)
+	case abi.OpSecretGet:
+		return h.secret(string(request))
 	}
 	return abi.StatusNotFound, fmt.Appendf(nil, "no capability %q", op)
 }

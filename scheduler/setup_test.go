@@ -67,6 +67,12 @@ type bundle struct {
 
 func setup(t *testing.T, change func(*Options)) *bundle {
 	t.Helper()
+	return setupWith(t, nil, change)
+}
+
+// setupWith is setup with a registry of the test's own.
+func setupWith(t *testing.T, r *registry.Registry, change func(*Options)) *bundle {
+	t.Helper()
 	b := &bundle{t: t, app: api.App{Functions: map[string]api.FunctionSpec{}, Topics: map[string]api.TopicSpec{}}, kinds: map[string]string{}}
 	dir := t.TempDir()
 	check := func(err error) {
@@ -105,8 +111,10 @@ func setup(t *testing.T, change func(*Options)) *bundle {
 	box, err := sandbox.New(t.Context(), sandbox.Options{Logger: quiet})
 	check(err)
 	closing(func() error { return box.Close(context.Background()) })
-	b.registry, err = registry.New(registry.Options{Client: etcd.Client(), Prefix: fmt.Sprintf("/s%d/", prefixes.Add(1)), ModuleDir: filepath.Join(dir, "modules")})
-	check(err)
+	if b.registry = r; r == nil {
+		b.registry, err = registry.New(registry.Options{Client: etcd.Client(), Prefix: fmt.Sprintf("/s%d/", prefixes.Add(1)), ModuleDir: filepath.Join(dir, "modules")})
+		check(err)
+	}
 	o := Options{Table: b.table, Registry: b.registry, Sandbox: box, History: b.history, Ready: ready, Logger: quiet}
 	if change != nil {
 		change(&o)

@@ -30,6 +30,7 @@ var (
 	errMethod          = errors.New("method not allowed")
 	errUnknownTopic    = errors.New("unknown topic")
 	errUnknownFunction = errors.New("unknown function")
+	errUnknownSecret   = errors.New("unknown secret")
 	errUnknownTrigger  = errors.New("unknown trigger")
 	errNoDeadLetter    = errors.New("unknown dead letter")
 	errReplaying       = errors.New("already looking through the past")
@@ -77,6 +78,7 @@ var table = [...]row{
 	{err: errUnknownTopic, status: 404, slug: "unknown-topic", title: "No such topic"},
 	{err: errUnknownFunction, status: 404, slug: "unknown-function", title: "No such function"},
 	{err: errUnknownTrigger, status: 404, slug: "unknown-trigger", title: "No such trigger", next: "\"fnctl ls triggers\" shows what there is"},
+	{err: errUnknownSecret, status: 404, slug: "unknown-secret", title: "No such secret", next: "\"fnctl secret ls\" shows what there is"},
 	{err: errNoDeadLetter, status: 404, slug: "unknown-dead-letter", title: "No such dead letter", next: "\"fnctl dlq ls\" shows what there is; it may have been redriven or discarded"},
 	{err: errNoRevision, status: 404, slug: "unknown-revision", title: "No such revision"},
 	{err: errNoInvocation, status: 404, slug: "unknown-invocation", title: "No such invocation", next: "\"fnctl invocations ls\" shows what waits and runs, with --state finished what has ended"},
@@ -109,6 +111,7 @@ var table = [...]row{
 	{err: errBadReply, status: 502, slug: "invalid-reply", title: "The function's reply is not valid", next: "correct what the function sets as its reply (docs/abi.md, section 5)"},
 	{err: scheduler.ErrReplyTooLong, status: 502, slug: "reply-too-long", title: "The reply is too long to be kept", next: "reply with less, or call without an Idempotency-Key"},
 	{err: scheduler.ErrUnavailable, status: 503, slug: "function-unavailable", title: "The function cannot be loaded", next: "deploy it again; the server's log says what is wrong with it", after: 30 * time.Second},
+	{err: registry.ErrNoKey, status: 503, slug: "secrets-sealed", title: "The key of the secrets is not here", next: "give the runtime the key with --secrets-key-file; docs/secrets.md says how"},
 	{err: errDraining, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
 	{err: scheduler.ErrDraining, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
 	{err: partition.ErrClosed, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},

@@ -73,6 +73,12 @@ var operations = map[string][]operation{
 		{route: "POST " + inSpace + "/topics/{name}/events", about: "Publish CloudEvents, whether or not the topic is open for the outside.", inAs: eventTypes, out: api.Published{}, codes: []int{202}},
 		{route: "GET " + inSpace + "/topics/{name}/events", about: "The newest events, oldest first.", out: api.TopicEvent{}, lines: true, query: []parameter{limitParameter, sinceParameter, followParameter}},
 	},
+	"secrets": {
+		{route: "GET " + inSpace + "/secrets", about: "All secrets, without their values.", out: []api.Secret{}},
+		{route: "GET " + inSpace + "/secrets/{name}", about: "A secret, without its value: no call returns that.", out: api.Secret{}},
+		{route: "PUT " + inSpace + "/secrets/{name}", about: "Make a secret or give it another value. It is answered when that is in force.", in: api.SecretRequest{}, out: api.Secret{}},
+		{route: "DELETE " + inSpace + "/secrets/{name}", about: "Remove a secret that nothing names.", codes: []int{204}, query: []parameter{{"force", "boolean", "even if functions or triggers name it"}}},
+	},
 	"invocations": {
 		{route: "GET " + inSpace + "/invocations", about: "What runs, waits, is dead, or has ended.", out: []api.Invocation{}, query: []parameter{
 			{"state", "string", "open (default), running, retrying, delayed, waiting, dead or finished"}, {"function", "string", "only of this function"},

@@ -64,7 +64,9 @@ type Options struct {
 	// AdminHosts are more names under which the management API may be called, with or without a port.
 	AdminHosts []string
 
-	Registry  *registry.Registry
+	Registry *registry.Registry
+	// Secrets are asked for the values of secrets. Default Registry.
+	Secrets   Secrets
 	Table     *partition.Table
 	Scheduler Scheduler
 	// Cron fires cron triggers.
@@ -112,6 +114,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
+	}
+	if o.Secrets == nil {
+		o.Secrets = o.Registry
 	}
 	if o.DrainTimeout == 0 {
 		o.DrainTimeout = 20 * time.Second

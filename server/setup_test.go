@@ -158,7 +158,11 @@ func (b *bundle) start() {
 
 func (b *bundle) openRegistry() {
 	dir := b.t.TempDir() // its name is like no other, also when a test runs again in this process: what etcd keeps has it as a prefix
-	r, err := registry.New(registry.Options{Client: etcd.Client(), Prefix: filepath.ToSlash(dir) + "/", ModuleDir: dir})
+	keys, err := registry.OpenKeyRing(filepath.Join(dir, "secrets.key"), true)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r, err := registry.New(registry.Options{Client: etcd.Client(), Prefix: filepath.ToSlash(dir) + "/", ModuleDir: dir, SecretKeys: keys})
 	if err != nil {
 		b.t.Fatal(err)
 	}

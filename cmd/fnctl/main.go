@@ -98,6 +98,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 		c.logsCommand(),
 		c.topicCommand(),
 		c.triggerCommand(),
+		c.secretCommand(),
 		c.dlqCommand(),
 		c.invocationsCommand(),
 		c.backupCommand(),

@@ -65,5 +65,9 @@ func restore(args []string, getenv func(string) string, stdin io.Reader, stderr 
 	}
 	fmt.Fprintf(stderr, "restored the backup of %s into %s: %d partitions, %d modules\n",
 		result.Time.Format(time.RFC3339), config.DataDir, result.Partitions, result.Modules)
+	if result.Sealed != "" {
+		fmt.Fprintf(stderr, "a backup does not have the key of the secrets: put the key file of the old runtime into %s as secrets.key, or name it with --secrets-key-file\n%s\n",
+			config.DataDir, result.Sealed)
+	}
 	return 0
 }

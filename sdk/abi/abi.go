@@ -75,6 +75,7 @@ const (
 	OpStateSet    = "state.set"
 	OpStateDelete = "state.delete"
 	OpConfigGet   = "config.get"
+	OpSecretGet   = "secret.get"
 )
 
 // Statuses of a call, numbers of HTTP.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Errors of Emit, the state functions and Config; compare with errors.Is.
+// Errors of Emit, the state functions, Config and Secret; compare with errors.Is.
 var (
 	// ErrDenied means that the manifest does not allow it.
 	ErrDenied = errors.New("denied")

@@ -79,6 +79,20 @@ func Config(name string) (value string, ok bool, err error) {
 	}
 }
 
+// Secret reads a secret that the function lists under secrets: in the manifest; false when it is not set. It is as it is now: a new value comes with the next event.
+func Secret(name string) (value string, ok bool, err error) {
+	switch status, b := host.Do(abi.OpSecretGet, []byte(name)); status {
+	case abi.StatusOK:
+		return string(b), true, nil
+	case abi.StatusNotFound:
+		return "", false, nil
+	case abi.StatusDenied:
+		return "", false, &opError{"read secret", name, "add it to secrets of this function in fn.yaml", ErrDenied}
+	default:
+		return "", false, callError("read secret", name, status)
+	}
+}
+
 func stateError(op, name string, status int32) error {
 	switch status {
 	case abi.StatusDenied:

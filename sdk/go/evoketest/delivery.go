@@ -256,6 +256,12 @@ func (d *delivery) do(op string, req []byte) (status int32, body []byte) {
 			return abi.StatusNotFound, nil
 		}
 		return abi.StatusOK, []byte(v)
+	case abi.OpSecretGet:
+		v, ok := d.rt.Secrets[string(req)]
+		if !ok {
+			return abi.StatusDenied, nil
+		}
+		return abi.StatusOK, []byte(v)
 	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete:
 		return d.state(op, req)
 	}

@@ -31,6 +31,8 @@ type Runtime struct {
 	State map[string]map[string][]byte
 	// Config is the env of the manifest.
 	Config map[string]string
+	// Secrets are those that the manifest lists, by name.
+	Secrets map[string]string
 	// AllowEmit is allow.emit of the manifest, with * and >; nil allows every topic.
 	AllowEmit []string
 	// DenyState is a manifest without state: true.

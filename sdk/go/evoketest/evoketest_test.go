@@ -248,6 +248,21 @@ func TestStateErrors(t *testing.T) {
 	}
 }
 
+func TestSecret(t *testing.T) {
+	t.Parallel()
+	rt := evoketest.Runtime{Secrets: map[string]string{"stripe_key": "sk_1"}}
+	got := rt.Deliver(do(func(*evoke.Event) error {
+		if v, ok, err := evoke.Secret("stripe_key"); v != "sk_1" || !ok || err != nil {
+			t.Errorf("%q, %v, %v", v, ok, err)
+		}
+		_, _, err := evoke.Secret("other")
+		return err
+	}), evoke.NewEvent("x", nil))
+	if want := `read secret "other": denied; add it to secrets of this function in fn.yaml`; got.Reason != want {
+		t.Errorf("%q, want %q", got.Reason, want)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	rt := evoketest.Runtime{Config: map[string]string{"CURRENCY": "EUR"}}

@@ -77,6 +77,7 @@ const (
 	OpStateSet    = "state.set"
 	OpStateDelete = "state.delete"
 	OpConfigGet   = "config.get"
+	OpSecretGet   = "secret.get"
 )
 
 // Limits of one delivery, in bytes or pieces.
