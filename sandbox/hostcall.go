@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -12,41 +13,51 @@ import (
 
 const maxOperation = 64 // bytes of an operation's name; longer ones are unknown
 
-// calls are the open handles of a delivery. A call runs to its end inside `call`, so every open handle has its answer.
+// calls are the open handles of a delivery. What takes no time runs to its end inside `call`; the others are in the background.
 type calls struct {
-	last int32
-	open []answered // in the order they were started
+	last       int32
+	open       []opened    // in the order they were started
+	background *background // nil before the first call that takes long
 }
 
-type answered struct {
+// opened is one open handle.
+type opened struct {
 	handle   int32
 	status   int32
-	reported bool // call_wait(-1) has named it
+	reported bool // a wait has named it
 	answer   []byte
+	running  *running // nil when it has its answer
+	held     bool     // its answer is among background.held
 }
 
-func (c *calls) find(handle int32) *answered {
-	if i := slices.IndexFunc(c.open, func(a answered) bool { return a.handle == handle }); i >= 0 {
-		return &c.open[i]
+func (c *calls) find(handle int32) *opened {
+	if i := slices.IndexFunc(c.open, func(o opened) bool { return o.handle == handle }); i >= 0 {
+		o := &c.open[i]
+		o.look()
+		return o
 	}
 	return nil
 }
 
-func (c *calls) add(status int32, answer []byte) int32 {
+func (c *calls) add(o opened) int32 {
 	c.last++
-	c.open = append(c.open, answered{handle: c.last, status: status, answer: answer})
+	o.handle = c.last
+	c.open = append(c.open, o)
 	return c.last
 }
 
-// any returns the oldest call that no wait for any call has returned yet, else the oldest.
-func (c *calls) any() *answered {
-	if i := slices.IndexFunc(c.open, func(a answered) bool { return !a.reported }); i >= 0 {
-		return &c.open[i]
+// any returns the oldest call with an answer that no wait has named yet, else one that runs, else the oldest.
+func (c *calls) any() *opened {
+	var other *opened
+	for i := range c.open {
+		switch o := &c.open[i]; {
+		case o.look() && !o.reported:
+			return o
+		case other == nil || o.running != nil && other.running == nil:
+			other = o
+		}
 	}
-	if len(c.open) > 0 {
-		return &c.open[0]
-	}
-	return nil
+	return other
 }
 
 func callStart(c call, stack []uint64) {
@@ -60,11 +71,25 @@ func callStart(c call, stack []uint64) {
 		return
 	}
 	c.bill.BytesOut += int64(len(request))
-	status, answer := c.operate(op, slices.Clone(request))
+	request = slices.Clone(request)
+	if run := c.takesLong(op, request); run != nil {
+		set(stack, c.calls.add(opened{running: c.begin(run)}))
+		return
+	}
+	status, answer := c.operate(op, request)
 	if c.Err() != nil {
 		panic(errStopped) // the host gave up because the time was over; the guest has nothing more to say
 	}
-	set(stack, c.calls.add(status, answer))
+	set(stack, c.calls.add(opened{status: status, answer: answer}))
+}
+
+// takesLong asks the host, for what it knows.
+func (inv *invocation) takesLong(op string, request []byte) func(context.Context, func(int) bool) (int32, []byte) {
+	switch {
+	case len(op) > maxOperation, op == abi.OpConfigGet, op == abi.OpStateGet, op == abi.OpStateSet, op == abi.OpStateDelete:
+		return nil
+	}
+	return inv.host.Begin(op, request)
 }
 
 // operate answers config.get and leaves everything else to the host.
@@ -118,44 +143,61 @@ func stateName(request []byte) string {
 
 func callWait(c call, stack []uint64) {
 	handle := int32(stack[0])
-	var a *answered
-	if handle == -1 {
-		a = c.calls.any()
-	} else {
-		a = c.calls.find(handle)
+	o := c.calls.wanted(handle)
+	if o != nil && o.running != nil {
+		o = c.await(handle, int64(stack[1]))
+		if o == nil {
+			stack[0] = result(i64, int64(abi.Absent))
+			return
+		}
 	}
-	if a == nil {
+	if o == nil {
 		stack[0] = result(i64, int64(abi.Invalid))
 		return
 	}
-	a.reported = true
-	stack[0] = uint64(a.handle)<<32 | uint64(uint32(a.status))
+	o.reported = true
+	stack[0] = uint64(o.handle)<<32 | uint64(uint32(o.status))
+}
+
+// wanted is what a wait for a handle, or with -1 for any, is about; nil = there is nothing.
+func (c *calls) wanted(handle int32) *opened {
+	if handle == -1 {
+		return c.any()
+	}
+	return c.find(handle)
 }
 
 func callLen(c call, stack []uint64) {
-	if a := c.calls.find(int32(stack[0])); a != nil {
-		set(stack, int32(len(a.answer)))
-		return
+	switch o := c.calls.find(int32(stack[0])); {
+	case o == nil:
+		set(stack, abi.Invalid)
+	case o.running != nil:
+		set(stack, abi.Absent)
+	default:
+		set(stack, int32(len(o.answer)))
 	}
-	set(stack, abi.Invalid)
 }
 
 func callRead(c call, stack []uint64) {
 	to := c.memory.bytes(stack[2], stack[3])
-	if a := c.calls.find(int32(stack[0])); a != nil {
-		set(stack, c.copyIn(to, a.answer, uint32(stack[1])))
-		return
+	switch o := c.calls.find(int32(stack[0])); {
+	case o == nil:
+		set(stack, abi.Invalid)
+	case o.running != nil:
+		set(stack, abi.Absent)
+	default:
+		set(stack, c.copyIn(to, o.answer, uint32(stack[1])))
 	}
-	set(stack, abi.Invalid)
 }
 
 func callClose(c call, stack []uint64) {
-	handle := int32(stack[0])
-	before := len(c.calls.open)
-	c.calls.open = slices.DeleteFunc(c.calls.open, func(a answered) bool { return a.handle == handle })
-	if len(c.calls.open) == before {
+	o := c.calls.find(int32(stack[0]))
+	if o == nil {
 		set(stack, abi.Invalid)
 		return
 	}
+	c.calls.forget(o)
+	handle := o.handle
+	c.calls.open = slices.DeleteFunc(c.calls.open, func(o opened) bool { return o.handle == handle })
 	set(stack, 0)
 }

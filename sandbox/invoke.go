@@ -128,6 +128,7 @@ func stackTooLarge(err error) bool {
 
 // run takes an instance from its snapshot, or from nothing, through an event. The error is what ended it early.
 func (inv *invocation) run() error {
+	defer inv.calls.end()
 	i := inv.instance
 	if i.snapshot == nil {
 		if err := i.boot(); err != nil {

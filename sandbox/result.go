@@ -9,7 +9,7 @@ import (
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
-// Host is what one delivery may reach outside its sandbox. Calls come from the goroutine of Invoke.
+// Host is what one delivery may reach outside its sandbox. Its methods are called in the goroutine of Invoke; only what Begin returns runs in others.
 type Host interface {
 	// AllowEmit says whether the function may emit to a topic (valid topic names only).
 	AllowEmit(topic string) bool
@@ -17,6 +17,11 @@ type Host interface {
 	// Call runs a capability (docs/abi.md section 8) and returns its status and answer. It must return soon after ctx ends. The request is the
 	// guest's, checked for its size only; the host may keep it. The sandbox answers config.get itself.
 	Call(ctx context.Context, op string, request []byte) (status int32, answer []byte)
+
+	// Begin is asked before Call. A capability that takes long, such as a request to another machine, answers it with what there is to do, and Call is not asked then. That runs
+	// in a goroutine of its own while the guest goes on; ctx ends when the guest does not want it any more, or with the delivery, and it must return soon after. The
+	// delivery ends when all have returned. reserve says whether the answer may have so many more bytes. nil = it takes no time worth speaking of.
+	Begin(op string, request []byte) (run func(ctx context.Context, reserve func(n int) bool) (status int32, answer []byte))
 
 	// Log takes a line of the guest, already cut to the limit. It is valid UTF-8.
 	Log(level slog.Level, message string)

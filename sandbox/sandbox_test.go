@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 type fakeHost struct {
 	allowEmit func(topic string) bool
 	call      func(ctx context.Context, op string, request []byte) (int32, []byte)
+	begin     func(op string, request []byte) func(context.Context, func(int) bool) (int32, []byte)
 	yield     func(ctx context.Context, fuel int64)
 	outside   func(ctx context.Context, fuel int64)
 	lines     []string
@@ -44,6 +45,13 @@ func (h *fakeHost) Call(ctx context.Context, op string, request []byte) (int32, 
 		return 404, nil
 	}
 	return h.call(ctx, op, request)
+}
+
+func (h *fakeHost) Begin(op string, request []byte) func(context.Context, func(int) bool) (int32, []byte) {
+	if h.begin == nil {
+		return nil
+	}
+	return h.begin(op, request)
 }
 
 func (h *fakeHost) Log(level slog.Level, message string) {

@@ -102,7 +102,7 @@ func (i *instance) boot() error {
 			return &initError{code}
 		}
 	}
-	i.inv.calls = calls{} // handles do not outlive it
+	i.inv.calls = calls{} // handles do not outlive it; none runs: all that may be called is config.get
 	return nil
 }
 
@@ -121,6 +121,9 @@ type discardHost struct{}
 func (discardHost) AllowEmit(string) bool { return false }
 func (discardHost) Call(context.Context, string, []byte) (int32, []byte) {
 	return abi.StatusDenied, nil
+}
+func (discardHost) Begin(string, []byte) func(context.Context, func(int) bool) (int32, []byte) {
+	return nil
 }
 func (discardHost) Log(slog.Level, string)                          {}
 func (discardHost) Yield(context.Context, int64)                    {}

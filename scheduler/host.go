@@ -61,6 +61,11 @@ func (h *host) Outside(ctx context.Context, fuel int64, wait func()) {
 	h.scheduler.processors.outside(ctx, h.guest, fuel, wait)
 }
 
+// Begin has the capabilities of docs/abi.md section 8 that wait for others.
+func (h *host) Begin(op string, request []byte) func(context.Context, func(int) bool) (int32, []byte) {
+	return nil
+}
+
 // Call runs a capability of docs/abi.md section 8.
 func (h *host) Call(_ context.Context, op string, request []byte) (status int32, answer []byte) {
 	switch op {
