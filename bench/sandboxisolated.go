@@ -79,9 +79,12 @@ type silent struct{}
 
 func (silent) AllowEmit(string) bool                                { return true }
 func (silent) Call(context.Context, string, []byte) (int32, []byte) { return abi.StatusOK, nil }
-func (silent) Log(slog.Level, string)                               {}
-func (silent) Yield(context.Context, int64)                         {}
-func (silent) Outside(_ context.Context, _ int64, wait func())      { wait() }
+func (silent) Begin(string, []byte) func(context.Context, func(int) bool) (int32, []byte) {
+	return nil
+}
+func (silent) Log(slog.Level, string)                          {}
+func (silent) Yield(context.Context, int64)                    {}
+func (silent) Outside(_ context.Context, _ int64, wait func()) { wait() }
 
 func benchEvent(data []byte) *event.Event {
 	return &event.Event{ID: "1", Source: "/bench", Type: "dev.evoke.bench", DataContentType: "application/octet-stream", Data: data}

@@ -23,6 +23,9 @@ func (k keys) topic(namespace, name string) string { return k.topicsOf(namespace
 func (k keys) secrets() string                      { return k.prefix + "secrets/" }
 func (k keys) secret(namespace, name string) string { return k.secrets() + namespace + "/" + name }
 
+func (k keys) tokens() string     { return k.prefix + "tokens/" }
+func (k keys) accessKeys() string { return k.prefix + "keys/" }
+
 func (k keys) revisions() string { return k.prefix + "revisions/" }
 func (k keys) revisionsOf(namespace, name string) string {
 	return k.revisions() + namespace + "/" + name + "/"

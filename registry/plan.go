@@ -157,7 +157,7 @@ func (p *plan) topic(name string, spec api.TopicSpec) error {
 	before := p.state.topics[name]
 	key := p.keys.topic(p.namespace, name)
 	p.relyOn(key, before.mod)
-	if before.exists() && before.value.Spec == spec {
+	if before.exists() && equalJSON(before.value.Spec, spec) {
 		return nil
 	}
 	t := before.value

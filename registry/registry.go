@@ -9,6 +9,8 @@
 //	revisions/{namespace}/{name}/{n}  one revision, never changed; n has ten digits, so that keys sort by it
 //	topics/{namespace}/{name}         api.Topic
 //	secrets/{namespace}/{name}        a secret, its values sealed with a key that is not in etcd
+//	tokens/{name}                     Credential of the management API
+//	keys/{namespace}/{name}           Credential of data traffic
 //	next-trigger-id                   the id the next new trigger gets, decimal
 //	leaders/now                       who leads the partitions, since when; goes with its lease
 //	leaders/last                      the same of the last one who began to lead; stays

@@ -16,11 +16,12 @@ type Snapshot struct {
 	// Revision is the etcd revision up to which the view is complete: every write that returned this revision or a lower one is in it.
 	Revision int64
 
-	base      uint64
-	functions ordered.Set[*api.Function]
-	byApp     ordered.Set[*api.Function]
-	topics    ordered.Set[*api.Topic]
-	secrets   ordered.Set[*secret]
+	base        uint64
+	functions   ordered.Set[*api.Function]
+	byApp       ordered.Set[*api.Function]
+	topics      ordered.Set[*api.Topic]
+	secrets     ordered.Set[*secret]
+	credentials credentials
 }
 
 func newSnapshot() *Snapshot {
@@ -29,8 +30,9 @@ func newSnapshot() *Snapshot {
 		byApp: ordered.New(func(a, b *api.Function) int {
 			return cmp.Or(id{a.Namespace, a.App}.compare(id{b.Namespace, b.App}), cmp.Compare(a.Name, b.Name))
 		}),
-		topics:  ordered.New(func(a, b *api.Topic) int { return id{a.Namespace, a.Name}.compare(id{b.Namespace, b.Name}) }),
-		secrets: ordered.New(func(a, b *secret) int { return id{a.Namespace, a.Name}.compare(id{b.Namespace, b.Name}) }),
+		topics:      ordered.New(func(a, b *api.Topic) int { return id{a.Namespace, a.Name}.compare(id{b.Namespace, b.Name}) }),
+		secrets:     ordered.New(func(a, b *secret) int { return id{a.Namespace, a.Name}.compare(id{b.Namespace, b.Name}) }),
+		credentials: newCredentials(),
 	}
 }
 

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -54,21 +56,24 @@ func (r *Registry) Run(ctx context.Context, changed func(*Snapshot)) error {
 
 // loadAndFollow returns the reason why it cannot go on.
 func (r *Registry) loadAndFollow(ctx context.Context, publish func(*Snapshot)) error {
-	resp, err := r.client.Txn(ctx).Then(
-		clientv3.OpGet(r.keys.functions(), clientv3.WithPrefix()),
-		clientv3.OpGet(r.keys.topics(), clientv3.WithPrefix()),
-		clientv3.OpGet(r.keys.secrets(), clientv3.WithPrefix()),
-		clientv3.OpGet(r.keys.base()),
-	).Commit()
+	all := []clientv3.Op{clientv3.OpGet(r.keys.base())}
+	for _, dir := range [...]string{r.keys.functions(), r.keys.topics(), r.keys.secrets(), r.keys.tokens(), r.keys.accessKeys()} {
+		all = append(all, clientv3.OpGet(dir, clientv3.WithPrefix()))
+	}
+	resp, err := r.client.Txn(ctx).Then(all...).Commit()
 	if err != nil {
 		return fmt.Errorf("load registry: %w", err)
 	}
-	base, err := readBase((*clientv3.GetResponse)(resp.Responses[3].GetResponseRange()))
+	base, err := readBase((*clientv3.GetResponse)(resp.Responses[0].GetResponseRange()))
 	if err != nil {
 		return err
 	}
 	v := &view{keys: r.keys, log: r.log, last: r.Snapshot()}
-	v.reload(base, resp.Responses[0].GetResponseRange().Kvs, resp.Responses[1].GetResponseRange().Kvs, resp.Responses[2].GetResponseRange().Kvs)
+	var found [][]*mvccpb.KeyValue
+	for _, r := range resp.Responses[1:] {
+		found = append(found, r.GetResponseRange().Kvs)
+	}
+	v.reload(base, found...)
 	revision := resp.Header.Revision
 	publish(v.snapshot(revision))
 
@@ -106,45 +111,54 @@ type view struct {
 	functions []ordered.Edit[*api.Function] // since then
 	topics    []ordered.Edit[*api.Topic]
 	secrets   []ordered.Edit[*secret]
+
+	credentials []ordered.Edit[*Credential]
 }
 
 // reload takes in all there is: what is not in it has gone.
-func (v *view) reload(base uint64, functions, topics, secrets []*mvccpb.KeyValue) {
+func (v *view) reload(base uint64, found ...[]*mvccpb.KeyValue) {
 	if v.last == nil {
 		v.last = newSnapshot()
 	}
-	v.last = &Snapshot{base: base, functions: v.last.functions, byApp: v.last.byApp, topics: v.last.topics, secrets: v.last.secrets}
-	there := map[id]bool{}
-	for _, kv := range functions {
-		at, _ := split(v.keys.functions(), string(kv.Key))
-		there[at] = true
-		v.put(string(kv.Key), kv.Value)
-	}
-	for f := range v.last.functions.All() {
-		if !there[idOf(f)] {
-			v.remove(v.keys.function(f.Namespace, f.Name))
+	last := *v.last
+	last.base = base
+	v.last = &last
+	there := map[string]bool{}
+	for _, kvs := range found {
+		for _, kv := range kvs {
+			there[string(kv.Key)] = true
+			v.put(string(kv.Key), kv.Value)
 		}
 	}
-	clear(there)
-	for _, kv := range topics {
-		at, _ := split(v.keys.topics(), string(kv.Key))
-		there[at] = true
-		v.put(string(kv.Key), kv.Value)
-	}
-	for t := range v.last.topics.All() {
-		if !there[id{t.Namespace, t.Name}] {
-			v.remove(v.keys.topic(t.Namespace, t.Name))
+	for key := range v.last.keys(v.keys) {
+		if !there[key] {
+			v.remove(key)
 		}
 	}
-	clear(there)
-	for _, kv := range secrets {
-		at, _ := split(v.keys.secrets(), string(kv.Key))
-		there[at] = true
-		v.put(string(kv.Key), kv.Value)
-	}
-	for s := range v.last.secrets.All() {
-		if !there[id{s.Namespace, s.Name}] {
-			v.remove(v.keys.secret(s.Namespace, s.Name))
+}
+
+// keys are those of all values of a snapshot.
+func (s *Snapshot) keys(k keys) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for f := range s.functions.All() {
+			if !yield(k.function(f.Namespace, f.Name)) {
+				return
+			}
+		}
+		for t := range s.topics.All() {
+			if !yield(k.topic(t.Namespace, t.Name)) {
+				return
+			}
+		}
+		for t := range s.secrets.All() {
+			if !yield(k.secret(t.Namespace, t.Name)) {
+				return
+			}
+		}
+		for c := range s.credentials.byName.All() {
+			if !yield(k.prefix + c.at()) {
+				return
+			}
 		}
 	}
 }
@@ -168,6 +182,13 @@ func (v *view) put(key string, value []byte) {
 			s.Namespace, s.Name = at.namespace, at.name
 			v.secrets = append(v.secrets, ordered.Edit[*secret]{Value: s})
 		}
+	} else if at := named(strings.TrimPrefix(key, v.keys.prefix)); at != nil {
+		c, ok := decode[Credential](v.log, key, value)
+		if ok && !c.keepPlace(at) {
+			v.log.Error("registry has a value that is not what its key says, it is left out", slog.String("key", key))
+		} else if ok {
+			v.credentials = append(v.credentials, ordered.Edit[*Credential]{Value: c})
+		}
 	}
 }
 
@@ -178,6 +199,8 @@ func (v *view) remove(key string) {
 		v.topics = append(v.topics, ordered.Edit[*api.Topic]{Value: &api.Topic{Namespace: at.namespace, Name: at.name}, Gone: true})
 	} else if at, ok := split(v.keys.secrets(), key); ok {
 		v.secrets = append(v.secrets, ordered.Edit[*secret]{Value: &secret{Namespace: at.namespace, Name: at.name}, Gone: true})
+	} else if c := named(strings.TrimPrefix(key, v.keys.prefix)); c != nil {
+		v.credentials = append(v.credentials, ordered.Edit[*Credential]{Value: c, Gone: true})
 	}
 }
 
@@ -187,7 +210,7 @@ func (v *view) snapshot(revision int64) *Snapshot {
 	keepEqual(v.last.secrets, v.secrets)
 	s := &Snapshot{
 		Revision: revision, base: v.last.base, functions: v.last.functions.With(v.functions...), topics: v.last.topics.With(v.topics...),
-		secrets: v.last.secrets.With(v.secrets...),
+		secrets: v.last.secrets.With(v.secrets...), credentials: v.last.credentials.with(v.credentials),
 	}
 	var moves []ordered.Edit[*api.Function]
 	for was, is := range s.functions.Since(v.last.functions) {
@@ -199,7 +222,7 @@ func (v *view) snapshot(revision int64) *Snapshot {
 		}
 	}
 	s.byApp = v.last.byApp.With(moves...)
-	v.last, v.functions, v.topics, v.secrets = s, nil, nil, nil
+	v.last, v.functions, v.topics, v.secrets, v.credentials = s, nil, nil, nil, nil
 	return s
 }
 
@@ -233,7 +256,7 @@ func compact(f, other *api.Function) {
 			continue // the inbox
 		}
 		spec := &f.Spec.Triggers[i]
-		if t.HTTP != nil && spec.HTTP != nil && *t.HTTP == *spec.HTTP {
+		if t.HTTP != nil && spec.HTTP != nil && reflect.DeepEqual(t.HTTP, spec.HTTP) {
 			t.HTTP = spec.HTTP
 		}
 		if t.Cron != nil && spec.Cron != nil && *t.Cron == *spec.Cron {

@@ -24,6 +24,9 @@ var (
 	errInvalidEvent    = errors.New("invalid event")
 	errMediaType       = errors.New("not a CloudEvent")
 	errUnauthorized    = errors.New("unauthorized")
+	errForbidden       = errors.New("forbidden")
+	errLockOut         = errors.New("nobody could manage the server any more")
+	errNoCredential    = errors.New("unknown token or key")
 	errForeignHost     = errors.New("foreign host")
 	errForeignOrigin   = errors.New("foreign origin")
 	errUnknownPath     = errors.New("unknown path")
@@ -44,6 +47,7 @@ var (
 	errBuffersFull     = errors.New("request bodies take all the memory they may")
 	errDraining        = errors.New("the server is stopping")
 	errNotReady        = errors.New("not ready")
+	errRevoked         = errors.New("the token has ended")
 	errClientGone      = errors.New("the client has gone") // never answered
 )
 
@@ -72,7 +76,9 @@ var table = [...]row{
 	{err: errInvalidEvent, status: 400, slug: "invalid-event", title: "Not a valid CloudEvent", next: "correct the event; nothing of this request was stored"},
 	{err: errNoModule, status: 400, slug: "module-missing", title: "A module is missing", next: "upload the module first: PUT /api/v1/modules/{digest}"},
 	{err: registry.ErrDigest, status: 400, slug: "wrong-digest", title: "The digest is wrong", next: "upload the bytes under their own SHA-256"},
-	{err: errUnauthorized, status: 401, slug: "unauthorized", title: "A token is needed", next: "send the server's EVOKE_ADMIN_TOKEN as \"Authorization: Bearer TOKEN\"; fnctl takes it from FNCTL_TOKEN"},
+	{err: errUnauthorized, status: 401, slug: "unauthorized", title: "A token is needed", next: "send one as \"Authorization: Bearer TOKEN\": EVOKE_ADMIN_TOKEN of the server, or what \"fnctl token create\" printed; fnctl takes it from FNCTL_TOKEN"},
+	{err: errRevoked, status: 401, slug: "unauthorized", title: "A token is needed", next: "ask for a new one"},
+	{err: errForbidden, status: 403, slug: "forbidden", title: "The token may not do this", next: "use a token that may"},
 	{err: errForeignOrigin, status: 403, slug: "foreign-origin", title: "Calls from other web pages are refused", next: "call the management API from a program or from its own pages"},
 	{err: errUnknownPath, status: 404, slug: "unknown-path", title: "Nothing is served here", next: "check the path"},
 	{err: errUnknownTopic, status: 404, slug: "unknown-topic", title: "No such topic"},
@@ -82,6 +88,7 @@ var table = [...]row{
 	{err: errNoDeadLetter, status: 404, slug: "unknown-dead-letter", title: "No such dead letter", next: "\"fnctl dlq ls\" shows what there is; it may have been redriven or discarded"},
 	{err: errNoRevision, status: 404, slug: "unknown-revision", title: "No such revision"},
 	{err: errNoInvocation, status: 404, slug: "unknown-invocation", title: "No such invocation", next: "\"fnctl invocations ls\" shows what waits and runs, with --state finished what has ended"},
+	{err: errNoCredential, status: 404, slug: "unknown-credential", title: "No such token or key"},
 	{err: scheduler.ErrNotFound, status: 404, slug: "unknown-function", title: "No such function", next: "it may just have been removed: \"fnctl ls\" shows what there is"},
 	{err: registry.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl ls\" shows what there is"},
 	{err: partition.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl dlq ls\" shows what there is"},
@@ -90,6 +97,7 @@ var table = [...]row{
 	{err: scheduler.ErrConflict, status: 409, slug: "state-conflict", title: "Others kept changing the same state", next: "repeat the request", after: time.Second},
 	{err: errEnded, status: 409, slug: "invocation-ended", title: "The invocation has ended", next: "\"fnctl invocations show\" says how"},
 	{err: scheduler.ErrCanceled, status: 409, slug: "canceled", title: "Somebody canceled the invocation", next: "ask who did before you repeat it"},
+	{err: errLockOut, status: 409, slug: "lock-out", title: "Nobody could manage the server any more", next: "make a token of the role admin first"},
 	{err: registry.ErrConflict, status: 409, slug: "conflict", title: "In conflict with what is deployed", next: "resolve the conflict and repeat"},
 	{err: registry.ErrInUse, status: 409, slug: "in-use", title: "Something needs it", next: "end what needs it first: \"fnctl traffic FUNCTION\" shows the traffic and the canary, \"fnctl dlq ls\" what was given up on"},
 	{err: triggers.ErrOverlaps, status: 409, slug: "firing-overlaps", title: "An earlier firing is not done", next: "wait for it, or cancel it: \"fnctl invocations ls\" shows it"},

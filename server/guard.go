@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,35 +11,34 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// guard lets through who may use the management API. The host check stops pages that point their own name at this address (DNS rebinding),
+// guard lets through who may use a route of the management API. The host check stops pages that point their own name at this address (DNS rebinding),
 // the origin check pages that call this address as it is.
-func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
-	want := sha256.Sum256([]byte(s.o.AdminToken))
+func (s *Server) guard(r route) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		r := c.Request()
-		if !s.hostAllowed(r) {
-			return refuse(errForeignHost, "", "the management API is not served as %q", r.Host)
+		if err := s.checkPage(c.Request()); err != nil {
+			return err
 		}
-		if origin := r.Header.Get("Origin"); origin != "" && !sameOrigin(origin, r.Host) {
-			return refuse(errForeignOrigin, "", "a page of %q may not call the management API", origin)
+		who, err := s.actor(c.Request())
+		if err != nil {
+			return err
 		}
-		if s.o.AdminToken == "" {
-			return next(c)
+		if err := who.may(&r, param(c, "ns")); err != nil {
+			return err
 		}
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		got := sha256.Sum256([]byte(token)) // equal lengths, so that the comparison tells nothing of the token's
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			return refuse(errUnauthorized, "", "%s", tokenFault(token))
-		}
-		return next(c)
+		c.Set(actorKey, who)
+		return r.handler(c)
 	}
 }
 
-func tokenFault(token string) string {
-	if token == "" {
-		return "the request has no bearer token"
+// checkPage refuses what a browser sends for a page of somebody else.
+func (s *Server) checkPage(r *http.Request) error {
+	if !s.hostAllowed(r) {
+		return refuse(errForeignHost, "", "the management API is not served as %q", r.Host)
 	}
-	return "the bearer token is not the server's"
+	if origin := r.Header.Get("Origin"); origin != "" && !sameOrigin(origin, r.Host) {
+		return refuse(errForeignOrigin, "", "a page of %q may not call the management API", origin)
+	}
+	return nil
 }
 
 // hostAllowed accepts loopback names, the address that the client has connected to, and the names of the options.

@@ -16,56 +16,84 @@ import (
 	"github.com/evoke-run/evoke/api"
 )
 
-// adminRoutes is the whole management API.
+// route is one row of the management API. What it does not say, its role above all, it does not have: a row without a role is served to nobody.
+type route struct {
+	method, path string // below /api/v1
+	role         role   // the least that a token needs
+	about        about
+	handler      echo.HandlerFunc
+}
+
+// about says what a route touches. A token that is bound to namespaces may use those of its namespaces, and those about the program.
+type about int
+
+const (
+	aNamespace about = iota // the one in its path
+	aCall                   // the same, and it sends or calls, perhaps often
+	theProgram              // nothing that belongs to anybody
+	everything              // all namespaces
+)
+
+// managementRoutes is the one table of the management API: who may do what.
+func (s *Server) managementRoutes() []route {
+	return []route{
+		{"GET", "/version", viewer, theProgram, s.version},
+		{"GET", "/openapi.json", viewer, theProgram, s.openAPI},
+		{"GET", "/backup", admin, everything, s.backup},
+		{"HEAD", "/modules/:digest", deployer, theProgram, s.hasModule},
+		{"PUT", "/modules/:digest", deployer, theProgram, s.putModule},
+		{"GET", "/tokens", admin, everything, s.tokens},
+		{"PUT", "/tokens/:name", admin, everything, s.createToken},
+		{"DELETE", "/tokens/:name", admin, everything, s.revokeToken},
+
+		{"PUT", "/ns/:ns/apps/:app", deployer, aNamespace, s.deploy},
+		{"GET", "/ns/:ns/functions", viewer, aNamespace, s.functions},
+		{"GET", "/ns/:ns/top", viewer, aNamespace, s.top},
+		{"GET", "/ns/:ns/functions/:name", viewer, aNamespace, s.function},
+		{"DELETE", "/ns/:ns/functions/:name", deployer, aNamespace, s.deleteFunction},
+		{"POST", "/ns/:ns/functions/:name/invoke", deployer, aCall, s.invoke},
+		{"GET", "/ns/:ns/functions/:name/revisions", viewer, aNamespace, s.revisions},
+		{"GET", "/ns/:ns/functions/:name/revisions/:revision", viewer, aNamespace, s.revision},
+		{"DELETE", "/ns/:ns/functions/:name/revisions/:revision", deployer, aNamespace, s.deleteRevision},
+		{"PUT", "/ns/:ns/functions/:name/traffic", deployer, aNamespace, s.setTraffic},
+		{"POST", "/ns/:ns/functions/:name/pause", deployer, aNamespace, s.pauseFunction},
+		{"POST", "/ns/:ns/functions/:name/resume", deployer, aNamespace, s.resumeFunction},
+		{"GET", "/ns/:ns/triggers", viewer, aNamespace, s.triggers},
+		{"GET", "/ns/:ns/triggers/:name", viewer, aNamespace, s.trigger},
+		{"POST", "/ns/:ns/triggers/:name/pause", deployer, aNamespace, s.pauseTrigger},
+		{"POST", "/ns/:ns/triggers/:name/resume", deployer, aNamespace, s.resumeTrigger},
+		{"POST", "/ns/:ns/triggers/:name/replay", deployer, aNamespace, s.replay},
+		{"POST", "/ns/:ns/triggers/:name/run", deployer, aNamespace, s.runTrigger},
+		{"GET", "/ns/:ns/topics", viewer, aNamespace, s.topics},
+		{"GET", "/ns/:ns/topics/:name", viewer, aNamespace, s.topic},
+		{"DELETE", "/ns/:ns/topics/:name", deployer, aNamespace, s.deleteTopic},
+		{"POST", "/ns/:ns/topics/:name/events", deployer, aCall, s.emit},
+		{"GET", "/ns/:ns/topics/:name/events", viewer, aNamespace, s.tail},
+		{"GET", "/ns/:ns/secrets", viewer, aNamespace, s.secrets},
+		{"GET", "/ns/:ns/secrets/:name", viewer, aNamespace, s.secret},
+		{"PUT", "/ns/:ns/secrets/:name", deployer, aNamespace, s.putSecret},
+		{"DELETE", "/ns/:ns/secrets/:name", deployer, aNamespace, s.deleteSecret},
+		{"GET", "/ns/:ns/logs", viewer, aNamespace, s.logs},
+		{"GET", "/ns/:ns/invocations", viewer, aNamespace, s.invocations},
+		{"GET", "/ns/:ns/invocations/:id", viewer, aNamespace, s.invocation},
+		{"POST", "/ns/:ns/invocations/:id/cancel", deployer, aNamespace, s.cancelInvocation},
+		{"GET", "/ns/:ns/deadletters", viewer, aNamespace, s.deadLetters},
+		{"GET", "/ns/:ns/deadletters/:id", viewer, aNamespace, s.deadLetter},
+		{"POST", "/ns/:ns/deadletters/redrive", deployer, aNamespace, s.redrive},
+		{"POST", "/ns/:ns/deadletters/discard", deployer, aNamespace, s.discard},
+	}
+}
+
+// adminRoutes serves the table, the probes and the metrics.
 func (s *Server) adminRoutes() *echo.Echo {
 	e := s.newEcho("admin")
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
-	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{})), s.guard)
-
-	v1 := e.Group("/api/v1", s.guard)
-	v1.GET("/version", s.version)
-	v1.GET("/openapi.json", s.openAPI)
-	v1.GET("/backup", s.backup)
-	v1.HEAD("/modules/:digest", s.hasModule)
-	v1.PUT("/modules/:digest", s.putModule)
-
-	ns := v1.Group("/ns/:ns")
-	ns.PUT("/apps/:app", s.deploy)
-	ns.GET("/functions", s.functions)
-	ns.GET("/top", s.top)
-	ns.GET("/functions/:name", s.function)
-	ns.DELETE("/functions/:name", s.deleteFunction)
-	ns.POST("/functions/:name/invoke", s.invoke)
-	ns.GET("/functions/:name/revisions", s.revisions)
-	ns.GET("/functions/:name/revisions/:revision", s.revision)
-	ns.DELETE("/functions/:name/revisions/:revision", s.deleteRevision)
-	ns.PUT("/functions/:name/traffic", s.setTraffic)
-	ns.POST("/functions/:name/pause", s.pauseFunction)
-	ns.POST("/functions/:name/resume", s.resumeFunction)
-	ns.GET("/triggers", s.triggers)
-	ns.GET("/triggers/:name", s.trigger)
-	ns.POST("/triggers/:name/pause", s.pauseTrigger)
-	ns.POST("/triggers/:name/resume", s.resumeTrigger)
-	ns.POST("/triggers/:name/replay", s.replay)
-	ns.POST("/triggers/:name/run", s.runTrigger)
-	ns.GET("/topics", s.topics)
-	ns.GET("/topics/:name", s.topic)
-	ns.DELETE("/topics/:name", s.deleteTopic)
-	ns.POST("/topics/:name/events", s.emit)
-	ns.GET("/topics/:name/events", s.tail)
-	ns.GET("/secrets", s.secrets)
-	ns.GET("/secrets/:name", s.secret)
-	ns.PUT("/secrets/:name", s.putSecret)
-	ns.DELETE("/secrets/:name", s.deleteSecret)
-	ns.GET("/logs", s.logs)
-	ns.GET("/invocations", s.invocations)
-	ns.GET("/invocations/:id", s.invocation)
-	ns.POST("/invocations/:id/cancel", s.cancelInvocation)
-	ns.GET("/deadletters", s.deadLetters)
-	ns.GET("/deadletters/:id", s.deadLetter)
-	ns.POST("/deadletters/redrive", s.redrive)
-	ns.POST("/deadletters/discard", s.discard)
+	show := echo.WrapHandler(promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{}))
+	e.GET("/metrics", s.guard(route{role: viewer, about: everything, handler: show}))
+	for _, r := range s.managementRoutes() {
+		e.Add(r.method, "/api/v1"+r.path, s.guard(r))
+	}
 	return e
 }
 

@@ -178,7 +178,7 @@ func (s *schemas) operation(o *operation, tag string, problem *openapi3.SchemaRe
 	fails := openapi3.NewResponse().WithDescription("An error, and what to try")
 	fails.Content = openapi3.Content{"application/problem+json": {Schema: problem}}
 	out.Responses.Set("default", &openapi3.ResponseRef{Value: fails})
-	if strings.HasPrefix(path, admin) || path == "/metrics" {
+	if strings.HasPrefix(path, management) || path == "/metrics" {
 		out.Security = openapi3.NewSecurityRequirements().With(openapi3.NewSecurityRequirement()).With(openapi3.NewSecurityRequirement().Authenticate("token"))
 	}
 	return out
@@ -193,7 +193,7 @@ func (o *operation) statuses() []int {
 
 // operationID is a name for generated clients: getFunctionsNameRevisions.
 func operationID(route string) string {
-	method, path, _ := strings.Cut(strings.ReplaceAll(strings.ReplaceAll(route, inSpace, ""), admin, ""), " ")
+	method, path, _ := strings.Cut(strings.ReplaceAll(strings.ReplaceAll(route, inSpace, ""), management, ""), " ")
 	id := strings.ToLower(method)
 	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune("/{}.@", r) }) {
 		id += strings.ToUpper(part[:1]) + part[1:]
@@ -454,6 +454,9 @@ func (c *contract) checkRequest(t *testing.T, req *http.Request) {
 // check fails the test for an answer that the document does not know.
 func (c *contract) check(t *testing.T, req *http.Request, got answer) {
 	t.Helper()
+	if got.status == http.StatusRequestHeaderFieldsTooLarge {
+		return // net/http answers it before it has a request
+	}
 	pattern, operation := c.find(req)
 	if operation == nil {
 		if got.status < 400 && describable(req.Method) {

@@ -20,8 +20,8 @@ type operation struct {
 type parameter struct{ name, kind, about string }
 
 const (
-	admin   = "/api/v1"
-	inSpace = admin + "/ns/{ns}"
+	management = "/api/v1"
+	inSpace    = management + "/ns/{ns}"
 )
 
 var (
@@ -36,13 +36,13 @@ var operations = map[string][]operation{
 		{route: "GET /healthz", about: "Whether the process works. It is answered to the end of a stop.", outAs: "text/plain"},
 		{route: "GET /readyz", about: "Whether the server takes requests.", outAs: "text/plain"},
 		{route: "GET /metrics", about: "Prometheus metrics.", outAs: "text/plain"},
-		{route: "GET " + admin + "/version", about: "What runs, and where its gateway is.", out: api.Version{}},
-		{route: "GET " + admin + "/openapi.json", about: "This document.", outAs: "application/json"},
-		{route: "GET " + admin + "/backup", about: "Everything that the runtime keeps, as one checked stream (docs/backup.md). A stream without an end is no backup.", outAs: "application/octet-stream"},
+		{route: "GET " + management + "/version", about: "What runs, and where its gateway is.", out: api.Version{}},
+		{route: "GET " + management + "/openapi.json", about: "This document.", outAs: "application/json"},
+		{route: "GET " + management + "/backup", about: "Everything that the runtime keeps, as one checked stream (docs/backup.md). A stream without an end is no backup.", outAs: "application/octet-stream"},
 	},
 	"deploy": {
-		{route: "HEAD " + admin + "/modules/{digest}", about: "Whether a module is there."},
-		{route: "PUT " + admin + "/modules/{digest}", about: "Upload a module under its SHA-256, \"sha256:\" and 64 hex digits. At most 64 MiB.", inAs: "application/wasm", codes: []int{204}},
+		{route: "HEAD " + management + "/modules/{digest}", about: "Whether a module is there."},
+		{route: "PUT " + management + "/modules/{digest}", about: "Upload a module under its SHA-256, \"sha256:\" and 64 hex digits. At most 64 MiB.", inAs: "application/wasm", codes: []int{204}},
 		{route: "PUT " + inSpace + "/apps/{app}", about: "Put an app in force, whole or not at all. It is answered when the app is in force.", in: api.App{}, out: api.Deployed{}},
 	},
 	"functions": {
@@ -78,6 +78,11 @@ var operations = map[string][]operation{
 		{route: "GET " + inSpace + "/secrets/{name}", about: "A secret, without its value: no call returns that.", out: api.Secret{}},
 		{route: "PUT " + inSpace + "/secrets/{name}", about: "Make a secret or give it another value. It is answered when that is in force.", in: api.SecretRequest{}, out: api.Secret{}},
 		{route: "DELETE " + inSpace + "/secrets/{name}", about: "Remove a secret that nothing names.", codes: []int{204}, query: []parameter{{"force", "boolean", "even if functions or triggers name it"}}},
+	},
+	"access": {
+		{route: "GET " + management + "/tokens", about: "All tokens of the management API, without their secrets.", out: []api.AccessToken{}},
+		{route: "PUT " + management + "/tokens/{name}", about: "Make a token. The answer is the only time that its secret is shown.", in: api.AccessTokenRequest{}, out: api.NewAccessToken{}, codes: []int{201}},
+		{route: "DELETE " + management + "/tokens/{name}", about: "End a token at once.", codes: []int{204}},
 	},
 	"invocations": {
 		{route: "GET " + inSpace + "/invocations", about: "What runs, waits, is dead, or has ended.", out: []api.Invocation{}, query: []parameter{

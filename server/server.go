@@ -84,7 +84,9 @@ type Options struct {
 	DrainTimeout time.Duration
 	// MaxBuffered bounds the bytes of all request bodies held at once; more is answered 429. Default 256 MiB.
 	MaxBuffered int64
-	Logger      *slog.Logger
+	// Now is the time by which tokens end. Default time.Now.
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Server serves the gateway and the management API.
@@ -124,10 +126,13 @@ func New(o Options) (*Server, error) {
 	if o.MaxBuffered == 0 {
 		o.MaxBuffered = 256 << 20
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.Version.Gateway == "" {
 		o.Version.Gateway = o.Gateway.Addr().String()
 	}
-	s := &Server{o: o, log: o.Logger, now: time.Now, newID: randomID, bodies: &bodies{max: o.MaxBuffered}, replays: make(chan struct{}, 1)}
+	s := &Server{o: o, log: o.Logger, now: o.Now, newID: randomID, bodies: &bodies{max: o.MaxBuffered}, replays: make(chan struct{}, 1)}
 	s.gate.idle = make(chan struct{})
 	s.metrics = newMetrics(o.Metrics, s.bodies)
 	s.streams, s.stopStreams = context.WithCancelCause(context.Background())

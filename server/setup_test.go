@@ -120,6 +120,7 @@ func setup(t *testing.T, change ...func(*Options)) *bundle {
 	o := Options{
 		Gateway: listen(t), Admin: listen(t), Registry: b.registry, Table: b.table, Scheduler: schedulerOf{b}, Cron: triggers.New(triggers.Options{Table: b.table, Now: func() time.Time { return clock }, Logger: slog.New(slog.DiscardHandler)}), History: b.history,
 		Metrics: b.reg, Version: api.Version{Version: "v1.2.3", Go: "go1.26", ABI: "evoke_v1"}, DrainTimeout: 5 * time.Second,
+		Now:    func() time.Time { return clock },
 		Logger: slog.New(slog.NewTextHandler(b.logged, nil)),
 	}
 	for _, f := range change {
@@ -128,7 +129,6 @@ func setup(t *testing.T, change ...func(*Options)) *bundle {
 	if b.Server, err = New(o); err != nil {
 		t.Fatal(err)
 	}
-	b.Server.now = func() time.Time { return clock }
 	b.Server.newID = func() string { return "0123456789abcdef" }
 	b.gateway, b.admin = "http://"+o.Gateway.Addr().String(), "http://"+o.Admin.Addr().String()
 	b.start()
@@ -376,13 +376,13 @@ func (b *bundle) do(method, url, body string, header ...string) answer {
 }
 
 // send is do with a JSON body.
-func (b *bundle) send(method, url string, v any) answer {
+func (b *bundle) send(method, url string, v any, header ...string) answer {
 	b.t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.do(method, url, string(text), "Content-Type", "application/json")
+	return b.do(method, url, string(text), append(header, "Content-Type", "application/json")...)
 }
 
 // stored lists the events of a topic.

@@ -20,6 +20,7 @@ const heartbeat = 15 * time.Second
 type stream struct {
 	ctx context.Context // ends with the request, with the drain, or when the client does not read
 	rc  *http.ResponseController
+	in  func() bool // whether the one who asked still may
 
 	mu  sync.Mutex // of the writer: lines and heartbeats
 	w   http.ResponseWriter
@@ -31,7 +32,8 @@ func (s *Server) newStream(c echo.Context) (st *stream, done func()) {
 	ctx, cancel := context.WithCancelCause(c.Request().Context())
 	unlink := context.AfterFunc(s.streams, func() { cancel(errDraining) })
 	w := c.Response()
-	st = &stream{ctx: ctx, rc: http.NewResponseController(w), w: w}
+	who := actorOf(c)
+	st = &stream{ctx: ctx, rc: http.NewResponseController(w), w: w, in: func() bool { return s.stillIn(who) }}
 	w.Header().Set("Content-Type", "application/jsonl")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
@@ -53,6 +55,10 @@ func (st *stream) beat(cancel context.CancelCauseFunc) {
 		case <-st.ctx.Done():
 			return
 		case <-tick.C:
+			if !st.in() {
+				cancel(errRevoked)
+				return
+			}
 			st.mu.Lock()
 			st.buf.Reset()
 			st.buf.WriteByte('\n')

@@ -29,6 +29,9 @@ func (denying) AllowEmit(string) bool { return true }
 func (denying) Call(context.Context, string, []byte) (int32, []byte) {
 	return abi.StatusDenied, nil
 }
+func (denying) Begin(string, []byte) func(context.Context, func(int) bool) (int32, []byte) {
+	return nil
+}
 func (denying) Log(slog.Level, string)                          {}
 func (denying) Yield(context.Context, int64)                    {}
 func (denying) Outside(_ context.Context, _ int64, wait func()) { wait() }
