@@ -22,6 +22,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/audit"
 	"github.com/evoke-run/evoke/embedded"
 	"github.com/evoke-run/evoke/history"
 	"github.com/evoke-run/evoke/inflight"
@@ -98,6 +99,11 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.onClose(n.history.Close)
+	changes, err := audit.Open(audit.Options{Dir: n.path("audit")})
+	if err != nil {
+		return err
+	}
+	n.onClose(changes.Close)
 	if n.inflight, err = inflight.Open(n.path("inflight")); err != nil {
 		n.log.Warn("attempts that ran when the last process died go unblamed", "err", err)
 	}
@@ -113,7 +119,9 @@ func (n *Node) start(ctx context.Context) error {
 	n.cron = triggers.New(triggers.Options{Table: n.table, Logger: n.log, Registerer: n.metrics})
 	n.server, err = server.New(server.Options{
 		Gateway: n.gateway, Admin: n.admin, AdminToken: n.config.AdminToken, AdminHosts: n.config.AdminHosts,
-		Registry: n.registry, Secrets: n.registry, Table: n.table, Scheduler: n.scheduler, Cron: n.cron, History: n.history, Metrics: n.metrics,
+		Registry: n.registry, Secrets: n.registry,
+		Table: n.table, Scheduler: n.scheduler, Cron: n.cron,
+		History: n.history, Audit: changes, Metrics: n.metrics,
 		Version:      api.Version{Version: Version, Go: runtime.Version(), ABI: abi.Module},
 		Backup:       n.Backup,
 		DrainTimeout: n.config.Drain, Logger: n.log,

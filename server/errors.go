@@ -47,6 +47,7 @@ var (
 	errBuffersFull     = errors.New("request bodies take all the memory they may")
 	errDraining        = errors.New("the server is stopping")
 	errNotReady        = errors.New("not ready")
+	errUnrecorded      = errors.New("the audit log cannot be written")
 	errRevoked         = errors.New("the token has ended")
 	errClientGone      = errors.New("the client has gone") // never answered
 )
@@ -125,6 +126,7 @@ var table = [...]row{
 	{err: partition.ErrClosed, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
 	{err: partition.ErrDeposed, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
 	{err: history.ErrClosed, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
+	{err: errUnrecorded, status: 503, slug: "unrecorded", title: "The change cannot be recorded", next: "see to the disk of the data directory; nothing was changed, repeat it then"},
 	{err: errNotReady, status: 503, slug: "not-ready", title: "The server is not ready", next: "repeat in a moment", after: time.Second},
 	{err: errDeadline, status: 504, slug: "deadline-exceeded", title: "The function took too long"},
 	{err: context.DeadlineExceeded, status: 504, slug: "timeout", title: "It took too long", next: "repeat; the server's log may say what it waited for"},

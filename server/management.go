@@ -40,6 +40,7 @@ func (s *Server) managementRoutes() []route {
 		{"GET", "/version", viewer, theProgram, s.version},
 		{"GET", "/openapi.json", viewer, theProgram, s.openAPI},
 		{"GET", "/backup", admin, everything, s.backup},
+		{"GET", "/audit", admin, everything, s.audit},
 		{"HEAD", "/modules/:digest", deployer, theProgram, s.hasModule},
 		{"PUT", "/modules/:digest", deployer, theProgram, s.putModule},
 		{"GET", "/tokens", admin, everything, s.tokens},
@@ -90,7 +91,7 @@ func (s *Server) adminRoutes() *echo.Echo {
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
 	show := echo.WrapHandler(promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{}))
-	e.GET("/metrics", s.guard(route{role: viewer, about: everything, handler: show}))
+	e.GET("/metrics", s.guard(route{method: "GET", role: viewer, about: everything, handler: show}))
 	for _, r := range s.managementRoutes() {
 		e.Add(r.method, "/api/v1"+r.path, s.guard(r))
 	}

@@ -83,6 +83,7 @@ var operations = map[string][]operation{
 		{route: "GET " + management + "/tokens", about: "All tokens of the management API, without their secrets.", out: []api.AccessToken{}},
 		{route: "PUT " + management + "/tokens/{name}", about: "Make a token. The answer is the only time that its secret is shown.", in: api.AccessTokenRequest{}, out: api.NewAccessToken{}, codes: []int{201}},
 		{route: "DELETE " + management + "/tokens/{name}", about: "End a token at once.", codes: []int{204}},
+		{route: "GET " + management + "/audit", about: "The newest changes through the management API that this node has recorded, oldest first.", out: []api.Audit{}, query: []parameter{limitParameter, sinceParameter}},
 	},
 	"invocations": {
 		{route: "GET " + inSpace + "/invocations", about: "What runs, waits, is dead, or has ended.", out: []api.Invocation{}, query: []parameter{

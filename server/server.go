@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/audit"
 	"github.com/evoke-run/evoke/history"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/registry"
@@ -72,6 +73,8 @@ type Options struct {
 	// Cron fires cron triggers.
 	Cron    *triggers.Cron
 	History *history.Store
+	// Audit gets every change that somebody makes through the management API.
+	Audit *audit.Log
 	// Metrics takes the server's own metrics and is what /metrics shows.
 	Metrics *prometheus.Registry
 	// Backup writes everything that is kept to a client. What it wrote is whole when it returns nil.

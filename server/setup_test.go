@@ -26,6 +26,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/audit"
 	"github.com/evoke-run/evoke/embedded"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/eventlog/local"
@@ -117,8 +118,16 @@ func setup(t *testing.T, change ...func(*Options)) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.history.Close() })
+	changes, err := audit.Open(audit.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = changes.Close() })
 	o := Options{
-		Gateway: listen(t), Admin: listen(t), Registry: b.registry, Table: b.table, Scheduler: schedulerOf{b}, Cron: triggers.New(triggers.Options{Table: b.table, Now: func() time.Time { return clock }, Logger: slog.New(slog.DiscardHandler)}), History: b.history,
+		Gateway: listen(t), Admin: listen(t),
+		Registry: b.registry, Table: b.table, Scheduler: schedulerOf{b},
+		Cron:    triggers.New(triggers.Options{Table: b.table, Now: func() time.Time { return clock }, Logger: slog.New(slog.DiscardHandler)}),
+		History: b.history, Audit: changes,
 		Metrics: b.reg, Version: api.Version{Version: "v1.2.3", Go: "go1.26", ABI: "evoke_v1"}, DrainTimeout: 5 * time.Second,
 		Now:    func() time.Time { return clock },
 		Logger: slog.New(slog.NewTextHandler(b.logged, nil)),
