@@ -130,12 +130,6 @@ type TriggerSpec struct {
 	Cron  *CronTrigger  `json:"cron,omitempty"`
 }
 
-// HTTPTrigger serves the function at /fn/NAME.
-type HTTPTrigger struct {
-	// Key takes the event's key from the request: "header.NAME" or "query.NAME". The Evoke-Key header always wins.
-	Key string `json:"key,omitempty"`
-}
-
 // TopicTrigger runs the function for the events of a topic.
 type TopicTrigger struct {
 	// Name is a topic; "*" stands for one token, ">" for the rest.
@@ -196,7 +190,7 @@ type DeployedFunction struct {
 	// Change is "created", "updated" or "unchanged".
 	Change   string   `json:"change"`
 	Triggers []string `json:"triggers,omitempty"`
-	// URLs are the gateway paths that reach it, "/fn/NAME".
+	// URLs are what reaches it: "/fn/NAME", "POST api.example.com/orders/{id}".
 	URLs []string `json:"urls,omitempty"`
 	// Warnings are about its module: what works, and costs or surprises.
 	Warnings []string `json:"warnings,omitempty"`

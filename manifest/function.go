@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -86,18 +85,10 @@ func (d *decoder) triggers(v value) []api.TriggerSpec {
 		items = d.items(v, "a list of triggers, like [ { http: {} } ]")
 	}
 	var out []api.TriggerSpec
-	https := 0
 	for _, item := range items {
-		t, ok := d.trigger(item)
-		if !ok {
-			continue
+		if t, ok := d.trigger(item); ok {
+			out = append(out, t)
 		}
-		if t.HTTP != nil {
-			if https++; https > 1 {
-				d.fault(item.at(), "%s: a function has one http trigger at most", item.path)
-			}
-		}
-		out = append(out, t)
 	}
 	return out
 }
@@ -122,23 +113,6 @@ func (d *decoder) trigger(v value) (t api.TriggerSpec, ok bool) {
 		d.fault(v.at(), "%s names no trigger; write { http: {} } or { topic: { name: … } }", v.path)
 	}
 	return t, kinds == 1
-}
-
-var isHTTPKey = regexp.MustCompile(`^(header|query)\.[A-Za-z0-9!#$%&'*+.^_|~-]+$`).MatchString
-
-func (d *decoder) http(v value) *api.HTTPTrigger {
-	t := &api.HTTPTrigger{}
-	d.object(v, keys{
-		read: map[string]func(value){"key": func(v value) {
-			s, ok := d.text(v, "header.NAME or query.NAME")
-			if ok && !isHTTPKey(s) {
-				d.fault(v.at(), "%s: %q is not supported; it is header.NAME or query.NAME", v.path, shorten(s))
-			}
-			t.Key = s
-		}},
-		later: []string{"method", "methods", "path"},
-	})
-	return t
 }
 
 // orderedOnce: an event that is settled before it runs does not hold back the next one of its key.

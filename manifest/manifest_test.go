@@ -35,6 +35,8 @@ functions:
     wasm: ./report.wasm
     on:
       - http: {}
+      - http: { method: POST, path: "/orders/{id}", host: api.example.com, key: params.id, compress: true, cors: { origins: [https://shop.example], headers: X-A, expose: [Etag], credentials: true, maxAge: 10m } }
+      - http: { method: [GET, PUT], path: /orders, key: data.customer.id }
       - topic: { name: a, batch: { size: 100, window: 500ms } }
       - topic: { name: b, batch: 7 }
       - topic: { name: c, batch: 1, delivery: atMostOnce }
@@ -73,6 +75,11 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 				Timeout: duration(5 * time.Second), Memory: 64 << 20, Retry: &base,
 				Triggers: []api.TriggerSpec{
 					{HTTP: &api.HTTPTrigger{}},
+					{HTTP: &api.HTTPTrigger{
+						Methods: []string{"POST"}, Path: "/orders/{id}", Host: "api.example.com", Key: "params.id", Compress: true,
+						CORS: &api.CORS{Origins: []string{"https://shop.example"}, Headers: []string{"X-A"}, Expose: []string{"Etag"}, Credentials: true, MaxAge: duration(10 * time.Minute)},
+					}},
+					{HTTP: &api.HTTPTrigger{Methods: []string{"GET", "PUT"}, Path: "/orders", Key: "data.customer.id"}},
 					{Topic: &api.TopicTrigger{Name: "a", Batch: &api.BatchSpec{Size: 100, Window: duration(500 * time.Millisecond)}}},
 					{Topic: &api.TopicTrigger{Name: "b", Batch: &api.BatchSpec{Size: 7}}},
 					{Topic: &api.TopicTrigger{Name: "c", Delivery: "atMostOnce"}},
@@ -227,7 +234,17 @@ func TestFaults(t *testing.T) {
 		{"on text", fn("    on: http"), `fn.yaml:5:9: functions.charge.on must be a list of triggers, like [ { http: {} } ], not the text "http"`},
 		{"on empty map", fn("    on: {}"), "fn.yaml:5:9: functions.charge.on names no trigger; write { http: {} } or { topic: { name: … } }"},
 		{"on two kinds", fn("    on: { http: {}, topic: { name: a } }"), "fn.yaml:5:9: functions.charge.on has 2 kinds of trigger; write a list with one kind in each entry"},
-		{"on http twice", fn("    on: [ { http: {} }, { http: {} } ]"), "fn.yaml:5:25: functions.charge.on[1]: a function has one http trigger at most"},
+		{"http method", fn("    on: [ { http: { method: post } } ]"), `fn.yaml:5:29: functions.charge.on[0].http.method: "post" is no method; they are written in capitals: GET, POST`},
+		{"http methods", fn("    on: [ { http: { method: [GET, GET] } } ]"), "fn.yaml:5:29: functions.charge.on[0].http.method: GET is there twice"},
+		{"http path", fn("    on: [ { http: { path: x } } ]"), `fn.yaml:5:27: functions.charge.on[0].http.path: "x" is no path: it begins with /, as in /orders/{id}`},
+		{"http path taken", fn("    on: [ { http: { path: /fn/x } } ]"), `fn.yaml:5:27: functions.charge.on[0].http.path: "/fn/x" is taken: /fn/, /topics/, /webhooks/ and /@ are the gateway's own; begin with another segment`},
+		{"http host", fn("    on: [ { http: { path: /x, host: 'a:80' } } ]"), `fn.yaml:5:37: functions.charge.on[0].http.host: "a:80" is no host: it is a name in lower case without a port, as in api.example.com, or *.example.com for every name below example.com`},
+		{"http host alone", fn("    on: [ { http: { host: a.example } } ]"), `fn.yaml:5:27: functions.charge.on[0].http.host: a host belongs to a route; add a path, or leave it out to be served at /fn/NAME under every name`},
+		{"http key", fn("    on: [ { http: { key: params.id } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: the path has no {id}; params.NAME is for a parameter of the path`},
+		{"http key of other", fn("    on: [ { http: { key: params.id, path: '/{ids}' } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: the path has no {id}; params.NAME is for a parameter of the path`},
+		{"http key cut", fn("    on: [ { http: { key: header. } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: "header." has no name; write header.NAME, query.NAME or params.NAME`},
+		{"cors", fn("    on: [ { http: { cors: {} } } ]"), `fn.yaml:5:27: functions.charge.on[0].http.cors has no origins; write { origins: ["https://shop.example"] }, or "*" for every page`},
+		{"cors credentials", fn("    on: [ { http: { cors: { origins: '*', credentials: true } } } ]"), `fn.yaml:5:56: functions.charge.on[0].http.cors.credentials: every page could act as the user; name the origins instead of "*", or leave credentials out`},
 		{"cron without schedule", fn("    on: [ { cron: { timezone: UTC } } ]"), `fn.yaml:5:19: functions.charge.on[0].cron has no schedule; write { schedule: "0 2 * * *" }`},
 		{"cron without anything", fn("    on: [ { cron: } ]"), `fn.yaml:5:18: functions.charge.on[0].cron must be a schedule like "0 2 * * *" or @hourly, not empty`},
 		{"cron list", fn("    on: [ { cron: [1] } ]"), `fn.yaml:5:19: functions.charge.on[0].cron must be a schedule like "0 2 * * *" or @hourly, not a list`},
@@ -238,9 +255,6 @@ func TestFaults(t *testing.T) {
 		{"cron key", fn("    on: [ { cron: { schedule: '@daily', zone: UTC } } ]"), "fn.yaml:5:41: functions.charge.on[0].cron.zone is not a known key; known here: jitter, missed, overlap, schedule, timezone"},
 		{"on webhook", fn("    on: [ { webhook: { secret: x } } ]"), "fn.yaml:5:13: functions.charge.on[0].webhook is not supported yet"},
 		{"on htp", fn("    on: [ { htp: {} } ]"), "fn.yaml:5:13: functions.charge.on[0].htp is not a known key; did you mean http?"},
-		{"http method", fn("    on: [ { http: { method: POST } } ]"), "fn.yaml:5:21: functions.charge.on[0].http.method is not supported yet"},
-		{"http path", fn("    on: [ { http: { path: /x } } ]"), "fn.yaml:5:21: functions.charge.on[0].http.path is not supported yet"},
-		{"http key", fn("    on: [ { http: { key: params.id } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: "params.id" is not supported; it is header.NAME or query.NAME`},
 		{"topic without name", fn("    on: [ { topic: { order: key } } ]"), "fn.yaml:5:20: functions.charge.on[0].topic has no name; write { name: orders.created }"},
 		{"topic text", fn("    on: [ { topic: orders } ]"), `fn.yaml:5:20: functions.charge.on[0].topic must be a map, not the text "orders"`},
 		{"delivery", fn("    on: [ { topic: { name: a, delivery: twice } } ]"), `fn.yaml:5:41: functions.charge.on[0].topic.delivery must be atLeastOnce or atMostOnce, not "twice"`},

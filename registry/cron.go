@@ -18,10 +18,7 @@ func cronTopic(function string, n int) string {
 
 // cronTrigger is a trigger on a topic of its own: what is stored there waits, is retried and given up on like any event.
 func cronTrigger(function string, spec *api.CronTrigger, n int) api.Trigger {
-	t := api.Trigger{Name: function + ":cron", Kind: "cron", Cron: spec, Topic: &api.TopicTrigger{Name: cronTopic(function, n)}}
-	if n > 1 {
-		t.Name = fmt.Sprintf("%s:%d", t.Name, n)
-	}
+	t := api.Trigger{Name: kindTriggerName(function, "cron", n), Kind: "cron", Cron: spec, Topic: &api.TopicTrigger{Name: cronTopic(function, n)}}
 	if spec.Overlap == "queue" {
 		t.Topic.Order = "key" // all its firings have the same
 	}
@@ -63,16 +60,5 @@ func (f *faults) cron(path string, t api.CronTrigger) {
 	case "", "allow", "skip", "queue":
 	default:
 		f.add(path+".overlap", "%q is none of allow, skip and queue", shorten(t.Overlap))
-	}
-}
-
-// clash refuses triggers that would have the same name: a topic may be called like a kind.
-func (f *faults) clash(path, function string, on []api.TriggerSpec) {
-	seen := map[string]bool{}
-	for _, t := range bind("", function, on, nil, func() uint64 { return 1 }) {
-		if seen[t.Name] {
-			f.add(path, "two triggers would be called %s; bind the topic once, or give it another name", t.Name)
-		}
-		seen[t.Name] = true
 	}
 }

@@ -76,10 +76,6 @@ func TestWrongCronTriggersAreRefused(t *testing.T) {
 		{[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "@daily", Missed: "some"})}, `functions.f.on[0].cron.missed: "some" is none of skip, last and all`},
 		{[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "@daily", Overlap: "forbid"})}, `functions.f.on[0].cron.overlap: "forbid" is none of allow, skip and queue`},
 		{[]api.TriggerSpec{{Cron: &api.CronTrigger{Schedule: "@daily"}, HTTP: &api.HTTPTrigger{}}}, "functions.f.on[0]: has both http and cron; write a trigger for each"},
-		{
-			[]api.TriggerSpec{onCron(api.CronTrigger{Schedule: "@daily"}), onCron(api.CronTrigger{Schedule: "@hourly"}), onTopic("cron"), onTopic("cron")},
-			"functions.f.on: two triggers would be called FUNCTION:cron:2; bind the topic once, or give it another name",
-		},
 	} {
 		a := app(map[string]api.FunctionSpec{"f": function("v1", c.on...)})
 		err := validate("default", "shop", a, kindsOf(a))

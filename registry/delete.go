@@ -19,14 +19,20 @@ func (r *Registry) DeleteFunction(ctx context.Context, namespace, name string) (
 		if err != nil {
 			return change{}, err
 		}
+		p := &plan{deploy: deploy{namespace: namespace}, keys: r.keys}
 		key := r.keys.function(namespace, name)
-		return change{
-			compares: []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", f.mod)},
-			writes: []clientv3.Op{
-				clientv3.OpDelete(key),
-				clientv3.OpDelete(r.keys.revisionsOf(namespace, name), clientv3.WithRange(r.keys.revision(namespace, name, f.value.Revision))),
-			},
-		}, nil
+		p.relyOn(key, f.mod)
+		p.writes = []clientv3.Op{
+			clientv3.OpDelete(key),
+			clientv3.OpDelete(r.keys.revisionsOf(namespace, name), clientv3.WithRange(r.keys.revision(namespace, name, f.value.Revision))),
+		}
+		routes := []claimChange{{function: name, was: claimsOf(name, f.value.Triggers)}}
+		claimed, err := r.loadClaims(ctx, namespace, routes)
+		if err != nil {
+			return change{}, err
+		}
+		err = p.claim(claimed, routes)
+		return change{compares: p.compares, writes: p.writes}, err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("delete function %s in namespace %s: %w", name, namespace, err)

@@ -42,6 +42,14 @@ func (r *Registry) Deploy(ctx context.Context, namespace, app string, spec api.A
 		if err != nil {
 			return change{}, err
 		}
+		routes := claimChanges(namespace, spec, s)
+		claimed, err := r.loadClaims(ctx, namespace, routes)
+		if err != nil {
+			return change{}, err
+		}
+		if err := p.claim(claimed, routes); err != nil {
+			return change{}, err
+		}
 		result = p.result
 		return change{compares: p.compares, writes: p.writes, holdsAt: p.newest}, nil
 	})

@@ -26,6 +26,9 @@ func (k keys) secret(namespace, name string) string { return k.secrets() + names
 func (k keys) tokens() string     { return k.prefix + "tokens/" }
 func (k keys) accessKeys() string { return k.prefix + "keys/" }
 
+// route has the claims of one shape of routes; at begins with a host or a slash.
+func (k keys) route(namespace, at string) string { return k.prefix + "routes/" + namespace + "/" + at }
+
 func (k keys) revisions() string { return k.prefix + "revisions/" }
 func (k keys) revisionsOf(namespace, name string) string {
 	return k.revisions() + namespace + "/" + name + "/"

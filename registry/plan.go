@@ -196,17 +196,10 @@ func deployed(f api.Function, change string) api.DeployedFunction {
 		}
 		d.Triggers = append(d.Triggers, t.Name)
 		if t.Kind == "http" {
-			d.URLs = append(d.URLs, gatewayPath(f.Namespace, f.Name))
+			d.URLs = append(d.URLs, t.HTTP.RouteText(f.Namespace, f.Name))
 		}
 	}
 	return d
-}
-
-func gatewayPath(namespace, function string) string {
-	if namespace == "default" {
-		return "/fn/" + function
-	}
-	return "/@" + namespace + "/fn/" + function
 }
 
 // equalSpecs compares specs as they are stored: an empty list is the same as none.

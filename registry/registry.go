@@ -11,6 +11,7 @@
 //	secrets/{namespace}/{name}        a secret, its values sealed with a key that is not in etcd
 //	tokens/{name}                     Credential of the management API
 //	keys/{namespace}/{name}           Credential of data traffic
+//	routes/{namespace}/{host}{shape}  who serves the routes of a shape, by method; a deploy claims them
 //	next-trigger-id                   the id the next new trigger gets, decimal
 //	leaders/now                       who leads the partitions, since when; goes with its lease
 //	leaders/last                      the same of the last one who began to lead; stays

@@ -50,11 +50,13 @@ func validate(namespace, app string, spec api.App, kinds map[string]string) erro
 		f.add("functions", "the app has no function and no topic")
 	}
 	f.canary(spec.Canary)
+	serves := map[slot]string{}
 	for _, name := range slices.Sorted(maps.Keys(spec.Functions)) {
 		path := member("functions", name, nameRule)
 		f.name(path, name)
 		f.function(path, spec.Functions[name])
 		f.batches(path, spec.Functions[name], kinds[name])
+		f.claimedTwice(path, name, spec.Functions[name].Triggers, serves)
 		if kinds[name] == "" {
 			f.add(path+".module", "the kind of the module is not known; upload the module before the deploy")
 		}
@@ -190,29 +192,20 @@ func (f *faults) triggers(path string, on []api.TriggerSpec) {
 		f.add(path, "there are %d triggers, the limit is %d; one with * or > can stand for many", len(on), maxTriggers)
 		return
 	}
-	https, unclear := 0, false
 	for i, t := range on {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		switch kinds := kindsOfTrigger(t); {
 		case len(kinds) > 1:
-			unclear = true
 			f.add(at, "has both %s; write a trigger for each", strings.Join(kinds, " and "))
 		case t.HTTP != nil:
-			if https++; https == 2 {
-				f.add(at+".http", "the function already has an http trigger; one serves all methods and paths below /fn/NAME")
-			}
-			f.httpKey(at+".http.key", t.HTTP.Key)
+			f.http(at+".http", t.HTTP)
 		case t.Topic != nil:
 			f.topic(at+".topic", *t.Topic)
 		case t.Cron != nil:
 			f.cron(at+".cron", *t.Cron)
 		default:
-			unclear = true
 			f.add(at, "has no kind; set http, topic or cron")
 		}
-	}
-	if !unclear {
-		f.clash(path, "FUNCTION", on)
 	}
 }
 
@@ -226,14 +219,6 @@ func kindsOfTrigger(t api.TriggerSpec) (kinds []string) {
 		}
 	}
 	return kinds
-}
-
-func (f *faults) httpKey(path, key string) {
-	where, name, _ := strings.Cut(key, ".")
-	ok := key == "" || where == "header" && headerRule.MatchString(name) || where == "query" && name != ""
-	if !ok {
-		f.add(path, "%q is neither header.NAME nor query.NAME", shorten(key))
-	}
 }
 
 func (f *faults) topic(path string, t api.TopicTrigger) {

@@ -21,9 +21,6 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		return on(api.TriggerSpec{Topic: &trigger})
 	}
 	retry := func(r api.Retry) func(*api.FunctionSpec) { return func(f *api.FunctionSpec) { f.Retry = &r } }
-	key := func(k string) func(*api.FunctionSpec) {
-		return on(api.TriggerSpec{HTTP: &api.HTTPTrigger{Key: k}})
-	}
 	env := func(name, value string) func(*api.FunctionSpec) {
 		return func(f *api.FunctionSpec) { f.Env = map[string]string{name: value} }
 	}
@@ -78,12 +75,7 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{retry(api.Retry{Jitter: "some"}), `functions.f.retry.jitter: "some" is neither full nor none`},
 		{on(api.TriggerSpec{}), "functions.f.on[0]: has no kind; set http, topic or cron"},
 		{on(api.TriggerSpec{HTTP: &api.HTTPTrigger{}, Topic: &api.TopicTrigger{Name: "a"}}), "functions.f.on[0]: has both http and topic; write a trigger for each"},
-		{on(onHTTP(), onTopic("a"), onHTTP()), "functions.f.on[2].http: the function already has an http trigger; one serves all methods and paths below /fn/NAME"},
 		{on(make([]api.TriggerSpec, 101)...), "functions.f.on: there are 101 triggers, the limit is 100; one with * or > can stand for many"},
-		{key("cookie.x"), `functions.f.on[0].http.key: "cookie.x" is neither header.NAME nor query.NAME`},
-		{key("header."), `functions.f.on[0].http.key: "header." is neither header.NAME nor query.NAME`},
-		{key("header.a b"), `functions.f.on[0].http.key: "header.a b" is neither header.NAME nor query.NAME`},
-		{key("query"), `functions.f.on[0].http.key: "query" is neither header.NAME nor query.NAME`},
 		{topic(api.TopicTrigger{}), "functions.f.on[0].topic.name: topic pattern is empty"},
 		{topic(api.TopicTrigger{Name: "a.>.b"}), `functions.f.on[0].topic.name: topic pattern "a.>.b" has ">" before its end`},
 		{topic(api.TopicTrigger{Name: "_inbox.g"}), `functions.f.on[0].topic.name: "_inbox.g" has a part that begins with "_"`},
