@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"inflight":                   {},
 	"scheduler":                  {"api", "event", "filter", "history", "inflight", "partition", "registry", "sandbox", "sdk/abi", "wire"},
 	"triggers":                   {"api", "cron", "event", "partition", "registry"},
-	"server":                     {"api", "audit", "auth", "event", "filter", "history", "partition", "registry", "scheduler", "sdk/abi", "triggers", "wire"},
+	"server":                     {"api", "audit", "auth", "event", "filter", "history", "ordered", "partition", "registry", "scheduler", "sdk/abi", "triggers", "wire"},
 	"embedded":                   {},
 	"node":                       {"api", "archive", "audit", "embedded", "eventlog", "eventlog/local", "history", "inflight", "partition", "registry", "sandbox", "scheduler", "sdk/abi", "server", "triggers"},
 	"cmd/runtime":                {"node", "sandbox"},

@@ -109,11 +109,13 @@ func (s Set[T]) Get(key T) (v T, ok bool) {
 
 // Find returns the value at which at is 0. at is how a value compares with what is looked for: below 0 before it, above 0 behind.
 func (s Set[T]) Find(at func(T) int) (v T, ok bool) {
-	for v := range s.From(at) {
-		if at(v) == 0 {
-			return v, true
-		}
-		break
+	first := sort.Search(len(s.chunks), func(i int) bool { return at(s.chunks[i][len(s.chunks[i])-1]) >= 0 })
+	if first == len(s.chunks) {
+		return v, false
+	}
+	chunk := s.chunks[first]
+	if found := chunk[sort.Search(len(chunk), func(n int) bool { return at(chunk[n]) >= 0 })]; at(found) == 0 {
+		return found, true
 	}
 	return v, false
 }

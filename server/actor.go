@@ -88,8 +88,8 @@ func (s *Server) tokenOf(text string) (*registry.Credential, error) {
 
 func expired(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
 
-// may says whether a route is open to the actor; namespace is that of its path.
-func (a actor) may(r *route, namespace string) error {
+// may says whether an endpoint is open to the actor; namespace is that of its path.
+func (a actor) may(r *endpoint, namespace string) error {
 	if r.role < viewer || a.role < r.role {
 		return refuse(errForbidden, "use a token with the role "+r.role.String()+", or more", "this needs the role %s, and %s has the role %s", r.role, a.who, a.role)
 	}

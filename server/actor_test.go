@@ -62,7 +62,7 @@ func TestRolesOfEveryRoute(t *testing.T) {
 	for r := viewer; r <= admin; r++ {
 		tokens[r] = b.token(r.String(), api.AccessTokenRequest{Role: r.String()})
 	}
-	metrics := route{method: "GET", path: "/../../metrics", role: viewer}
+	metrics := endpoint{method: "GET", path: "/../../metrics", role: viewer}
 	for _, r := range append(b.managementRoutes(), metrics) {
 		path := strings.NewReplacer(":ns", "default", ":digest", "sha256:0", ":", "a-").Replace(r.path)
 		for has, token := range tokens {

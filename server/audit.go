@@ -15,7 +15,7 @@ import (
 const maxAuditName = 256
 
 // recorded makes a change and records it: who, what, from where before it is made, how it ended after. What cannot be recorded is not done.
-func (s *Server) recorded(c echo.Context, r *route, who actor) error {
+func (s *Server) recorded(c echo.Context, r *endpoint, who actor) error {
 	entry := s.auditEntry(c, r, who)
 	refused := who.may(r, param(c, "ns"))
 	if err := s.o.Audit.Begin(entry, refused == nil && r.about != aCall); err != nil {
@@ -33,7 +33,7 @@ func (s *Server) recorded(c echo.Context, r *route, who actor) error {
 	return err
 }
 
-func (s *Server) auditEntry(c echo.Context, r *route, who actor) api.Audit {
+func (s *Server) auditEntry(c echo.Context, r *endpoint, who actor) api.Audit {
 	a := api.Audit{ID: randomID(), Time: s.now().UTC(), Who: who.who, Address: clientAddress(c.Request()), Method: r.method, Route: r.path}
 	for _, name := range c.ParamNames() {
 		if a.Names == nil {

@@ -66,6 +66,7 @@ func (s *Server) deploy(c echo.Context) error {
 		return fmt.Errorf("app %q is deployed, but wait until it is in force: %w", param(c, "app"), err)
 	}
 	s.showDue(namespace(c), &deployed)
+	s.router() // so that the next request does not wait for it
 	return c.JSON(http.StatusOK, deployed)
 }
 

@@ -31,7 +31,7 @@ func (s *Server) track(side string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			start := s.now()
-			setDeadlines(c)
+			s.setDeadlines(c)
 			defer func() { s.metrics.observe(side, c.Path(), c.Response().Status, s.now().Sub(start)) }()
 			if err := s.admit(next, c); err != nil {
 				s.fail(err, c) // here, so that the status is known to observe
@@ -42,11 +42,11 @@ func (s *Server) track(side string) echo.MiddlewareFunc {
 }
 
 // setDeadlines ignores errors: a transport without deadlines needs none. The one for reading ends when the body is read.
-func setDeadlines(c echo.Context) {
+func (s *Server) setDeadlines(c echo.Context) {
 	rc := http.NewResponseController(c.Response())
 	_ = rc.SetWriteDeadline(time.Time{})
 	if c.Request().Body != http.NoBody {
-		_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout))
+		_ = rc.SetReadDeadline(time.Now().Add(s.bodyTimeout))
 	}
 	c.Response().Before(func() { _ = rc.SetWriteDeadline(time.Now().Add(writeTimeout)) })
 }

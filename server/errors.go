@@ -23,12 +23,15 @@ var (
 	errInvalid         = errors.New("invalid request")
 	errInvalidEvent    = errors.New("invalid event")
 	errMediaType       = errors.New("not a CloudEvent")
+	errCoding          = errors.New("unknown content encoding")
+	errSlowBody        = errors.New("the client sends too slowly")
 	errUnauthorized    = errors.New("unauthorized")
 	errForbidden       = errors.New("forbidden")
 	errLockOut         = errors.New("nobody could manage the server any more")
 	errNoCredential    = errors.New("unknown token or key")
 	errForeignHost     = errors.New("foreign host")
 	errForeignOrigin   = errors.New("foreign origin")
+	errCORS            = errors.New("origin not allowed")
 	errUnknownPath     = errors.New("unknown path")
 	errMethod          = errors.New("method not allowed")
 	errUnknownTopic    = errors.New("unknown topic")
@@ -81,6 +84,7 @@ var table = [...]row{
 	{err: errRevoked, status: 401, slug: "unauthorized", title: "A token is needed", next: "ask for a new one"},
 	{err: errForbidden, status: 403, slug: "forbidden", title: "The token may not do this", next: "use a token that may"},
 	{err: errForeignOrigin, status: 403, slug: "foreign-origin", title: "Calls from other web pages are refused", next: "call the management API from a program or from its own pages"},
+	{err: errCORS, status: 403, slug: "origin-not-allowed", title: "Pages of this origin may not call it"},
 	{err: errUnknownPath, status: 404, slug: "unknown-path", title: "Nothing is served here", next: "check the path"},
 	{err: errUnknownTopic, status: 404, slug: "unknown-topic", title: "No such topic"},
 	{err: errUnknownFunction, status: 404, slug: "unknown-function", title: "No such function"},
@@ -94,6 +98,7 @@ var table = [...]row{
 	{err: registry.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl ls\" shows what there is"},
 	{err: partition.ErrNotFound, status: 404, slug: "not-found", title: "Not found", next: "\"fnctl dlq ls\" shows what there is"},
 	{err: errMethod, status: 405, slug: "method-not-allowed", title: "The method is not allowed here", next: "see the Allow header"},
+	{err: errSlowBody, status: 408, slug: "too-slow", title: "The request took too long to arrive", next: "send it again, faster or in smaller parts"},
 	{err: scheduler.ErrInProgress, status: 409, slug: "call-in-progress", title: "The same call still runs", next: "repeat it in a moment: it gets the reply of the one that runs", after: time.Second},
 	{err: scheduler.ErrConflict, status: 409, slug: "state-conflict", title: "Others kept changing the same state", next: "repeat the request", after: time.Second},
 	{err: errEnded, status: 409, slug: "invocation-ended", title: "The invocation has ended", next: "\"fnctl invocations show\" says how"},
@@ -109,6 +114,7 @@ var table = [...]row{
 	{err: registry.ErrTooLarge, status: 413, slug: "too-large", title: "Too large", next: "build a smaller module"},
 	{err: partition.ErrTooLarge, status: 413, slug: "too-large", title: "Too large", next: "send fewer or smaller events at once"},
 	{err: errMediaType, status: 415, slug: "not-a-cloudevent", title: "Not a CloudEvent", next: "send Ce-Id, Ce-Source, Ce-Type and Ce-Specversion: 1.0 headers, or Content-Type: application/cloudevents+json"},
+	{err: errCoding, status: 415, slug: "unknown-content-encoding", title: "The body is compressed in an unknown way", next: "send it as it is, or with Content-Encoding: gzip"},
 	{err: errForeignHost, status: 421, slug: "foreign-host", title: "Not served under this host name", next: "use the listen address, or add the name to the server's admin hosts"},
 	{err: errRejected, status: 422, slug: "rejected", title: "The function rejected the event", next: "correct the event; the same one would be rejected again"},
 	{err: scheduler.ErrOtherRequest, status: 422, slug: "idempotency-key-reused", title: "The Idempotency-Key belongs to another request", next: "use a new key for each call, and the same one only to repeat it unchanged"},

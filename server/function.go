@@ -17,25 +17,36 @@ import (
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
-// target is the function that a request reaches and how.
-type target struct {
-	function *api.Function
-	trigger  api.Trigger // of kind http
-	path     string      // "/fn/NAME", or "/@NAMESPACE/fn/NAME": what the request's path begins with
+// callFunction runs the function that the path names.
+func (s *Server) callFunction(c echo.Context) error {
+	return s.serve(c, &way{s: s, r: c.Request(), namespace: namespace(c), named: param(c, "ns") != "", function: param(c, "function")})
 }
 
-// callFunction runs a function for one request and answers with its reply.
-func (s *Server) callFunction(c echo.Context) error {
-	to, err := s.target(namespace(c), param(c, "function"), param(c, "ns") != "")
+// serve runs a function for one request and answers with its reply.
+func (s *Server) serve(c echo.Context, w *way) error {
+	if done, err := s.preflight(c, w); done || err != nil {
+		return err
+	}
+	to, err := w.target(c.Request().Method, c.Response().Header())
 	if err != nil {
 		return err
 	}
+	to.share(c.Response().Header(), c.Request())
 	body, release, err := s.bodies.read(c, maxBody)
 	defer release()
 	if err != nil {
 		return err
 	}
-	call, err := s.newCall(c.Request(), to, body)
+	data := body
+	if encodingOf(c.Request().Header) != notCloudEvents { // any other body is for the function as it came
+		var release func()
+		data, release, err = s.bodies.plain(c.Request().Header, body, maxBody)
+		defer release()
+		if err != nil {
+			return err
+		}
+	}
+	call, err := s.newCall(c.Request(), to, data)
 	if err != nil {
 		return err
 	}
@@ -55,27 +66,7 @@ func (s *Server) callFunction(c echo.Context) error {
 	if err := outcome(call.Function, reply); err != nil {
 		return err
 	}
-	return writeReply(c, call, reply)
-}
-
-// target finds a function that is served over HTTP. One that is not gets the answer of one that does not exist.
-func (s *Server) target(ns, name string, named bool) (target, error) {
-	to := target{path: "/fn/" + name}
-	if named {
-		to.path = "/@" + ns + to.path
-	}
-	f, ok := s.o.Registry.Snapshot().Function(ns, name)
-	if ok {
-		to.function = f
-		for _, t := range f.Triggers {
-			if t.Kind == "http" && t.HTTP != nil {
-				to.trigger = t
-				return to, nil
-			}
-		}
-	}
-	return target{}, refuse(errUnknownFunction, "give the function an http trigger in fn.yaml, \"on: [ { http: {} } ]\", and run fnctl deploy",
-		"no function %q is served over HTTP", name)
+	return writeReply(c, to, call, reply)
 }
 
 func (s *Server) newCall(r *http.Request, to target, body []byte) (scheduler.Call, error) {
@@ -89,10 +80,10 @@ func (s *Server) newCall(r *http.Request, to target, body []byte) (scheduler.Cal
 	if err != nil {
 		return scheduler.Call{}, err
 	}
-	call.Key = requestKey(r, to.trigger.HTTP)
-	if call.Key == "" && call.Event.Key() == "" && to.function.Spec.Allow.State && to.trigger.HTTP.Key != "" {
+	call.Key = requestKey(r, to, &call.Event)
+	if call.Key == "" && call.Event.Key() == "" && to.function.Spec.Allow.State && to.http.Key != "" {
 		return scheduler.Call{}, refuse(errNoKey, "send it, or an Evoke-Key header", "function %q keeps state by %s, and the request has no such value",
-			to.function.Name, to.trigger.HTTP.Key)
+			to.function.Name, to.http.Key)
 	}
 	if call.Key != "" { // so that the guest sees the key, and an inbox orders by it
 		call.Event.SetExtension(event.Extension{Name: "partitionkey", Value: call.Key})

@@ -21,6 +21,7 @@ func (s *Server) gatewayRoutes() *echo.Echo {
 		for _, path := range [...]string{"/fn/:function", "/fn/:function/*"} {
 			e.RouteNotFound(prefix+path, s.callFunction) // any method; Any takes only those that echo knows
 		}
+		e.RouteNotFound(prefix+"/*", s.callRoute)
 	}
 	return e
 }
@@ -40,6 +41,11 @@ func (s *Server) ingest(c echo.Context) error {
 func (s *Server) store(c echo.Context, ns, topic string) error {
 	body, release, err := s.bodies.read(c, maxBody)
 	defer release()
+	if err != nil {
+		return err
+	}
+	body, releasePlain, err := s.bodies.plain(c.Request().Header, body, maxBody)
+	defer releasePlain()
 	if err != nil {
 		return err
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// guard lets through who may use a route of the management API. The host check stops pages that point their own name at this address (DNS rebinding),
+// guard lets through who may use an endpoint of the management API. The host check stops pages that point their own name at this address (DNS rebinding),
 // the origin check pages that call this address as it is.
-func (s *Server) guard(r route) echo.HandlerFunc {
+func (s *Server) guard(r endpoint) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := s.checkPage(c.Request()); err != nil {
 			return err

@@ -16,15 +16,15 @@ import (
 	"github.com/evoke-run/evoke/api"
 )
 
-// route is one row of the management API. What it does not say, its role above all, it does not have: a row without a role is served to nobody.
-type route struct {
+// endpoint is one row of the management API. What it does not say, its role above all, it does not have: a row without a role is served to nobody.
+type endpoint struct {
 	method, path string // below /api/v1
 	role         role   // the least that a token needs
 	about        about
 	handler      echo.HandlerFunc
 }
 
-// about says what a route touches. A token that is bound to namespaces may use those of its namespaces, and those about the program.
+// about says what an endpoint touches. A token that is bound to namespaces may use those of its namespaces, and those about the program.
 type about int
 
 const (
@@ -35,8 +35,8 @@ const (
 )
 
 // managementRoutes is the one table of the management API: who may do what.
-func (s *Server) managementRoutes() []route {
-	return []route{
+func (s *Server) managementRoutes() []endpoint {
+	return []endpoint{
 		{"GET", "/version", viewer, theProgram, s.version},
 		{"GET", "/openapi.json", viewer, theProgram, s.openAPI},
 		{"GET", "/backup", admin, everything, s.backup},
@@ -91,7 +91,7 @@ func (s *Server) adminRoutes() *echo.Echo {
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
 	show := echo.WrapHandler(promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{}))
-	e.GET("/metrics", s.guard(route{method: "GET", role: viewer, about: everything, handler: show}))
+	e.GET("/metrics", s.guard(endpoint{method: "GET", role: viewer, about: everything, handler: show}))
 	for _, r := range s.managementRoutes() {
 		e.Add(r.method, "/api/v1"+r.path, s.guard(r))
 	}

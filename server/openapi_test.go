@@ -347,21 +347,24 @@ func oneLine(c *ast.CommentGroup) string {
 // contract holds answers of all tests of this package against the document.
 type contract struct {
 	doc    *openapi3.T
-	routes *http.ServeMux
+	routes map[string]*http.ServeMux // by method
 
 	mu   sync.Mutex
 	seen map[string]bool // routes that were answered with success
 }
 
 var theContract = sync.OnceValue(func() *contract {
-	c := &contract{routes: http.NewServeMux(), seen: map[string]bool{}}
+	c := &contract{routes: map[string]*http.ServeMux{}, seen: map[string]bool{}}
 	var err error
 	if c.doc, err = openapi3.NewLoader().LoadFromData(openAPI); err != nil {
 		panic(err)
 	}
 	for path, item := range c.doc.Paths.Map() {
 		for method := range item.Operations() {
-			c.routes.Handle(method+" "+strings.NewReplacer("{path}", "{path...}", "/@{ns}", "/@/{ns}").Replace(path), http.NotFoundHandler())
+			if c.routes[method] == nil { // one for each: ServeMux serves HEAD by GET
+				c.routes[method] = http.NewServeMux()
+			}
+			c.routes[method].Handle(strings.NewReplacer("{path}", "{path...}", "/@{ns}", "/@/{ns}").Replace(path), http.NotFoundHandler())
 		}
 	}
 	return c
@@ -419,13 +422,16 @@ func (b *checkedStream) Close() error {
 func (c *contract) find(req *http.Request) (pattern string, operation *openapi3.Operation) {
 	at := *req.URL
 	at.Path, at.RawPath = strings.Replace(at.Path, "/@", "/@/", 1), ""
-	_, pattern = c.routes.Handler(&http.Request{Method: req.Method, URL: &at}) // ServeMux has no segments that begin with something and end in a wildcard
-	pattern = strings.Replace(pattern, "/@/", "/@", 1)
-	method, path, _ := strings.Cut(strings.ReplaceAll(pattern, "...}", "}"), " ")
-	if pattern == "" || method != req.Method { // ServeMux serves HEAD by GET
+	routes := c.routes[req.Method]
+	if routes == nil {
 		return "", nil
 	}
-	return pattern, c.doc.Paths.Value(path).GetOperation(method)
+	_, pattern = routes.Handler(&http.Request{URL: &at}) // ServeMux has no segments that begin with something and end in a wildcard
+	if pattern == "" {
+		return "", nil
+	}
+	pattern = strings.Replace(pattern, "/@/", "/@", 1)
+	return req.Method + " " + pattern, c.doc.Paths.Value(strings.ReplaceAll(pattern, "...}", "}")).GetOperation(req.Method)
 }
 
 // checkRequest fails the test when the server took what the document forbids.

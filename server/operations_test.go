@@ -119,7 +119,7 @@ func gatewayOperations() []operation {
 			route: "POST " + prefix + "/topics/{topic}", inAs: eventTypes, out: api.Published{}, codes: []int{202},
 			about: "Publish CloudEvents to a topic that is open for the outside: all of the request are durable, or none is stored.",
 		})
-		for _, path := range [...]string{"/fn/{function}", "/fn/{function}/{path...}"} {
+		for _, path := range [...]string{"/fn/{function}", "/fn/{function}/{path...}", "/{path...}"} {
 			for _, method := range [...]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 				o := operation{route: method + " " + prefix + path, about: "Run a function that has an http trigger. Its reply is the answer; with Prefer: respond-async the event is stored, and 202 names the invocation.", outAs: "*/*"}
 				if method != "GET" && method != "HEAD" {

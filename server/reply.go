@@ -15,17 +15,18 @@ import (
 )
 
 // writeReply answers with what the function replied, docs/abi.md section 5.
-func writeReply(c echo.Context, call scheduler.Call, r scheduler.Reply) error {
+func writeReply(c echo.Context, to target, call scheduler.Call, r scheduler.Reply) error {
 	h := c.Response().Header()
 	var status int
 	var err error
 	if call.Event.Request != nil {
-		status, err = httpReply(h, r)
+		status, err = httpReply(h, to, r)
 	} else {
 		status, err = eventReply(h, call, r)
 	}
 	if err != nil {
 		clear(h)
+		to.share(h, c.Request())
 		return &fault{err: errBadReply, invocation: r.Invocation, detail: fmt.Sprintf("function %q replied, but %v", call.Function, err)}
 	}
 	h.Set("Evoke-Invocation", r.Invocation)
@@ -38,21 +39,25 @@ func writeReply(c echo.Context, call scheduler.Call, r scheduler.Reply) error {
 	if h.Get("Content-Type") == "" && len(r.Data) > 0 {
 		h.Set("Content-Type", contentType(r.Data))
 	}
-	h.Set("Content-Length", strconv.Itoa(len(r.Data)))
+	data := r.Data
+	if to.http.Compress {
+		data = compressed(h, c.Request(), status, data)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(data)))
 	c.Response().WriteHeader(status)
-	_, _ = c.Response().Write(r.Data) // a client that does not take its answer has gone
+	_, _ = c.Response().Write(data) // a client that does not take its answer has gone
 	return nil
 }
 
 // httpReply is for plain HTTP requests: the reply's JSON is {"status", "headers"}.
-func httpReply(h http.Header, r scheduler.Reply) (status int, err error) {
+func httpReply(h http.Header, to target, r scheduler.Reply) (status int, err error) {
 	set, err := readHead(r.Attributes)
 	if err != nil {
 		return 0, fmt.Errorf("its JSON is not {\"status\": 200, \"headers\": [[\"name\", \"value\"]]}: %w", err)
 	}
 	for _, pair := range set.Headers {
 		name := http.CanonicalHeaderKey(pair[0])
-		if isToken(name) && !isHopByHop(name) && name != "Content-Length" && name != "Evoke-Invocation" && name != "Idempotent-Replayed" {
+		if isToken(name) && !isHopByHop(name) && !isOurs(name) && (to.http.CORS == nil || !isCORS(name)) {
 			h.Add(name, headerValue(pair[1]))
 		}
 	}
@@ -63,6 +68,11 @@ func httpReply(h http.Header, r scheduler.Reply) (status int, err error) {
 		return 0, fmt.Errorf("its status is %d, not one of 200 to 599", *set.Status)
 	}
 	return *set.Status, nil
+}
+
+// isOurs names the headers of a reply that a function cannot set.
+func isOurs(name string) bool {
+	return name == "Content-Length" || name == "Evoke-Invocation" || name == "Idempotent-Replayed"
 }
 
 // eventReply is for CloudEvents: the reply's JSON is the attributes; with a type, the reply is a CloudEvent in binary mode.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/wire"
 )
@@ -16,7 +15,7 @@ import (
 func (s *Server) requestEvent(r *http.Request, to target, body []byte) event.Event {
 	e := event.Event{
 		ID: s.newID(), Source: to.path, Type: event.HTTPRequestType, Time: s.now().UTC(),
-		DataContentType: r.Header.Get("Content-Type"), Request: requestJSON(r, to.path),
+		DataContentType: r.Header.Get("Content-Type"), Request: requestJSON(r, to),
 	}
 	if len(body) > 0 {
 		e.Data = body
@@ -25,8 +24,14 @@ func (s *Server) requestEvent(r *http.Request, to target, body []byte) event.Eve
 }
 
 // requestJSON is part 3 of an event, docs/abi.md section 4.
-func requestJSON(r *http.Request, prefix string) []byte {
-	raw := pathBelow(r.URL.EscapedPath(), strings.Count(prefix, "/"))
+func requestJSON(r *http.Request, to target) []byte {
+	route, above := to.http.Path, 0 // segments before what the function knows as the path
+	if route == "" {
+		route, above = to.path+"/*", strings.Count(to.path, "/")
+	} else if strings.HasPrefix(to.path, "/@") {
+		above = 1
+	}
+	raw := pathBelow(r.URL.EscapedPath(), above)
 	path, err := url.PathUnescape(raw)
 	if err != nil {
 		path = raw // not reached: net/http has decoded the path before
@@ -35,8 +40,16 @@ func requestJSON(r *http.Request, prefix string) []byte {
 	b = wire.AppendJSON(append(b, `{"method":`...), r.Method)
 	b = wire.AppendJSON(append(b, `,"path":`...), path)
 	b = wire.AppendJSON(append(b, `,"rawPath":`...), raw)
-	b = wire.AppendJSON(append(b, `,"route":`...), prefix+"/*")
-	b = append(b, `,"params":{},"query":[`...)
+	b = wire.AppendJSON(append(b, `,"route":`...), route)
+	b = append(b, `,"params":{`...)
+	for i, name := range to.names {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(wire.AppendJSON(b, name), ':')
+		b = wire.AppendJSON(b, to.params[i])
+	}
+	b = append(b, `},"query":[`...)
 	for name, value := range queryPairs(r.URL.RawQuery) {
 		b = appendPair(b, name, value)
 	}
@@ -133,23 +146,4 @@ func namedInConnection(h http.Header, name string) bool {
 		}
 	}
 	return false
-}
-
-// requestKey takes the key of an event from its request: the Evoke-Key header, else where the trigger looks for it.
-func requestKey(r *http.Request, t *api.HTTPTrigger) string {
-	if key := r.Header.Get("Evoke-Key"); key != "" {
-		return key
-	}
-	from, name, _ := strings.Cut(t.Key, ".")
-	switch from {
-	case "header":
-		return r.Header.Get(name)
-	case "query":
-		for k, v := range queryPairs(r.URL.RawQuery) {
-			if k == name {
-				return v
-			}
-		}
-	}
-	return ""
 }

@@ -15,6 +15,8 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,6 +103,8 @@ type Server struct {
 	gate    gate
 
 	gateway, admin *http.Server
+	routes         atomic.Pointer[router]
+	routing        sync.Mutex    // held by who makes the next router
 	replays        chan struct{} // has room for one: a replay is begun when the one before is known
 
 	// streams ends at the beginning of a drain, requests at its end.
@@ -108,8 +112,9 @@ type Server struct {
 	stopStreams, stopRequests context.CancelCauseFunc
 
 	// Replaced by tests.
-	now   func() time.Time
-	newID func() string
+	now         func() time.Time
+	newID       func() string
+	bodyTimeout time.Duration
 }
 
 // New prepares a server; Run serves. It refuses an admin address that others can reach and that no token guards.
@@ -135,7 +140,8 @@ func New(o Options) (*Server, error) {
 	if o.Version.Gateway == "" {
 		o.Version.Gateway = o.Gateway.Addr().String()
 	}
-	s := &Server{o: o, log: o.Logger, now: o.Now, newID: randomID, bodies: &bodies{max: o.MaxBuffered}, replays: make(chan struct{}, 1)}
+	s := &Server{o: o, log: o.Logger, now: o.Now, newID: randomID, bodyTimeout: bodyTimeout, bodies: &bodies{max: o.MaxBuffered}, replays: make(chan struct{}, 1)}
+	s.routes.Store(newRouter())
 	s.gate.idle = make(chan struct{})
 	s.metrics = newMetrics(o.Metrics, s.bodies)
 	s.streams, s.stopStreams = context.WithCancelCause(context.Background())

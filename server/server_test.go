@@ -162,7 +162,7 @@ func TestMetricsCountByRoute(t *testing.T) {
 	for _, want := range []string{
 		`evoke_http_requests_total{code="204",route="/fn/:function/*",side="gateway"} 2`,
 		`evoke_http_requests_total{code="404",route="/fn/:function/*",side="gateway"} 1`,
-		`evoke_http_requests_total{code="404",route="none",side="gateway"} 1`,
+		`evoke_http_requests_total{code="404",route="/*",side="gateway"} 1`,
 		`evoke_http_request_duration_seconds_count{route="/fn/:function/*",side="gateway"} 3`,
 		`evoke_http_buffered_bytes 0`,
 	} {
