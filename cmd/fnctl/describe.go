@@ -35,8 +35,11 @@ func (c *cli) describeCommand() *cobra.Command {
 			}
 			name = args[1]
 		}
-		if what == revisionKind {
+		switch what {
+		case revisionKind:
 			return c.describeRevision(cmd, args[1:])
+		case routeKind:
+			return usagef("fnctl ls routes -o wide, and then fnctl describe trigger FUNCTION:http", "a route is part of a trigger")
 		}
 		if len(args) == 3 {
 			return usagef("", "%s takes KIND NAME, but there is also %q", cmd.CommandPath(), args[2])
@@ -213,15 +216,19 @@ func retryText(r *api.Retry) string {
 
 func (c *cli) describeTrigger(t api.Trigger) error {
 	topic := topicOf(t)
-	key := ""
+	key, serves, cors, compress := "", "", "", ""
 	if t.HTTP != nil {
-		key = t.HTTP.Key
+		key, serves, cors = t.HTTP.Key, t.HTTP.RouteText(t.Namespace, t.Function), corsText(t.HTTP.CORS)
+		if t.HTTP.Compress {
+			compress = "yes"
+		}
 	}
 	pairs := []string{
 		"Trigger", t.Name,
 		"Namespace", t.Namespace,
 		"Kind", t.Kind,
 		"Function", t.Function,
+		"Serves", serves,
 		"Topic", topic.Name,
 		"Filter", topic.Filter,
 		"Order", topic.Order,
@@ -230,6 +237,8 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		"Batch", batchText(topic.Batch),
 		"Priority", topic.Priority,
 		"Key", key,
+		"Pages of", cors,
+		"Compresses", compress,
 		"ID", strconv.FormatUint(t.ID, 10),
 	}
 	pairs = append(pairs, cronFields(t)...)

@@ -49,7 +49,7 @@ func TestEachExitCode(t *testing.T) {
 		{"missing argument", nil, "describe", 2, "error: fnctl describe needs KIND NAME, or the NAME of a function\nTry: fnctl describe --help\n"},
 		{"extra argument", nil, "invoke a b", 2, "error: fnctl invoke takes the NAME of a function, but there is also \"b\"\nTry: fnctl invoke --help\n"},
 		{"argument where none is", nil, "topic ls a", 2, "error: fnctl topic ls takes no arguments, but there is \"a\"\nTry: fnctl topic ls --help\n"},
-		{"unknown kind", nil, "ls pods", 2, "error: \"pods\" is no kind of thing; there are function, trigger, topic and revision\nTry: fnctl ls --help\n"},
+		{"unknown kind", nil, "ls pods", 2, "error: \"pods\" is no kind of thing; there are function, trigger, topic, revision and route\nTry: fnctl ls --help\n"},
 		{"unknown format", nil, "ls -o xml", 2, "error: -o is \"xml\"; it must be one of table, wide, json, yaml, name, jsonl\nTry: fnctl ls --help\n"},
 		{"bad server", nil, "ls --server localhost", 2, "error: server \"localhost\" is not an address like http://127.0.0.1:8081\nTry: fnctl ls --help\n"},
 		{"bad since", nil, "logs --since yesterday", 2, "error: --since \"yesterday\" is neither a span of time nor a time\nTry: --since 10m, --since 2d or --since 2026-01-31T12:00:00Z\n"},

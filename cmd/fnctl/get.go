@@ -19,6 +19,7 @@ const (
 	triggerKind  kind = "trigger"
 	topicKind    kind = "topic"
 	revisionKind kind = "revision" // of a function, which is named before it
+	routeKind    kind = "route"    // for ls only
 )
 
 // parseKind takes the word in singular, plural or short.
@@ -32,24 +33,27 @@ func parseKind(s string) (kind, error) {
 		return topicKind, nil
 	case "revision", "revisions", "rev":
 		return revisionKind, nil
+	case "route", "routes":
+		return routeKind, nil
 	}
-	return "", usagef("", "%q is no kind of thing; there are function, trigger, topic and revision", s)
+	return "", usagef("", "%q is no kind of thing; there are function, trigger, topic, revision and route", s)
 }
 
 func kinds(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return []string{string(functionKind), string(triggerKind), string(topicKind), string(revisionKind)}, cobra.ShellCompDirectiveNoFileComp
+	return []string{string(functionKind), string(triggerKind), string(topicKind), string(revisionKind), string(routeKind)}, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (c *cli) lsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "ls [function | trigger | topic | revision FUNCTION]",
+		Use:     "ls [function | trigger | topic | route | revision FUNCTION]",
 		Aliases: []string{"get"},
-		Short:   "List functions, triggers, topics or the revisions of a function",
+		Short:   "List functions, triggers, topics, routes or the revisions of a function",
 		Example: `  fnctl ls                    # functions
   fnctl ls trigger -o wide
+  fnctl ls routes             # what the gateway serves
   fnctl get topics -o json
   fnctl ls revisions charge -o wide`,
 		Args:              argCount(0, 2, "one kind, and with revision a FUNCTION"),
@@ -70,11 +74,18 @@ func (c *cli) lsCommand() *cobra.Command {
 		case what == revisionKind:
 			return c.revisions(cmd.Context(), args[1])
 		case len(args) > 1:
-			return usagef("fnctl describe "+string(what)+" "+args[1], "%s takes one kind, but there is also %q", cmd.CommandPath(), args[1])
+			return usagef(insteadOfLs(what, args[1]), "%s takes one kind, but there is also %q", cmd.CommandPath(), args[1])
 		}
 		return c.list(cmd.Context(), what)
 	}
 	return cmd
+}
+
+func insteadOfLs(what kind, name string) string {
+	if what == routeKind {
+		return "fnctl ls routes"
+	}
+	return "fnctl describe " + string(what) + " " + name
 }
 
 func (c *cli) list(ctx context.Context, what kind) error {
@@ -87,6 +98,8 @@ func (c *cli) list(ctx context.Context, what kind) error {
 		return fetchAndShow(ctx, c, client.Triggers, c.triggerList())
 	case topicKind:
 		return fetchAndShow(ctx, c, client.Topics, c.topicList())
+	case routeKind:
+		return c.routes(ctx)
 	}
 	return fetchAndShow(ctx, c, client.Functions, c.functionList())
 }

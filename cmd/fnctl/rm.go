@@ -44,6 +44,8 @@ func (c *cli) remove(ctx context.Context, what kind, name string) error {
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	switch what {
+	case routeKind:
+		return usagef("remove it from `on:` in fn.yaml and deploy again", "route %s cannot be removed alone, it belongs to its function", name)
 	case triggerKind:
 		return usagef("remove it from `on:` in fn.yaml and deploy again", "trigger %s cannot be removed alone, it belongs to its function", name)
 	case topicKind:

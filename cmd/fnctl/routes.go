@@ -1,0 +1,78 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evoke-run/evoke/api"
+)
+
+// route is something that the gateway serves.
+type route struct {
+	Methods  []string `json:"methods,omitempty"` // none = any
+	Host     string   `json:"host,omitempty"`
+	Path     string   `json:"path"`
+	Function string   `json:"function"`
+	Trigger  string   `json:"trigger"`
+	Kind     string   `json:"kind"`
+	Key      string   `json:"key,omitempty"`
+}
+
+// routesOf are those of triggers, sorted by path, host and methods.
+func routesOf(triggers []api.Trigger) []route {
+	out := []route{}
+	for _, t := range triggers {
+		r := route{Function: t.Function, Trigger: t.Name, Kind: t.Kind}
+		switch {
+		case t.HTTP != nil:
+			bare := api.HTTPTrigger{Path: t.HTTP.Path}
+			r.Methods, r.Host, r.Path, r.Key = t.HTTP.Methods, t.HTTP.Host, bare.RouteText(t.Namespace, t.Function), t.HTTP.Key
+		default:
+			continue
+		}
+		out = append(out, r)
+	}
+	slices.SortStableFunc(out, func(a, b route) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Host, b.Host), slices.Compare(a.Methods, b.Methods))
+	})
+	return out
+}
+
+// routes lists what the gateway serves in the namespace, beside topics.
+func (c *cli) routes(ctx context.Context) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	fetch := func(ctx context.Context, ns string) ([]route, error) {
+		triggers, err := client.Triggers(ctx, ns)
+		return routesOf(triggers), err
+	}
+	return fetchAndShow(ctx, c, fetch, list[route]{
+		name: func(r route) string { return r.Path },
+		none: fmt.Sprintf("no routes in namespace %s; a function gets one by an http trigger in fn.yaml", c.namespace),
+		columns: []column[route]{
+			{title: "METHOD", text: func(r route) string { return cmp.Or(strings.Join(r.Methods, ","), "any") }},
+			{title: "HOST", text: func(r route) string { return cmp.Or(r.Host, "any") }},
+			{title: "PATH", text: func(r route) string { return r.Path }},
+			{title: "FUNCTION", text: func(r route) string { return r.Function }},
+			{title: "TRIGGER", wide: true, text: func(r route) string { return r.Trigger }},
+			{title: "KEY", wide: true, text: func(r route) string { return r.Key }},
+		},
+	})
+}
+
+// corsText is empty for a trigger without.
+func corsText(t *api.CORS) string {
+	if t == nil {
+		return ""
+	}
+	text := strings.Join(t.Origins, ", ")
+	if t.Credentials {
+		text += ", with credentials"
+	}
+	return text
+}
