@@ -3,12 +3,8 @@ package event
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // MaxSize is the largest event that is accepted, in bytes of its binary form (attributes and data together).
@@ -111,73 +107,3 @@ func (e *Event) Attribute(name string) (value string, ok bool) {
 
 // FormatTime writes a time as CloudEvents wants it: RFC 3339 with as many fractional digits as it has.
 func FormatTime(t time.Time) string { return t.Format(time.RFC3339Nano) }
-
-// Validate reports every rule of CloudEvents 1.0 and of our limits that the event breaks.
-func (e *Event) Validate() error {
-	var errs []error
-	for _, a := range []struct{ name, value string }{{"id", e.ID}, {"source", e.Source}, {"type", e.Type}} {
-		if a.value == "" {
-			errs = append(errs, fmt.Errorf("required attribute %q is missing or empty", a.name))
-		}
-	}
-	for _, a := range []struct{ name, value string }{
-		{"id", e.ID}, {"source", e.Source}, {"type", e.Type}, {"subject", e.Subject},
-		{"datacontenttype", e.DataContentType}, {"dataschema", e.DataSchema},
-	} {
-		if err := checkValue(a.name, a.value); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	for _, x := range e.Extensions {
-		errs = append(errs, x.validate())
-	}
-	if !e.Time.IsZero() {
-		errs = append(errs, checkTime(e.Time))
-	}
-	if n := e.Size(); n > MaxSize {
-		errs = append(errs, fmt.Errorf("event has %d bytes, the limit is %d; put large data elsewhere and send a reference (dataref)", n, MaxSize))
-	}
-	return errors.Join(errs...)
-}
-
-// checkTime keeps times to those that the binary form can hold.
-func checkTime(t time.Time) error {
-	if y := t.UTC().Year(); y < 1678 || y > 2261 {
-		return fmt.Errorf("attribute \"time\" is in the year %d, only 1678 to 2261 can be kept", y)
-	}
-	return nil
-}
-
-func (x Extension) validate() error {
-	if x.Name == "" || len(x.Name) > 64 {
-		return fmt.Errorf("extension name %q must have 1 to 64 characters", x.Name)
-	}
-	if i := strings.IndexFunc(x.Name, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }); i >= 0 {
-		return fmt.Errorf("extension name %q may only have lower-case letters and digits", x.Name)
-	}
-	if isContextAttribute(x.Name) {
-		return fmt.Errorf("%q is a context attribute, not an extension", x.Name)
-	}
-	return checkValue(x.Name, x.Value)
-}
-
-func checkValue(name, value string) error {
-	if len(value) > 64<<10 {
-		return fmt.Errorf("attribute %q has %d bytes, the limit is 65536", name, len(value))
-	}
-	if !utf8.ValidString(value) {
-		return fmt.Errorf("attribute %q is not valid UTF-8", name)
-	}
-	if i := strings.IndexFunc(value, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f }); i >= 0 {
-		return fmt.Errorf("attribute %q has a control character at byte %d", name, i)
-	}
-	return nil
-}
-
-func isContextAttribute(name string) bool {
-	switch name {
-	case "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data":
-		return true
-	}
-	return false
-}

@@ -3,7 +3,9 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,7 +199,14 @@ func FuzzJSON(f *testing.F) {
 	f.Add([]byte(`{"specversion":"1.0","id":"1","source":"s","type":"t","datacontenttype":"text/plain","data":"x"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var e Event
-		if e.UnmarshalJSON(b) != nil || e.Validate() != nil {
+		err := e.UnmarshalJSON(b)
+		if err == nil && !json.Valid(b) {
+			t.Fatalf("%s is taken, and is no JSON", b)
+		}
+		if strictly, strictErr := Parse(b); strictErr == nil && (err != nil || !bytes.Equal(strictly.AppendBinary(nil), e.AppendBinary(nil))) {
+			t.Fatalf("%s is %+v for Parse and %+v, %v for UnmarshalJSON", b, strictly, e, err)
+		}
+		if err != nil || e.Validate() != nil {
 			return
 		}
 		out, _ := e.MarshalJSON()
@@ -207,6 +216,28 @@ func FuzzJSON(f *testing.F) {
 		var again Event
 		if err := again.UnmarshalJSON(out); err != nil || !bytes.Equal(again.AppendBinary(nil), e.AppendBinary(nil)) {
 			t.Errorf("%s became %s: %v", b, out, err)
+		}
+	})
+}
+
+// What the walker finds in a batch is what the decoder of the standard library finds.
+func FuzzElements(f *testing.F) {
+	for _, text := range []string{`[]`, `[1,{"a":"]"}, "x\\"]`, `[1 2]`, `[1,]`, `[`, `[{"a":[}]`, `[nul]`, `[""] x`, "[\"\x01\"]"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var want []json.RawMessage
+		wantErr := json.Unmarshal(b, &want)
+		var got []json.RawMessage
+		err := Elements(b, func(e []byte) error { got = append(got, e); return nil })
+		if string(bytes.TrimSpace(b)) == "null" {
+			wantErr = errors.New("no array")
+		}
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("%s: %v, the decoder says %v", b, err, wantErr)
+		}
+		if err == nil && !slices.EqualFunc(got, want, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
+			t.Fatalf("%s: %q, the decoder finds %q", b, got, want)
 		}
 	})
 }

@@ -59,6 +59,9 @@ func (s *Server) serve(c echo.Context, w *way) error {
 	if err := s.refuseDelay(c.Request().Header, &call.Event); err != nil {
 		return err
 	}
+	if err := s.refuseExpired(&call.Event); err != nil {
+		return err
+	}
 	reply, err := s.o.Scheduler.Call(c.Request().Context(), call)
 	if err != nil {
 		return callError(call.Function, err)
@@ -79,6 +82,9 @@ func (s *Server) newCall(r *http.Request, to target, body []byte) (scheduler.Cal
 	}
 	if err != nil {
 		return scheduler.Call{}, err
+	}
+	if parent := r.Header.Get(traceParentHeader); parent != "" {
+		call.Event.CarryTrace(parent, traceState(r.Header))
 	}
 	call.Key = requestKey(r, to, &call.Event)
 	if call.Key == "" && call.Event.Key() == "" && to.function.Spec.Allow.State && to.http.Key != "" {

@@ -53,6 +53,7 @@ func (s *Server) store(c echo.Context, ns, topic string) error {
 	if err != nil {
 		return err
 	}
+	carryTrace(c.Request().Header, events)
 	if err := s.delay(c.Request().Header, events); err != nil {
 		return err
 	}

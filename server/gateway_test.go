@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,7 +104,16 @@ func without(name string) []string {
 	return out
 }
 
-func with(more ...string) []string { return append(append([]string{}, binaryHeaders...), more...) }
+// with adds to binaryHeaders, or has another value for one of them.
+func with(more ...string) []string {
+	out := more
+	for i := 0; i < len(binaryHeaders); i += 2 {
+		if !slices.Contains(more, binaryHeaders[i]) {
+			out = append(out, binaryHeaders[i], binaryHeaders[i+1])
+		}
+	}
+	return out
+}
 
 func TestPublishRefusals(t *testing.T) {
 	t.Parallel()

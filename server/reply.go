@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/scheduler"
 )
@@ -22,7 +24,7 @@ func writeReply(c echo.Context, to target, call scheduler.Call, r scheduler.Repl
 	if call.Event.Request != nil {
 		status, err = httpReply(h, to, r)
 	} else {
-		status, err = eventReply(h, call, r)
+		status, err = eventReply(h, call, &r, prefersStructured(c.Request().Header))
 	}
 	if err != nil {
 		clear(h)
@@ -75,8 +77,9 @@ func isOurs(name string) bool {
 	return name == "Content-Length" || name == "Evoke-Invocation" || name == "Idempotent-Replayed"
 }
 
-// eventReply is for CloudEvents: the reply's JSON is the attributes; with a type, the reply is a CloudEvent in binary mode.
-func eventReply(h http.Header, call scheduler.Call, r scheduler.Reply) (status int, err error) {
+// eventReply is for CloudEvents: the reply's JSON is the attributes; with a type, the reply is a CloudEvent, in binary mode unless the client prefers the other. Then the
+// data becomes the whole event.
+func eventReply(h http.Header, call scheduler.Call, r *scheduler.Reply, structured bool) (status int, err error) {
 	status = defaultStatus(r.Data)
 	if r.Attributes == nil {
 		return status, nil
@@ -100,8 +103,50 @@ func eventReply(h http.Header, call scheduler.Call, r scheduler.Reply) (status i
 	if err := e.Validate(); err != nil {
 		return 0, fmt.Errorf("its attributes are not those of a CloudEvent: %w", err)
 	}
+	if structured {
+		if len(r.Data) > 0 {
+			e.Data = r.Data
+		}
+		if r.Data, err = e.MarshalJSON(); err != nil {
+			return 0, err
+		}
+		h.Set("Content-Type", api.EventJSON+"; charset=utf-8")
+		return http.StatusOK, nil
+	}
 	setAttributes(h, &e)
 	return http.StatusOK, nil // a CloudEvent without data is still an answer
+}
+
+// prefersStructured says that a client names the JSON format among what it accepts, and does not put it behind other types by a lower quality.
+func prefersStructured(h http.Header) bool {
+	ours, others := 0.0, 0.0
+	for _, line := range h["Accept"] {
+		for part := range strings.SplitSeq(line, ",") {
+			name, quality := acceptedType(part)
+			if name == api.EventJSON {
+				ours = max(ours, quality)
+			} else {
+				others = max(others, quality)
+			}
+		}
+	}
+	return ours > 0 && ours >= others
+}
+
+// acceptedType is one of the types of an Accept header with its quality, RFC 9110 section 12.5.1; what cannot be read is not wanted.
+func acceptedType(text string) (name string, quality float64) {
+	name, parameters, err := mime.ParseMediaType(text)
+	if err != nil {
+		return "", 0
+	}
+	q, has := parameters["q"]
+	if !has {
+		return name, 1
+	}
+	if quality, err = strconv.ParseFloat(q, 64); err != nil || quality < 0 || quality > 1 {
+		return name, 0
+	}
+	return name, quality
 }
 
 // setAttributes writes the headers of the binary mode.
