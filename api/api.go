@@ -398,9 +398,13 @@ type Attempt struct {
 	// Verdict is "done", "failed" or "rejected".
 	Verdict string `json:"verdict"`
 	// Class is "error" (the guest said so), "rejected", "trap", "deadline", "memory", "exit", "init", "canceled", "internal" or "node_crash" (the
-	// runtime died while it ran); empty when done.
+	// runtime died while it ran), or, of an event that did not run, "expired" (past its expirytime) or "loop" (after 64 hops); empty when done.
 	Class string `json:"class,omitempty"`
 	Error string `json:"error,omitempty"`
+	// Trace and Span are where the attempt is in a trace (W3C Trace Context): that of its event, or the one that began because it emitted. The event's own span is the
+	// parent. Both are absent when its event is in no trace and it emitted nothing, and in dead letters.
+	Trace string `json:"trace,omitempty"`
+	Span  string `json:"span,omitempty"`
 	// Bill is what the attempt used. It is absent in dead letters, which the log keeps without it, and in what older versions wrote.
 	Bill Bill `json:"bill,omitzero"`
 }

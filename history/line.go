@@ -38,6 +38,8 @@ func appendAttempt(b []byte, a *api.Attempt) []byte {
 	b = wire.AppendJSON(append(b, `","verdict":`...), a.Verdict)
 	b = appendText(b, `,"class":`, a.Class)
 	b = appendText(b, `,"error":`, a.Error)
+	b = appendText(b, `,"trace":`, a.Trace)
+	b = appendText(b, `,"span":`, a.Span)
 	if a.Bill != (api.Bill{}) {
 		b = appendBill(append(b, `,"bill":`...), &a.Bill)
 	}

@@ -159,6 +159,7 @@ func (e *Effects) Empty() bool { return len(e.Writes) == 0 && len(e.Emits) == 0 
 type Next struct {
 	RetryAt    time.Time // try again then
 	DeadLetter bool      // give up
+	GoOn       bool      // with DeadLetter: its key does not park
 	Cancel     bool      // somebody does not want it done: settled, without effects
 }
 

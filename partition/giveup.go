@@ -36,10 +36,10 @@ func readGaveUp(r *wire.Reader) *gaveUpRecord {
 }
 
 // gaveUp makes the record of a settle that gives up: a settle, unless the key parks or events go with it.
-func (t *Table) gaveUp(d *Delivery, s *settleRecord, e Effects) body {
+func (t *Table) gaveUp(d *Delivery, s *settleRecord, n Next, e Effects) body {
 	s.next = nextDeadLetter
 	key := d.Event.Key()
-	parks := d.Trigger.parks() && key != ""
+	parks := d.Trigger.parks() && key != "" && !n.GoOn
 	if !parks && len(e.Emits) == 0 {
 		return s
 	}

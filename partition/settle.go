@@ -16,7 +16,7 @@ func (t *Table) Settle(ctx context.Context, d *Delivery, a Attempt, n Next, e Ef
 	b := body(record)
 	switch {
 	case n.DeadLetter:
-		b = t.gaveUp(d, record, e)
+		b = t.gaveUp(d, record, n, e)
 	case !n.RetryAt.IsZero():
 		record.next, record.retryAt = nextRetry, n.RetryAt.UnixMilli()
 	case n.Cancel: // settled by an attempt that is not done and brings nothing

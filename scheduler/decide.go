@@ -65,6 +65,12 @@ func (p policy) decide(t try, random float64) (next partition.Next, why string) 
 	if t.crashes >= maxNodeCrashes {
 		return partition.Next{DeadLetter: true}, fmt.Sprintf("%d times by now", t.crashes)
 	}
+	switch t.result.Class {
+	case ClassExpired: // nobody failed: what comes behind it is not held up
+		return partition.Next{DeadLetter: true, GoOn: true}, ""
+	case ClassLoop:
+		return partition.Next{DeadLetter: true}, ""
+	}
 	switch t.result.Verdict {
 	case abi.Done:
 		return partition.Next{}, ""

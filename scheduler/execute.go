@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"encoding/hex"
 	"math/rand/v2"
 	"time"
 
@@ -18,6 +19,9 @@ const freeConflicts = 3
 // execute brings one delivery to its outcome: attempt, decide, settle; again what could not be settled. It runs by the revision that the desk, or else the traffic in
 // force now, says.
 func (s *Scheduler) execute(ctx context.Context, f *function, d *partition.Delivery) {
+	if d = s.settleUnfit(ctx, f, d); d == nil {
+		return
+	}
 	switch {
 	case d.Revision != 0: // it is alone
 		s.executeAs(ctx, f, d, d.Revision)
@@ -138,6 +142,7 @@ type attempt struct {
 	parked   time.Duration // of it, while it was the turn of others
 	result   sandbox.Result
 	effects  partition.Effects // of a verdict done
+	trace    event.TraceParent // where the attempt is; zero = its event is in no trace, and it emitted nothing
 	held     bool              // it did not run: its trigger has been paused since it was taken, or invocation.before said no
 	cut      *cut              // somebody canceled it; nil = nobody
 }
@@ -179,9 +184,11 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 		a.result = canceledResult(a.cut.reason)
 		a.result.Bill = bill
 	}
+	h.lineage = lineageOf(f.spec.Name, inv.event)
 	if a.result.Verdict == abi.Done {
 		a.effects, a.result = h.finish(a.result)
 	}
+	a.trace = h.lineage.trace
 	a.result = forAll(a.result, 1+len(inv.more))
 	f.series.attempt(&a)
 	s.learn(f, &a)
@@ -260,10 +267,14 @@ func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
 
 // shown is the attempt in the API's form.
 func (a *attempt) shown() *api.Attempt {
-	return &api.Attempt{
+	shown := &api.Attempt{
 		Attempt: a.number, Revision: a.revision, Start: a.start, Duration: api.Duration(a.duration),
 		Verdict: verdictName(a.result.Verdict), Class: a.result.Class, Error: a.result.Reason, Bill: a.bill(),
 	}
+	if a.trace != (event.TraceParent{}) {
+		shown.Trace, shown.Span = hex.EncodeToString(a.trace.Trace[:]), hex.EncodeToString(a.trace.Span[:])
+	}
+	return shown
 }
 
 func (inv *invocation) entry(f *function) api.LogEntry {

@@ -22,6 +22,7 @@ type host struct {
 	guest      *guest
 	key        string
 	state      []stateEntry // in the order of first use
+	lineage    lineage      // set when the guest has ended
 }
 
 // stateEntry is an entry the attempt has read or written.
@@ -180,6 +181,7 @@ func (h *host) finish(r sandbox.Result) (partition.Effects, sandbox.Result) {
 		if ev.Time.IsZero() {
 			ev.Time = time.Now().UTC()
 		}
+		h.sign(&ev)
 		size += ev.Size()
 		e.Emits = append(e.Emits, partition.Emit{Topic: emitted.Topic, Event: ev})
 	}
