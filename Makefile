@@ -73,6 +73,7 @@ bench: ## the figures of README.md and docs, against yardsticks of the same run
 	$(GO) run ./bench backlog
 	$(GO) run ./bench http
 	$(GO) run ./bench scheduler
+	$(GO) run ./bench routing
 	$(GO) run ./bench sandbox
 
 .PHONY: generate

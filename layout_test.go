@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"sdk/abi":                    {},
 	"wire":                       {},
 	"event":                      {"wire"},
-	"filter":                     {"event"},
+	"filter":                     {"event", "ordered"},
 	"manifest":                   {"api"},
 	"ordered":                    {},
 	"cron":                       {},

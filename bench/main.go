@@ -50,6 +50,7 @@ func benchmarks() []benchmark {
 		{"backlog", "ten million events that wait: memory, and the time to the first event after a restart", 900 * time.Second, runBacklog},
 		{"http", "start, memory, size and requests of the built runtime, beside a bare echo server, Extism, workerd and the fsync loop", 180 * time.Second, runHTTP},
 		{"scheduler", "first events, many at once, beside a flood, and a hundred thousand functions, in the built runtime; what scheduling costs", 1800 * time.Second, runScheduler},
+		{"routing", "which of a hundred thousand triggers an event is for, beside asking them one by one", 600 * time.Second, runRouting},
 		{"sandbox", "isolation, limits, memory and latency of the sandbox, beside handlers never reset, the stock engine and Extism", 360 * time.Second, runSandbox},
 	}
 }

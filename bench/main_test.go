@@ -18,7 +18,7 @@ func TestUsage(t *testing.T) {
 		code int
 		want []string // on stderr
 	}{
-		{"no name", nil, 2, []string{"usage: go run ./bench NAME", "  log ", "  pipeline ", "  backlog ", "  http ", "  scheduler ", "  sandbox ", "-rounds"}},
+		{"no name", nil, 2, []string{"usage: go run ./bench NAME", "  log ", "  pipeline ", "  backlog ", "  http ", "  scheduler ", "  routing ", "  sandbox ", "-rounds"}},
 		{"help", []string{"-h"}, 0, []string{"  log ", "  http ", "-json"}},
 		{"unknown name", []string{"lgo"}, 2, []string{`there is no benchmark "lgo"`, "  log ", "  http "}},
 		{"unknown flag", []string{"log", "-fast"}, 2, []string{"flag provided but not defined: -fast"}},

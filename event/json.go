@@ -58,9 +58,12 @@ func appendMember(b []byte, name, value string) []byte {
 	return wire.AppendJSON(append(wire.AppendJSON(append(b, ','), name), ':'), value)
 }
 
+// HasJSON says whether the data is declared to be JSON. No content type means JSON.
+func (e *Event) HasJSON() bool { return isJSON(e.DataContentType) }
+
 // isJSON follows the CloudEvents JSON format: no content type means JSON, and so does any whose subtype is json or ends with +json.
 func isJSON(contentType string) bool {
-	if contentType == "" {
+	if contentType == "" || contentType == "application/json" {
 		return true
 	}
 	t, _, _ := strings.Cut(contentType, ";")

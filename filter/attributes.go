@@ -9,34 +9,39 @@ import (
 	"github.com/evoke-run/evoke/event"
 )
 
-// attributes shows an event to the SDK without copying it: one event may meet thousands of filters. The embedded interface is nil; what is not
+// attributes shows an event to the SDK without copying it: one event may meet many filters. The embedded interface is nil; what is not
 // overridden here (everything that writes or converts) is never called by an expression.
 type attributes struct {
 	ce.EventContext
-	event *event.Event
+	view *view
 }
 
-func (a attributes) GetSpecVersion() string     { return ce.CloudEventsVersionV1 }
-func (a attributes) GetID() string              { return a.event.ID }
-func (a attributes) GetSource() string          { return a.event.Source }
-func (a attributes) GetType() string            { return a.event.Type }
-func (a attributes) GetSubject() string         { return a.event.Subject }
-func (a attributes) GetTime() time.Time         { return a.event.Time }
-func (a attributes) GetDataSchema() string      { return a.event.DataSchema }
-func (a attributes) GetDataContentType() string { return a.event.DataContentType }
+func (a attributes) GetSpecVersion() string        { return ce.CloudEventsVersionV1 }
+func (a attributes) GetID() string                 { return a.view.event.ID }
+func (a attributes) GetSource() string             { return a.view.event.Source }
+func (a attributes) GetType() string               { return a.view.event.Type }
+func (a attributes) GetSubject() string            { return a.view.event.Subject }
+func (a attributes) GetTime() time.Time            { return a.view.event.Time }
+func (a attributes) GetDataSchema() string         { return a.view.event.DataSchema }
+func (a attributes) GetDataContentType() string    { return a.view.event.DataContentType }
+func (a attributes) GetExtensions() map[string]any { return a.view.sdkExtensions() }
 
-func (a attributes) GetExtensions() map[string]any {
-	m := make(map[string]any, len(a.event.Extensions))
-	for _, x := range a.event.Extensions {
+// sdkExtensions makes the map that the SDK wants once per event. An expression only reads it.
+func (v *view) sdkExtensions() map[string]any {
+	if v.extensions != nil {
+		return v.extensions
+	}
+	v.extensions = make(map[string]any, len(v.event.Extensions))
+	for _, x := range v.event.Extensions {
 		switch x.Kind {
 		case event.Boolean:
-			m[x.Name] = x.Value == "true"
+			v.extensions[x.Name] = x.Value == "true"
 		case event.Integer:
 			n, _ := strconv.ParseInt(x.Value, 10, 32) // kind Integer is only set for values that parse
-			m[x.Name] = int32(n)
+			v.extensions[x.Name] = int32(n)
 		default:
-			m[x.Name] = x.Value
+			v.extensions[x.Name] = x.Value
 		}
 	}
-	return m
+	return v.extensions
 }

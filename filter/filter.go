@@ -1,43 +1,62 @@
-// Package filter decides which events a trigger gets: CESQL filters over the attributes of an event, and topic patterns.
+// Package filter decides which events a trigger gets: CESQL expressions, filters of the CloudEvents Subscriptions API, patterns for JSON data, topic patterns, and an
+// index that finds the ones an event matches among a hundred thousand.
 //
-// Filters and patterns are immutable; all their methods may be called by many goroutines at once.
+//	Parse ─► Filter: rules          Match asks the rules, Explain says what each of them found
+//	            │ clauses: what an event must have, or the filter cannot match
+//	            ▼
+//	         Index                  looks the event's own attributes and data up, and asks only the filters that this leaves
+//
+// Filters, patterns and indexes are immutable; all their methods may be called by many goroutines at once.
 package filter
 
 import (
-	cesql "github.com/cloudevents/sdk-go/sql/v2"
-	ce "github.com/cloudevents/sdk-go/v2/event"
-
 	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/ordered"
 )
 
-// Filter is a parsed CESQL expression. It sees the attributes and extensions of an event, not its data.
-//
-// The expressions of the CloudEvents SDK are values without state once they are built, and the only table they look into (the functions) is
-// filled before main starts, so Match needs no lock.
+// Filter is a parsed filter. It sees the attributes and extensions of an event, and the fields of its data when that is JSON.
 type Filter struct {
-	text string
-	expr cesql.Expression // nil = every event
+	text  string
+	rule  rule                   // nil = every event
+	paths ordered.Set[*dataPath] // everything the rule asks the data for
 }
 
-// Match says whether the event passes. As the CloudEvents Subscriptions API asks for filters, an expression that ends in an error (a missing
-// attribute, a cast that fails) or in something other than a boolean does not match.
-func (f *Filter) Match(e *event.Event) (matched bool) {
-	if f.expr == nil {
+// rule is a part of a filter.
+type rule interface {
+	match(*view) bool
+	// clauses are what must be true of an event that matches.
+	clauses() []clause
+	// explain is match with the reasons. at is where the rule stands in the filter.
+	explain(v *view, at string) Explanation
+	// paths calls yield with every path into the data that match may ask for.
+	paths(yield func(*dataPath))
+}
+
+// Match says whether the event passes.
+func (f *Filter) Match(e *event.Event) bool {
+	if f.rule == nil {
 		return true
 	}
-	// Built-in functions index strings with numbers from the event: SUBSTRING('abc', 2, -9) panics inside the SDK.
-	defer func() {
-		if recover() != nil {
-			matched = false
-		}
-	}()
-	v, err := f.expr.Evaluate(ce.Event{Context: attributes{event: e}})
-	if err != nil {
-		return false
+	return f.rule.match(f.view(e))
+}
+
+func (f *Filter) view(e *event.Event) *view {
+	v := &view{event: e}
+	if f.paths.Len() > 0 {
+		v.wanted = append(v.wanted, f.paths)
 	}
-	b, ok := v.(bool)
-	return ok && b
+	return v
 }
 
 // String returns the text the filter was parsed from; "" matches everything.
 func (f *Filter) String() string { return f.text }
+
+func newFilter(text string, r rule) *Filter {
+	f := &Filter{text: text, rule: r}
+	var paths []*dataPath
+	r.paths(func(p *dataPath) { paths = append(paths, p) })
+	if len(paths) > 0 {
+		f.paths = newPaths(paths...)
+	}
+	return f
+}

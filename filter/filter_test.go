@@ -95,7 +95,7 @@ func TestMatchSeesWhatTheSDKSees(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				v, err := f.expr.Evaluate(converted)
+				v, err := f.rule.(*sqlRule).expr.Evaluate(converted)
 				if want := err == nil && v == true; f.Match(e) != want {
 					t.Errorf("%s: got %v, the SDK says %v, %v", text, !want, v, err)
 				}

@@ -16,7 +16,7 @@ import (
 const (
 	// MaxText is the longest filter, in bytes.
 	MaxText = 8 << 10
-	// maxDepth bounds the parentheses, NOT and minus signs around one value: the parser behind this package recurses for each.
+	// maxDepth bounds the parentheses, NOT and minus signs around one value, and the brackets of a filter that is JSON: the parsers recurse for each.
 	maxDepth = 32
 	// maxTokens bounds the work of one parse, and of one match against attributes of 64 KiB.
 	maxTokens = 1024
@@ -26,20 +26,27 @@ const (
 type SyntaxError struct {
 	// Position counts characters from 1.
 	Position int
-	Problem  string
+	// Path is where it is in a filter that is written as JSON, such as all[1].exact; "" when that is the whole, and in an expression.
+	Path    string
+	Problem string
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("at character %d: %s", e.Position, e.Problem)
+	where := fmt.Sprintf("at character %d", e.Position)
+	if e.Path != "" {
+		where += ", " + e.Path
+	}
+	return where + ": " + e.Problem
 }
 
-// Parse reads a CESQL expression. Empty text, or only space, matches every event. The error is a *SyntaxError, or says which bound was broken.
+// Parse reads a filter: a CESQL expression, or, when it begins with { or [, a filter or a list of filters of the CloudEvents Subscriptions API as JSON. Empty text, or only
+// space, matches every event. The error is a *SyntaxError, or says which bound was broken.
 //
 // AND, OR and XOR have the same precedence in the SDK's grammar and bind to the right; parentheses make a mixture readable.
-//
-// It drives the SDK's grammar itself because parser.Parse leaves ANTLR's console listener on the lexer, which prints to stderr, and panics in its
-// own listener on errors that carry no exception.
 func Parse(text string) (*Filter, error) {
+	if at, deep := tooDeep(text); deep {
+		return nil, faultIn(text, at, "", fmt.Sprintf("nested more than %d deep", maxDepth))
+	}
 	if len(text) > MaxText {
 		return nil, fmt.Errorf("filter has %d bytes, the limit is %d", len(text), MaxText)
 	}
@@ -49,16 +56,55 @@ func Parse(text string) (*Filter, error) {
 	if strings.TrimSpace(text) == "" {
 		return &Filter{text: text}, nil
 	}
-	expr, err := parse(text, func(antlr.Tree) error { return nil })
+	r, err := parseRule(text)
 	if err != nil {
 		return nil, err
 	}
-	return &Filter{text: text, expr: expr}, nil
+	if r == nil {
+		return &Filter{text: text}, nil
+	}
+	return newFilter(text, r), nil
+}
+
+func parseRule(text string) (rule, error) {
+	if !isJSONText(text) {
+		return parseSQL(text)
+	}
+	n, err := readJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	return builder{text}.filter(n)
 }
 
 // parse turns panics into errors: those of listener, and any of the generated parser. Whatever a filter holds, it must not end the process. check may refuse what was
 // read.
+//
+// It drives the SDK's grammar itself because parser.Parse leaves ANTLR's console listener on the lexer, which prints to stderr, and panics in its
+// own listener on errors that carry no exception.
 func parse(text string, check func(antlr.Tree) error) (expr cesql.Expression, err error) {
+	return parseTree(text, func(tree antlr.Tree) error {
+		if err := checkFunctions(tree); err != nil {
+			return err
+		}
+		return check(tree)
+	})
+}
+
+// parseAny is parse for expressions whose value is asked, and not whether they make a filter.
+func parseAny(text string) (cesql.Expression, error) {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return nil, &SyntaxError{Position: 1, Problem: "the expression is empty"}
+	case len(text) > MaxText:
+		return nil, fmt.Errorf("the expression has %d bytes, the limit is %d", len(text), MaxText)
+	case !utf8.ValidString(text):
+		return nil, fmt.Errorf("the expression is not valid UTF-8")
+	}
+	return parseTree(text, func(antlr.Tree) error { return nil })
+}
+
+func parseTree(text string, check func(antlr.Tree) error) (expr cesql.Expression, err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -81,9 +127,6 @@ func parse(text string, check func(antlr.Tree) error) (expr cesql.Expression, er
 	p.RemoveErrorListeners()
 	p.AddErrorListener(stop)
 	tree := p.Cesql()
-	if err := checkFunctions(tree); err != nil {
-		return nil, err
-	}
 	if err := check(tree); err != nil {
 		return nil, err
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/antlr/antlr4/runtime/Go/antlr"
 	cesql "github.com/cloudevents/sdk-go/sql/v2"
 	"github.com/cloudevents/sdk-go/sql/v2/gen"
-	ce "github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/evoke-run/evoke/event"
 )
@@ -32,8 +31,8 @@ type Value struct {
 	expr cesql.Expression // else
 }
 
-// dataPath are field names joined by dots. A name that has other characters cannot be reached.
-var dataPath = regexp.MustCompile(`^data(\.[A-Za-z0-9_-]+)+$`)
+// isDataPath: field names joined by dots. A name that has other characters cannot be reached.
+var isDataPath = regexp.MustCompile(`^data(\.[A-Za-z0-9_-]+)+$`).MatchString
 
 // maxPath is how deep a path goes.
 const maxPath = 32
@@ -66,7 +65,7 @@ func parseValue(text string, check func(antlr.Tree) error) (*Value, error) {
 	case trimmed == "key":
 		v.key = true
 		return v, nil
-	case dataPath.MatchString(trimmed):
+	case isDataPath(trimmed):
 		v.path = strings.Split(trimmed, ".")[1:]
 		if len(v.path) > maxPath {
 			return nil, fmt.Errorf("the path has %d names, the limit is %d", len(v.path), maxPath)
@@ -114,16 +113,11 @@ func (v *Value) Text(e *event.Event) (text string, ok bool) {
 	case v.path != nil:
 		return v.field(e.Data)
 	}
-	defer func() { // as in Filter.Match
-		if recover() != nil {
-			text, ok = "", false
-		}
-	}()
-	got, err := v.expr.Evaluate(ce.Event{Context: attributes{event: e}})
-	if err != nil {
+	result := (&view{event: e}).evaluate(v.expr)
+	if result.Err != nil {
 		return "", false
 	}
-	switch got := got.(type) {
+	switch got := result.Value.(type) {
 	case string:
 		return got, got != ""
 	case int32:

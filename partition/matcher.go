@@ -1,74 +1,47 @@
 package partition
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
-	"slices"
 
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/filter"
-	"github.com/evoke-run/evoke/ordered"
 )
 
 // matcher decides which triggers an event is for. It is immutable and shared by all partitions.
-type matcher struct {
-	exact    ordered.Set[*rule] // by namespace, topic and id
-	patterns ordered.Set[*rule] // those with wildcards, by namespace and id
-}
+type matcher struct{ index *filter.Index[rule] }
 
+// rule is what an event gets from a trigger that it matches.
 type rule struct {
 	trigger  *Trigger
-	pattern  filter.Pattern
-	filter   *filter.Filter
 	priority *filter.Value // nil = all events have the same
 }
 
-func newMatcher() *matcher {
-	return &matcher{
-		exact: ordered.New(func(a, b *rule) int {
-			return cmp.Or(a.compare(b.trigger.Namespace, b.trigger.Topic), cmp.Compare(a.trigger.ID, b.trigger.ID))
-		}),
-		patterns: ordered.New(func(a, b *rule) int {
-			return cmp.Or(cmp.Compare(a.trigger.Namespace, b.trigger.Namespace), cmp.Compare(a.trigger.ID, b.trigger.ID))
-		}),
-	}
-}
-
-func (r *rule) compare(namespace, topic string) int {
-	return cmp.Or(cmp.Compare(r.trigger.Namespace, namespace), cmp.Compare(r.trigger.Topic, topic))
-}
+func newMatcher() *matcher { return &matcher{filter.NewIndex[rule]()} }
 
 // with is the matcher after the difference between two sets of triggers.
 func (m *matcher) with(changes iter.Seq2[*Trigger, *Trigger]) (*matcher, error) {
-	var exact, patterns []ordered.Edit[*rule]
-	edit := func(r *rule, gone bool) {
-		to := &exact
-		if r.pattern.Wildcard() {
-			to = &patterns
-		}
-		*to = append(*to, ordered.Edit[*rule]{Value: r, Gone: gone})
-	}
+	var edits []filter.Edit[rule]
 	for was, is := range changes {
 		if was != nil {
 			pattern, err := filter.ParsePattern(was.Topic)
 			if err != nil {
 				return nil, err
 			}
-			edit(&rule{trigger: was, pattern: pattern}, true)
+			edits = append(edits, filter.Edit[rule]{Entry: &filter.Entry[rule]{Scope: was.Namespace, Pattern: pattern, ID: was.ID}, Gone: true})
 		}
 		if is != nil {
-			r, err := newRule(is)
+			entry, err := newEntry(is)
 			if err != nil {
 				return nil, err
 			}
-			edit(r, false)
+			edits = append(edits, filter.Edit[rule]{Entry: entry})
 		}
 	}
-	return &matcher{exact: m.exact.With(exact...), patterns: m.patterns.With(patterns...)}, nil
+	return &matcher{m.index.With(edits...)}, nil
 }
 
-func newRule(t *Trigger) (*rule, error) {
+func newEntry(t *Trigger) (*filter.Entry[rule], error) {
 	pattern, err := filter.ParsePattern(t.Topic)
 	if err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", t.Name, err)
@@ -77,21 +50,43 @@ func newRule(t *Trigger) (*rule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", t.Name, err)
 	}
-	r := &rule{trigger: t, pattern: pattern, filter: f}
+	r := rule{trigger: t}
 	if t.Priority != "" {
 		if r.priority, err = filter.ParseNumber(t.Priority); err != nil {
 			return nil, fmt.Errorf("priority of trigger %s: %w", t.Name, err)
 		}
 	}
-	return r, nil
+	return &filter.Entry[rule]{Scope: t.Namespace, Pattern: pattern, ID: t.ID, Filter: f, Value: r}, nil
 }
 
 // match sets the triggers of an event.
 func (m *matcher) match(e *storedEvent) error {
 	e.triggers, e.ranks = e.triggers[:0], nil
+	topic := m.index.Topic(e.namespace, e.topic)
+	if topic.Empty() {
+		return nil
+	}
 	var decoded *event.Event
-	var priorities map[uint64]*filter.Value
-	ask := func(r *rule) error {
+	if topic.Looks() {
+		d, err := event.Decode(e.event)
+		if err != nil {
+			return err
+		}
+		decoded = &d
+	}
+	matched := topic.Match(decoded)
+	for _, entry := range matched {
+		e.triggers = append(e.triggers, entry.ID)
+	}
+	return e.setRanks(matched, decoded)
+}
+
+// setRanks sets the ranks that an event has for those of its triggers that have a priority. decoded is the event, nil if nobody had to see it.
+func (e *storedEvent) setRanks(triggers []*filter.Entry[rule], decoded *event.Event) error {
+	for n, entry := range triggers {
+		if entry.Value.priority == nil {
+			continue
+		}
 		if decoded == nil {
 			d, err := event.Decode(e.event)
 			if err != nil {
@@ -99,45 +94,10 @@ func (m *matcher) match(e *storedEvent) error {
 			}
 			decoded = &d
 		}
-		if !r.filter.Match(decoded) {
-			return nil
+		if e.ranks == nil {
+			e.ranks = make([]int8, len(triggers))
 		}
-		if e.triggers = append(e.triggers, r.trigger.ID); r.priority != nil {
-			if priorities == nil {
-				priorities = map[uint64]*filter.Value{}
-			}
-			priorities[r.trigger.ID] = r.priority
-		}
-		return nil
-	}
-	for r := range m.exact.From(func(r *rule) int { return r.compare(e.namespace, e.topic) }) {
-		if r.compare(e.namespace, e.topic) != 0 {
-			break
-		}
-		if err := ask(r); err != nil {
-			return err
-		}
-	}
-	for r := range m.patterns.From(func(r *rule) int { return cmp.Compare(r.trigger.Namespace, e.namespace) }) {
-		if r.trigger.Namespace != e.namespace {
-			break
-		}
-		if !r.pattern.Match(e.topic) {
-			continue
-		}
-		if err := ask(r); err != nil {
-			return err
-		}
-	}
-	slices.Sort(e.triggers)
-	if priorities == nil {
-		return nil
-	}
-	e.ranks = make([]int8, len(e.triggers))
-	for n, id := range e.triggers {
-		if p := priorities[id]; p != nil {
-			e.ranks[n] = rankOf(p, decoded)
-		}
+		e.ranks[n] = rankOf(entry.Value.priority, decoded)
 	}
 	return nil
 }

@@ -54,6 +54,13 @@ func (s *TriggerSet) with(put []*Trigger, remove []uint64) (*TriggerSet, error) 
 	return next, nil
 }
 
+// Match answers the ids of the triggers that an event is for, in its binary form.
+func (s *TriggerSet) Match(namespace, topic string, event []byte) ([]uint64, error) {
+	e := storedEvent{namespace: namespace, topic: topic, event: event}
+	err := s.matcher.match(&e)
+	return e.triggers, err
+}
+
 // SetTriggers is PutInForce for a list of all triggers.
 func (t *Table) SetTriggers(ctx context.Context, generation uint64, triggers []Trigger) error {
 	set, err := t.NoTriggers().With(triggers, nil)
