@@ -65,9 +65,12 @@ type Cron struct {
 
 // New needs a table and a logger.
 func New(o Options) *Cron {
-	if o.Now == nil {
-		o.Now = time.Now
+	clock := o.Now
+	if clock == nil {
+		clock = time.Now
 	}
+	// Without its monotonic reading, which goes on as if nothing had happened when the clock is set, and stands still while the machine sleeps.
+	o.Now = func() time.Time { return clock().Round(0) }
 	c := &Cron{o: o, wake: make(chan struct{}, 1), entries: map[uint64]*entry{}}
 	c.metrics = newMetrics(o.Registerer, c)
 	return c

@@ -288,6 +288,15 @@ func TestAClockThatIsSet(t *testing.T) {
 	})
 }
 
+// What time.Sub and time.Before do with the monotonic reading of two times would hide that the clock was set.
+func TestTheClockIsTheOneOnTheWall(t *testing.T) {
+	t.Parallel()
+	c := New(Options{Table: newTable(), Logger: slog.New(slog.DiscardHandler)})
+	if now := c.o.Now(); now != now.Round(0) {
+		t.Errorf("%s has a monotonic reading", now)
+	}
+}
+
 func TestASkippedDueTimeIsNotMissedTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
