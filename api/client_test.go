@@ -90,6 +90,10 @@ func TestCalls(t *testing.T) {
 			"GET /api/v1/ns/n/triggers/f:a.b", `{"name":"f:a.b"}`, api.Trigger{Name: "f:a.b"},
 		},
 		{
+			"run trigger", func(c *api.Client) (any, error) { return c.RunTrigger(ctx, "n", "f:cron:2") },
+			"POST /api/v1/ns/n/triggers/f:cron:2/run", `{"trigger":"f:cron:2","invocation":"1-2-3"}`, api.TriggerRun{Trigger: "f:cron:2", Invocation: "1-2-3"},
+		},
+		{
 			"topics", func(c *api.Client) (any, error) { return c.Topics(ctx, "n") },
 			"GET /api/v1/ns/n/topics", `[]`, []api.Topic{},
 		},
