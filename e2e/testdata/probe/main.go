@@ -51,6 +51,8 @@ func probe(_ context.Context, e *evoke.Event) (evoke.Reply, error) {
 		return evoke.Text("over"), until(e)
 	case "charge":
 		return evoke.NoReply(), charge(e)
+	case "dev.evoke.cron":
+		return evoke.NoReply(), tick(e)
 	case "version":
 		v, _, err := evoke.Config("VERSION")
 		return evoke.Text(v), err
@@ -75,12 +77,8 @@ func count(e *evoke.Event) (evoke.Reply, error) {
 	if err := bad("before"); err != nil {
 		return evoke.NoReply(), err
 	}
-	n, err := total()
+	n, err := addOne()
 	if err != nil {
-		return evoke.NoReply(), err
-	}
-	n++
-	if err := evoke.SetStateJSON("n", n); err != nil {
 		return evoke.NoReply(), err
 	}
 	out := evoke.NewEvent("probe.counted", counted{e.ID, e.Extension("partitionkey"), n})
@@ -148,4 +146,38 @@ func until(e *evoke.Event) error {
 	evoke.Infof("busy until %d", ms)
 	time.Sleep(time.Until(time.UnixMilli(ms)))
 	return nil
+}
+
+// tick says on the topic ticks that a schedule has fired. It takes as long as TAKES says, or else counts under its key; and fails as count does.
+func tick(e *evoke.Event) error {
+	begin, n := time.Now(), 0
+	if err := bad("before"); err != nil {
+		return err
+	}
+	takes, slow, err := evoke.Config("TAKES")
+	if err != nil {
+		return err
+	}
+	if slow {
+		d, err := time.ParseDuration(takes)
+		if err != nil {
+			return err
+		}
+		time.Sleep(d)
+	} else if n, err = addOne(); err != nil {
+		return err
+	}
+	out := evoke.NewEvent("probe.tick", map[string]any{"trigger": e.Subject, "id": e.ID, "n": n, "begin": begin, "end": time.Now(), "firing": json.RawMessage(e.Data())})
+	if err := evoke.Emit("ticks", out); err != nil {
+		return err
+	}
+	return bad("after")
+}
+
+func addOne() (int, error) {
+	n, err := total()
+	if err != nil {
+		return 0, err
+	}
+	return n + 1, evoke.SetStateJSON("n", n+1)
 }
