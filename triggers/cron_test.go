@@ -438,6 +438,47 @@ func TestTheEventOfAFiring(t *testing.T) {
 	}
 }
 
+// Everybody asks at once while triggers come, change, go and fire, and Run begins and ends.
+func TestCronUnderEveryHand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		table := newTable()
+		for life := range 20 {
+			b := setup(t, table)
+			var hands sync.WaitGroup
+			for id := range uint64(8) {
+				hands.Go(func() {
+					var was *api.Function
+					for i := range 30 {
+						spec := api.CronTrigger{Schedule: []string{"* * * * * *", "@every 2s", "*/3 * * * * *"}[i%3], Missed: "all", Timezone: "Europe/Berlin"}
+						is := &api.Function{Triggers: []api.Trigger{{ID: id + 1, Cron: &spec, Topic: &api.TopicTrigger{}, Since: time.Now()}}}
+						if i%7 == 6 {
+							is = nil
+						}
+						b.mu.Lock()
+						b.change(was, is, b.o.Now())
+						b.mu.Unlock()
+						if was = is; is != nil {
+							b.Due(&is.Triggers[0], 5)
+							if _, err := b.RunNow(t.Context(), &is.Triggers[0]); err != nil {
+								t.Error(err)
+							}
+						}
+						pass(time.Duration(life+1) * 70 * time.Millisecond)
+					}
+				})
+			}
+			hands.Wait()
+			b.counted("evoke_cron_fired_total")
+			b.stop()
+		}
+		const byHand = 20 * 8 * 26
+		if len(table.fired) <= byHand {
+			t.Errorf("%d have fired, %d of them by hand", len(table.fired), byHand)
+		}
+	})
+}
+
 // All fire at once, and nothing but that is done for the others.
 func TestAHundredThousandTriggers(t *testing.T) {
 	t.Parallel()
