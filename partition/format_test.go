@@ -104,7 +104,10 @@ func makeFormat(t *testing.T, dir string) {
 	tt.triggers(2, onTopic(1, "work"), onTopic(2, "out"))
 	tt.publish("later", delayedEvent("delayed", "k", time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)))
 	past := Trigger{ID: 5, Namespace: "default", Name: "f5:later", Function: "f5", Topic: "later", Start: &Range{}}
-	tt.triggers(3, onTopic(1, "work"), onTopic(2, "out"), Trigger{ID: 4, Namespace: "default", Name: "f4:ranked", Function: "f4", Topic: "ranked", Priority: "urgency"}, past)
+	tt.triggers(3, onTopic(1, "work"), onTopic(2, "out"), Trigger{ID: 4, Namespace: "default", Name: "f4:ranked", Function: "f4", Topic: "ranked", Priority: "urgency"}, past, cronTrigger(6))
+	if _, err := tt.Fire(t.Context(), []Firing{firing(6, firstDue)}); err != nil {
+		t.Fatal(err)
+	}
 	for tt.Stats(5).CatchingUp > 0 {
 		<-tt.ready
 	}
@@ -179,6 +182,9 @@ func (tt *testTable) holds() string {
 					add("trigger %d: offset %d/%d waits until %d", id, p.index, offset, at.next)
 				}
 			}
+		}
+		for id, due := range p.machine.due { // with v3
+			add("trigger %d: last due at %d in partition %d", id, due, p.index)
 		}
 		for id, r := range p.machine.rates.byID {
 			add("rate %x is free from %d on", id, r.free)
