@@ -3,6 +3,7 @@ package cron
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,11 +110,14 @@ func split(text string) ([]string, error) {
 	return fields, nil
 }
 
-// parseFields looks at each field by itself first, to say which one is wrong.
 func parseFields(text string, fields []string) (crontab.Schedule, error) {
 	parser := crontab.NewParser(crontab.Second | crontab.Minute | crontab.Hour | crontab.Dom | crontab.Month | crontab.Dow | crontab.Extended | crontab.DowOrDom).
 		WithMaxSearchYears(searchYears)
-	for i, f := range fields {
+	s, err := parser.Parse("TZ=UTC " + strings.Join(fields, " "))
+	if err == nil && !slices.ContainsFunc(fields, hasEmptyPart) {
+		return s, nil
+	}
+	for i, f := range fields { // which one is it?
 		alone := []string{"*", "*", "*", "*", "*", "*"}
 		alone[i] = f
 		_, err := parser.Parse("TZ=UTC " + strings.Join(alone, " "))
@@ -124,11 +128,7 @@ func parseFields(text string, fields []string) (crontab.Schedule, error) {
 			return nil, fmt.Errorf("%s %q of %q is wrong: %w; %s", places[i].name, f, text, err, places[i].rule)
 		}
 	}
-	s, err := parser.Parse("TZ=UTC " + strings.Join(fields, " "))
-	if err != nil {
-		return nil, fmt.Errorf("schedule %q: %w", text, err)
-	}
-	return s, nil
+	return nil, fmt.Errorf("schedule %q: %w", text, err)
 }
 
 func hasEmptyPart(f string) bool {
