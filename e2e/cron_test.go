@@ -276,14 +276,18 @@ func TestCronOverlap(t *testing.T) {
 	}
 }
 
-// Deploys of the same schedule, a rollback and a stop lose no due time; another schedule, and a function that was removed, begin anew.
+func tickingAs(version int, schedule string) string {
+	return fmt.Sprintf(ticking, fmt.Sprintf("    env: { VERSION: %d }\n    on: [ { cron: { schedule: %q, missed: all } } ]\n", version, schedule))
+}
+
+// Deploys of the same schedule, a canary, a rollback and a stop lose no due time; another schedule, and a function that was removed, begin anew.
 func TestCronOverDeploys(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	a := newApp(t, start(t, dir))
 	deploy := func(version int, schedule string) {
 		t.Helper()
-		a.deploy(t, fmt.Sprintf(ticking, fmt.Sprintf("    env: { VERSION: %d }\n    on: [ { cron: { schedule: %q, missed: all } } ]\n", version, schedule)))
+		a.deploy(t, tickingAs(version, schedule))
 	}
 	await := func() {
 		t.Helper()
@@ -292,6 +296,9 @@ func TestCronOverDeploys(t *testing.T) {
 	deploy(1, "@every 1s")
 	await()
 	deploy(2, "@every 1s")
+	await()
+	a.write(t, "fn.yaml", []byte(tickingAs(3, "@every 1s")))
+	a.must(t, "deploy", "--canary", "50%", "--step", "25%", "--every", "1s", "--guard", "errors<50%")
 	await()
 	a.must(t, "rollback", "tick")
 	await()
@@ -322,7 +329,7 @@ func TestCronOverDeploys(t *testing.T) {
 	a.must(t, "rm", "function", "tick")
 	removed := time.Now()
 	<-time.After(1500 * time.Millisecond) // something would be due
-	deploy(3, "@every 1s")
+	deploy(4, "@every 1s")
 	again := time.Now()
 	a.awaitTicks(t, again, 2, "tick:cron")
 	for _, k := range a.ticksOf(t, "tick:cron") {
