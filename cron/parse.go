@@ -87,11 +87,11 @@ const example = `write five fields (minute hour day month weekday) like "0 2 * *
 func split(text string) ([]string, error) {
 	switch {
 	case text == "":
-		return nil, errors.New("the schedule is empty; " + example)
+		return nil, fmt.Errorf("the schedule is empty; %s", example)
 	case strings.HasPrefix(text, "TZ=") || strings.HasPrefix(text, "CRON_TZ="):
-		return nil, fmt.Errorf("%q: a time zone has a key of its own; write timezone: beside schedule:", text)
+		return nil, fmt.Errorf("%q: a time zone has a key of its own; write timezone: beside the schedule", text)
 	case text == "@reboot":
-		return nil, errors.New("@reboot is no time, and a runtime that starts again goes on where it was; " + example)
+		return nil, fmt.Errorf("@reboot is no time, and a runtime that starts again goes on where it was; %s", example)
 	case strings.HasPrefix(text, "@"):
 		meant, known := words[text]
 		if !known {
@@ -111,7 +111,7 @@ func split(text string) ([]string, error) {
 }
 
 func parseFields(text string, fields []string) (crontab.Schedule, error) {
-	parser := crontab.NewParser(crontab.Second | crontab.Minute | crontab.Hour | crontab.Dom | crontab.Month | crontab.Dow | crontab.Extended | crontab.DowOrDom).
+	parser := crontab.MustNewParser(crontab.Second | crontab.Minute | crontab.Hour | crontab.Dom | crontab.Month | crontab.Dow | crontab.Extended | crontab.DowOrDom).
 		WithMaxSearchYears(searchYears)
 	s, err := parser.Parse("TZ=UTC " + strings.Join(fields, " "))
 	if err == nil && !slices.ContainsFunc(fields, hasEmptyPart) {

@@ -33,7 +33,7 @@ func TestWrongSchedulesSayWhatIsWrong(t *testing.T) {
 		{"@every soon", "", `"@every soon" has no time span after @every`},
 		{"@every 500ms", "", `a time span after @every is a number of whole seconds, from 1s to 8784h0m0s`},
 		{"@every -1h", "", `is a number of whole seconds`},
-		{"TZ=Europe/Berlin 0 2 * * *", "", `a time zone has a key of its own; write timezone: beside schedule:`},
+		{"TZ=Europe/Berlin 0 2 * * *", "", `a time zone has a key of its own; write timezone: beside the schedule`},
 		{"CRON_TZ=UTC 0 2 * * *", "", `a time zone has a key of its own`},
 		{strings.Repeat("1,", 200) + "1 * * * *", "", `the schedule has 409 characters, the limit is 256`},
 		{"0 2 * * *", "Europe/Berln", `timezone "Europe/Berln" is unknown; did you mean Europe/Berlin?`},
