@@ -167,6 +167,8 @@ type BatchSpec struct {
 type TopicSpec struct {
 	// Ingress lets events in from outside, through POST /topics/{topic} of the gateway.
 	Ingress bool `json:"ingress,omitempty"`
+	// Auth says who may send through the gateway; nil = everybody. Only with Ingress.
+	Auth *Auth `json:"auth,omitempty"`
 	// Retention is how long events stay. Default 7 days.
 	Retention Duration `json:"retention,omitempty"`
 	// Unsettled says what becomes of events that are older and that a trigger has not settled: "keep" (default), so that they, and what came after them, stay, or

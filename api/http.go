@@ -20,6 +20,8 @@ type HTTPTrigger struct {
 	Host string `json:"host,omitempty"`
 	// Key takes the event's key from the request: "header.NAME", "query.NAME", "params.NAME" of the route, or an expression as in KeyLimit. The Evoke-Key header always wins.
 	Key string `json:"key,omitempty"`
+	// Auth says who may call; nil = everybody.
+	Auth *Auth `json:"auth,omitempty"`
 	// CORS lets pages of other origins call; nil = the function answers OPTIONS itself.
 	CORS *CORS `json:"cors,omitempty"`
 	// Compress sends replies compressed to clients that take them so.

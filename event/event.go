@@ -67,6 +67,13 @@ func (e *Event) SetExtension(x Extension) {
 	e.Extensions = slices.Insert(e.Extensions, i, x)
 }
 
+// DropExtension takes an extension attribute away.
+func (e *Event) DropExtension(name string) {
+	if i, found := e.findExtension(name); found {
+		e.Extensions = slices.Delete(e.Extensions, i, i+1)
+	}
+}
+
 func (e *Event) findExtension(name string) (int, bool) {
 	return slices.BinarySearchFunc(e.Extensions, name, func(x Extension, n string) int { return cmp.Compare(x.Name, n) })
 }

@@ -97,14 +97,19 @@ func (d *decoder) topics(v value) map[string]api.TopicSpec {
 			d.fault(keyAt, "topics: %q is not a topic: it is %s", shorten(name), topicRule)
 		}
 		var spec api.TopicSpec
+		var auth *value
 		d.object(child, keys{
 			read: map[string]func(value){
 				"ingress":   d.boolean(&spec.Ingress),
+				"auth":      func(v value) { auth, spec.Auth = &v, d.auth(v) },
 				"retention": d.duration(&spec.Retention),
 				"unsettled": d.oneOf(&spec.Unsettled, "keep", "deadletter"),
 			},
 			later: []string{"dedup"},
 		})
+		if spec.Auth != nil && !spec.Ingress {
+			d.fault(auth.at(), "%s: only what comes from outside is checked, and the topic is closed; add ingress: true, or leave auth out", auth.path)
+		}
 		out[name] = spec
 	})
 	return out

@@ -30,6 +30,7 @@ func (d *decoder) http(v value) *api.HTTPTrigger {
 			},
 			"cors":     func(v value) { t.CORS = d.cors(v) },
 			"compress": d.boolean(&t.Compress),
+			"auth":     func(v value) { t.Auth = d.auth(v) },
 		},
 	})
 	if !ok {

@@ -28,6 +28,7 @@ type Config struct {
 	Admin      string   // management API
 	AdminToken string   // "" is only allowed on loopback
 	AdminHosts []string // more names under which the management API may be called
+	Issuers    []string // hosts whose keys for tokens may come over plain HTTP
 	Etcd       []string // URLs of an etcd cluster; none = the embedded one
 	Partitions int
 	// SecretsKeyFile has the keys of the secrets, one a line, the first seals. SecretsKey has them in itself and is of the environment only: what processes are called with
@@ -74,6 +75,7 @@ func settings() []setting {
 		text("admin", "address of the management API, for fnctl and metrics", func(c *Config) *string { return &c.Admin }),
 		text("admin-token", "token that the management API asks for; needed when its address is not loopback", func(c *Config) *string { return &c.AdminToken }),
 		list("admin-hosts", "more host names under which the management API may be called, by comma", func(c *Config) *[]string { return &c.AdminHosts }),
+		list("insecure-issuers", "hosts of token issuers that may be asked for their keys over plain HTTP, by comma", func(c *Config) *[]string { return &c.Issuers }),
 		list("etcd", "URLs of an etcd cluster, by comma; empty = etcd runs inside this process", func(c *Config) *[]string { return &c.Etcd }),
 		number("partitions", "number of partitions, fixed when the data directory is made", func(c *Config) *int { return &c.Partitions }),
 		text("secrets-key-file", "file with the keys of the secrets, base64, one a line; empty = secrets.key in the data directory", func(c *Config) *string { return &c.SecretsKeyFile }),

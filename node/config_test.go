@@ -72,7 +72,7 @@ func TestFileIsNamedByFlagOrEnvironment(t *testing.T) {
 func TestEverySettingInEveryWay(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
-		"data-dir": "/tmp/x", "listen": "0.0.0.0:1", "admin": "localhost:2", "admin-token": "s3cret", "admin-hosts": "a.example,b.example",
+		"data-dir": "/tmp/x", "listen": "0.0.0.0:1", "admin": "localhost:2", "admin-token": "s3cret", "admin-hosts": "a.example,b.example", "insecure-issuers": "id.internal,id2.internal:81",
 		"etcd": "http://a:1,http://b:2", "partitions": "4", "secrets-key-file": "/run/keys", "node": "n2", "min-free": "7.5%", "running": "3", "memory": "1536Mi", "drain": "1m30s",
 		"log-level": "debug", "log-format": "json",
 	}

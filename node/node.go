@@ -118,7 +118,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.cron = triggers.New(triggers.Options{Table: n.table, Logger: n.log, Registerer: n.metrics})
 	n.server, err = server.New(server.Options{
-		Gateway: n.gateway, Admin: n.admin, AdminToken: n.config.AdminToken, AdminHosts: n.config.AdminHosts,
+		Gateway: n.gateway, Admin: n.admin, AdminToken: n.config.AdminToken, AdminHosts: n.config.AdminHosts, InsecureIssuers: n.config.Issuers,
 		Registry: n.registry, Secrets: n.registry,
 		Table: n.table, Scheduler: n.scheduler, Cron: n.cron,
 		History: n.history, Audit: changes, Metrics: n.metrics,

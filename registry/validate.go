@@ -65,7 +65,12 @@ func validate(namespace, app string, spec api.App, kinds map[string]string) erro
 		if err := filter.ValidTopic(name); err != nil {
 			f.add(fmt.Sprintf("topics[%q]", shorten(name)), "%s", err)
 		}
-		f.retention(member("topics", name, nameRule), spec.Topics[name])
+		at := member("topics", name, nameRule)
+		f.retention(at, spec.Topics[name])
+		f.auth(at+".auth", spec.Topics[name].Auth)
+		if spec.Topics[name].Auth != nil && !spec.Topics[name].Ingress {
+			f.add(at+".auth", "only what comes from outside is checked, and the topic is closed; set ingress, or leave auth out")
+		}
 	}
 	return f.err()
 }

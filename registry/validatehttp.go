@@ -32,6 +32,7 @@ func (f *faults) http(path string, t *api.HTTPTrigger) {
 		}
 	}
 	f.httpKey(path+".key", t.Key, params)
+	f.auth(path+".auth", t.Auth)
 	if t.CORS != nil {
 		f.cors(path+".cors", t.CORS)
 	}

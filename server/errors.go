@@ -29,6 +29,14 @@ var (
 	errForbidden       = errors.New("forbidden")
 	errLockOut         = errors.New("nobody could manage the server any more")
 	errNoCredential    = errors.New("unknown token or key")
+	errNoCredentials   = errors.New("nothing to show")
+	errBadKey          = errors.New("unknown API key")
+	errWrongKey        = errors.New("API key for something else")
+	errKeyRate         = errors.New("API key at its rate")
+	errBadJWT          = errors.New("invalid token")
+	errForeignJWT      = errors.New("token of another issuer")
+	errDeniedJWT       = errors.New("token without a claim")
+	errIssuer          = errors.New("issuer out of reach")
 	errForeignHost     = errors.New("foreign host")
 	errForeignOrigin   = errors.New("foreign origin")
 	errCORS            = errors.New("origin not allowed")
@@ -81,7 +89,13 @@ var table = [...]row{
 	{err: errNoModule, status: 400, slug: "module-missing", title: "A module is missing", next: "upload the module first: PUT /api/v1/modules/{digest}"},
 	{err: registry.ErrDigest, status: 400, slug: "wrong-digest", title: "The digest is wrong", next: "upload the bytes under their own SHA-256"},
 	{err: errUnauthorized, status: 401, slug: "unauthorized", title: "A token is needed", next: "send one as \"Authorization: Bearer TOKEN\": EVOKE_ADMIN_TOKEN of the server, or what \"fnctl token create\" printed; fnctl takes it from FNCTL_TOKEN"},
+	{err: errNoCredentials, status: 401, slug: "no-credentials", title: "A key or token is needed", next: "send it as \"Authorization: Bearer …\"; an API key also as \"Evoke-Api-Key: evk_…\""},
+	{err: errBadKey, status: 401, slug: "invalid-key", title: "The API key is not good", next: "\"fnctl key ls\" shows what there is, \"fnctl key create\" makes one"},
+	{err: errBadJWT, status: 401, slug: "invalid-token", title: "The token is not good", next: "ask its issuer for a new one; fn.yaml says which issuer and audience"},
+	{err: errForeignJWT, status: 401, slug: "invalid-token", title: "The token is not good", next: "use one of the issuer that fn.yaml names"},
 	{err: errRevoked, status: 401, slug: "unauthorized", title: "A token is needed", next: "ask for a new one"},
+	{err: errWrongKey, status: 403, slug: "key-not-for-this", title: "The API key is for something else", next: "use a key that is for it: \"fnctl key ls\" shows what each is for"},
+	{err: errDeniedJWT, status: 403, slug: "claim-missing", title: "The token does not allow this", next: "ask its issuer for one with this claim"},
 	{err: errForbidden, status: 403, slug: "forbidden", title: "The token may not do this", next: "use a token that may"},
 	{err: errForeignOrigin, status: 403, slug: "foreign-origin", title: "Calls from other web pages are refused", next: "call the management API from a program or from its own pages"},
 	{err: errCORS, status: 403, slug: "origin-not-allowed", title: "Pages of this origin may not call it"},
@@ -120,6 +134,7 @@ var table = [...]row{
 	{err: scheduler.ErrOtherRequest, status: 422, slug: "idempotency-key-reused", title: "The Idempotency-Key belongs to another request", next: "use a new key for each call, and the same one only to repeat it unchanged"},
 	{err: errRefusedModule, status: 422, slug: "module-refused", title: "The module cannot run here", next: "build it again as said and deploy"},
 	{err: scheduler.ErrBusy, status: 429, slug: "busy", title: "The function is at its limit", next: "repeat later", after: time.Second},
+	{err: errKeyRate, status: 429, slug: "key-rate", title: "The API key is at its rate", next: "repeat it then"},
 	{err: errBuffersFull, status: 429, slug: "busy", title: "The server is at its limit", next: "repeat later", after: time.Second},
 	{err: errFailed, status: 500, slug: "function-failed", title: "The function failed"},
 	{err: errTrapped, status: 502, slug: "function-trapped", title: "The function broke off"},
@@ -133,6 +148,7 @@ var table = [...]row{
 	{err: partition.ErrDeposed, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
 	{err: history.ErrClosed, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
 	{err: errUnrecorded, status: 503, slug: "unrecorded", title: "The change cannot be recorded", next: "see to the disk of the data directory; nothing was changed, repeat it then"},
+	{err: errIssuer, status: 503, slug: "issuer-out-of-reach", title: "The issuer of the token cannot be reached", next: "repeat in a moment; the server's log says what is wrong", after: 10 * time.Second},
 	{err: errNotReady, status: 503, slug: "not-ready", title: "The server is not ready", next: "repeat in a moment", after: time.Second},
 	{err: errDeadline, status: 504, slug: "deadline-exceeded", title: "The function took too long"},
 	{err: context.DeadlineExceeded, status: 504, slug: "timeout", title: "It took too long", next: "repeat; the server's log may say what it waited for"},
@@ -147,6 +163,7 @@ type fault struct {
 	err        error
 	detail     string
 	next       string // "" = that of the row
+	challenge  string // the WWW-Authenticate header; "" = the plain one
 	invocation string
 	after      time.Duration // 0 = that of the row
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/auth"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/scheduler"
@@ -32,6 +33,10 @@ func (s *Server) serve(c echo.Context, w *way) error {
 		return err
 	}
 	to.share(c.Response().Header(), c.Request())
+	who, err := s.authenticate(c.Request(), entrance{namespace: to.function.Namespace, function: to.function.Name, auth: to.http.Auth})
+	if err != nil {
+		return err
+	}
 	body, release, err := s.bodies.read(c, maxBody)
 	defer release()
 	if err != nil {
@@ -46,11 +51,11 @@ func (s *Server) serve(c echo.Context, w *way) error {
 			return err
 		}
 	}
-	call, err := s.newCall(c.Request(), to, data)
+	call, err := s.newCall(c.Request(), to, who, data)
 	if err != nil {
 		return err
 	}
-	if call.Once, err = onceOf(c.Request(), body); err != nil {
+	if call.Once, err = onceOf(c.Request(), who, body); err != nil {
 		return err
 	}
 	if prefersAsync(c.Request().Header) {
@@ -72,7 +77,7 @@ func (s *Server) serve(c echo.Context, w *way) error {
 	return writeReply(c, to, call, reply)
 }
 
-func (s *Server) newCall(r *http.Request, to target, body []byte) (scheduler.Call, error) {
+func (s *Server) newCall(r *http.Request, to target, who auth.Identity, body []byte) (scheduler.Call, error) {
 	call := scheduler.Call{Namespace: to.function.Namespace, Function: to.function.Name, Trigger: to.trigger.Name}
 	var err error
 	if encodingOf(r.Header) == notCloudEvents {
@@ -83,6 +88,7 @@ func (s *Server) newCall(r *http.Request, to target, body []byte) (scheduler.Cal
 	if err != nil {
 		return scheduler.Call{}, err
 	}
+	setIdentity(&call.Event, who)
 	if parent := r.Header.Get(traceParentHeader); parent != "" {
 		call.Event.CarryTrace(parent, traceState(r.Header))
 	}

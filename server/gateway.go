@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/auth"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
 )
@@ -34,11 +35,16 @@ func (s *Server) ingest(c echo.Context) error {
 		return refuse(errUnknownTopic, "declare it in fn.yaml, \"topics: { "+name+": { ingress: true } }\", and run fnctl deploy",
 			"no topic %q is open for events from outside", name)
 	}
-	return s.store(c, ns, name)
+	who, err := s.authenticate(c.Request(), entrance{namespace: ns, topic: name, auth: topic.Spec.Auth})
+	if err != nil {
+		return err
+	}
+	return s.store(c, ns, name, &who)
 }
 
-// store answers 202 when all events of the request are durable; when one is not valid, none is stored.
-func (s *Server) store(c echo.Context, ns, topic string) error {
+// store answers 202 when all events of the request are durable; when one is not valid, none is stored. They get the
+// identity of who sent them; with nil they keep what they say of it themselves.
+func (s *Server) store(c echo.Context, ns, topic string, who *auth.Identity) error {
 	body, release, err := s.bodies.read(c, maxBody)
 	defer release()
 	if err != nil {
@@ -54,6 +60,11 @@ func (s *Server) store(c echo.Context, ns, topic string) error {
 		return err
 	}
 	carryTrace(c.Request().Header, events)
+	for i := range events {
+		if who != nil {
+			setIdentity(&events[i], *who)
+		}
+	}
 	if err := s.delay(c.Request().Header, events); err != nil {
 		return err
 	}

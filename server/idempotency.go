@@ -5,14 +5,15 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/evoke-run/evoke/auth"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/scheduler"
 )
 
 // onceOf reads the Idempotency-Key header, draft-ietf-httpapi-idempotency-key-header: a string of structured fields, or, as most clients write it, without quotes. It is
-// nil without one.
-func onceOf(r *http.Request, body []byte) (*partition.Once, error) {
+// nil without one. Nobody gets the reply of somebody else.
+func onceOf(r *http.Request, who auth.Identity, body []byte) (*partition.Once, error) {
 	values := r.Header.Values("Idempotency-Key")
 	if len(values) == 0 {
 		return nil, nil
@@ -30,6 +31,12 @@ func onceOf(r *http.Request, body []byte) (*partition.Once, error) {
 		h.Write([]byte{0})
 	}
 	h.Write(body)
+	if who.Type != "" {
+		for _, part := range []string{who.Type, who.ID, who.Claims} {
+			h.Write([]byte{0})
+			h.Write([]byte(part))
+		}
+	}
 	return &partition.Once{Key: key, Request: [16]byte(h.Sum(nil)[:16])}, nil
 }
 

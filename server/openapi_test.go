@@ -127,7 +127,9 @@ func document(t *testing.T) *openapi3.T {
 		Components: &openapi3.Components{Schemas: openapi3.Schemas{}, SecuritySchemes: openapi3.SecuritySchemes{}},
 	}
 	doc.Components.SecuritySchemes["token"] = &openapi3.SecuritySchemeRef{Value: openapi3.NewSecurityScheme().WithType("http").WithScheme("bearer")}
-	s := &schemas{t: t, all: doc.Components.Schemas, requests: map[string]bool{}}
+	doc.Components.SecuritySchemes["jwt"] = &openapi3.SecuritySchemeRef{Value: openapi3.NewSecurityScheme().WithType("http").WithScheme("bearer").WithBearerFormat("JWT")}
+	doc.Components.SecuritySchemes["key"] = &openapi3.SecuritySchemeRef{Value: openapi3.NewSecurityScheme().WithType("apiKey").WithIn("header").WithName(keyHeader)}
+	s := &schemas{t: t, all: doc.Components.Schemas, requests: map[string]bool{}, roles: rolesOfRoutes()}
 	problem := s.of(api.Problem{}, false)
 	for _, tag := range slices.Sorted(maps.Keys(operations)) {
 		doc.Tags = append(doc.Tags, &openapi3.Tag{Name: tag})
@@ -146,6 +148,16 @@ type schemas struct {
 	t        *testing.T
 	all      openapi3.Schemas
 	requests map[string]bool // those that a client sends
+	roles    map[string]role // by method and path, as echo writes them
+}
+
+// rolesOfRoutes are what a token needs for each route of the management API.
+func rolesOfRoutes() map[string]role {
+	roles := map[string]role{"GET /metrics": viewer}
+	for _, r := range (&Server{}).managementRoutes() {
+		roles[r.method+" "+management+r.path] = r.role
+	}
+	return roles
 }
 
 func (s *schemas) operation(o *operation, tag string, problem *openapi3.SchemaRef) *openapi3.Operation {
@@ -178,8 +190,15 @@ func (s *schemas) operation(o *operation, tag string, problem *openapi3.SchemaRe
 	fails := openapi3.NewResponse().WithDescription("An error, and what to try")
 	fails.Content = openapi3.Content{"application/problem+json": {Schema: problem}}
 	out.Responses.Set("default", &openapi3.ResponseRef{Value: fails})
-	if strings.HasPrefix(path, management) || path == "/metrics" {
-		out.Security = openapi3.NewSecurityRequirements().With(openapi3.NewSecurityRequirement()).With(openapi3.NewSecurityRequirement().Authenticate("token"))
+	either := openapi3.NewSecurityRequirements().With(openapi3.NewSecurityRequirement()) // nothing: the server, or what is called, may be open to all
+	if needs := s.roles[echoRoute(o.route)]; needs >= viewer {
+		out.Security = either.With(openapi3.NewSecurityRequirement().Authenticate("token"))
+		out.Extensions = map[string]any{"x-role": needs.String()}
+	} else if strings.HasPrefix(path, management) {
+		s.t.Errorf("%s has no role in the table of routes", o.route)
+	}
+	if tag == "gateway" {
+		out.Security = either.With(openapi3.NewSecurityRequirement().Authenticate("key")).With(openapi3.NewSecurityRequirement().Authenticate("jwt"))
 	}
 	return out
 }

@@ -83,6 +83,9 @@ var operations = map[string][]operation{
 		{route: "GET " + management + "/tokens", about: "All tokens of the management API, without their secrets.", out: []api.AccessToken{}},
 		{route: "PUT " + management + "/tokens/{name}", about: "Make a token. The answer is the only time that its secret is shown.", in: api.AccessTokenRequest{}, out: api.NewAccessToken{}, codes: []int{201}},
 		{route: "DELETE " + management + "/tokens/{name}", about: "End a token at once.", codes: []int{204}},
+		{route: "GET " + inSpace + "/keys", about: "All API keys, without their secrets.", out: []api.Key{}},
+		{route: "PUT " + inSpace + "/keys/{name}", about: "Make an API key for data traffic. The answer is the only time that its secret is shown.", in: api.KeyRequest{}, out: api.NewKey{}, codes: []int{201}},
+		{route: "DELETE " + inSpace + "/keys/{name}", about: "End an API key at once.", codes: []int{204}},
 		{route: "GET " + management + "/audit", about: "The newest changes through the management API that this node has recorded, oldest first.", out: []api.Audit{}, query: []parameter{limitParameter, sinceParameter}},
 	},
 	"invocations": {

@@ -34,7 +34,9 @@ func (s *Server) fail(err error, c echo.Context) {
 	if after > 0 {
 		h.Set("Retry-After", retryAfter(after))
 	}
-	if p.Status == http.StatusUnauthorized {
+	if f, ok := errors.AsType[*fault](err); ok && f.challenge != "" {
+		h.Set("WWW-Authenticate", f.challenge)
+	} else if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="evoke"`)
 	}
 	if p.Invocation != "" {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/audit"
+	"github.com/evoke-run/evoke/auth"
 	"github.com/evoke-run/evoke/history"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/registry"
@@ -89,6 +90,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// MaxBuffered bounds the bytes of all request bodies held at once; more is answered 429. Default 256 MiB.
 	MaxBuffered int64
+	// InsecureIssuers are hosts whose tokens may be checked by keys that come over plain HTTP.
+	InsecureIssuers []string
 	// Now is the time by which tokens end. Default time.Now.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -103,6 +106,8 @@ type Server struct {
 	gate    gate
 
 	gateway, admin *http.Server
+	verifier       *auth.Verifier
+	keyRates       keyRates
 	routes         atomic.Pointer[router]
 	routing        sync.Mutex    // held by who makes the next router
 	replays        chan struct{} // has room for one: a replay is begun when the one before is known
@@ -141,6 +146,7 @@ func New(o Options) (*Server, error) {
 		o.Version.Gateway = o.Gateway.Addr().String()
 	}
 	s := &Server{o: o, log: o.Logger, now: o.Now, newID: randomID, bodyTimeout: bodyTimeout, bodies: &bodies{max: o.MaxBuffered}, replays: make(chan struct{}, 1)}
+	s.verifier = auth.NewVerifier(auth.VerifierOptions{Insecure: o.InsecureIssuers, Now: o.Now, Logger: o.Logger})
 	s.routes.Store(newRouter())
 	s.gate.idle = make(chan struct{})
 	s.metrics = newMetrics(o.Metrics, s.bodies)
@@ -199,6 +205,7 @@ func (s *Server) drain() {
 	_ = s.gateway.Close() // nothing left to lose
 	_ = s.admin.Close()
 	<-idle
+	s.verifier.Close()
 }
 
 // shutdown closes both listeners and waits until no connection is in use.

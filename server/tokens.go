@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -49,6 +50,9 @@ func (s *Server) createToken(c echo.Context) error {
 // keep stores a credential and waits until this node knows it.
 func (s *Server) keep(c echo.Context, credential registry.Credential) error {
 	revision, err := s.o.Registry.CreateCredential(c.Request().Context(), credential)
+	if invalid, ok := errors.AsType[*registry.InvalidError](err); ok {
+		return refuse(errInvalid, "correct it and repeat", "%s", invalid.Error())
+	}
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (s *Server) emit(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.store(c, t.Namespace, t.Name)
+	return s.store(c, t.Namespace, t.Name, nil)
 }
 
 // tail streams the newest events of a topic, oldest first, and with follow those that come.

@@ -216,9 +216,9 @@ func retryText(r *api.Retry) string {
 
 func (c *cli) describeTrigger(t api.Trigger) error {
 	topic := topicOf(t)
-	key, serves, cors, compress := "", "", "", ""
+	key, auth, serves, cors, compress := "", "", "", "", ""
 	if t.HTTP != nil {
-		key, serves, cors = t.HTTP.Key, t.HTTP.RouteText(t.Namespace, t.Function), corsText(t.HTTP.CORS)
+		key, auth, serves, cors = t.HTTP.Key, t.HTTP.Auth.String(), t.HTTP.RouteText(t.Namespace, t.Function), corsText(t.HTTP.CORS)
 		if t.HTTP.Compress {
 			compress = "yes"
 		}
@@ -237,6 +237,7 @@ func (c *cli) describeTrigger(t api.Trigger) error {
 		"Batch", batchText(topic.Batch),
 		"Priority", topic.Priority,
 		"Key", key,
+		"Auth", auth,
 		"Pages of", cors,
 		"Compresses", compress,
 		"ID", strconv.FormatUint(t.ID, 10),
@@ -344,5 +345,5 @@ func ingressText(t api.Topic) string {
 	if !t.Spec.Ingress {
 		return "no; `ingress: true` in fn.yaml opens it"
 	}
-	return fmt.Sprintf("yes, POST /topics/%s of the gateway", t.Name)
+	return fmt.Sprintf("yes, POST /topics/%s of the gateway; auth: %s", t.Name, t.Spec.Auth)
 }

@@ -100,6 +100,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 		c.triggerCommand(),
 		c.secretCommand(),
 		c.tokenCommand(),
+		c.keyCommand(),
 		c.auditCommand(),
 		c.dlqCommand(),
 		c.invocationsCommand(),

@@ -105,7 +105,7 @@ Dead letters:  2
 `, "Try: fnctl dlq ls --trigger charge:orders.created\n"},
 		{"describe topic orders.created", `Topic:      orders.created
 Namespace:  default
-Ingress:    yes, POST /topics/orders.created of the gateway
+Ingress:    yes, POST /topics/orders.created of the gateway; auth: none
 `, ""},
 		{"rm function charge", "", "removed function charge (revision 4) from namespace default\nremoved its triggers charge:orders.created\n"},
 		{"rm topic a", "", "removed topic a from namespace default\n"},
