@@ -142,7 +142,7 @@ func TestManagementIsGuarded(t *testing.T) {
 			"foreign-origin", `a page of \"https://evil.example\" may not call the management API`,
 		}},
 		"foreign host": {"/api/v1/version", http.Header{"Authorization": token("s3cret"), "Host": {"evil.example"}}, 421, []string{
-			"foreign-host", `not served as \"evil.example\"`, "admin hosts",
+			"foreign-host", `not served as \"evil.example\"`, "--admin-hosts",
 		}},
 		"health is open": {"/healthz", nil, 200, []string{"ok"}},
 	} {

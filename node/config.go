@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -28,9 +29,14 @@ type Config struct {
 	Admin      string   // management API
 	AdminToken string   // "" is only allowed on loopback
 	AdminHosts []string // more names under which the management API may be called
-	Issuers    []string // hosts whose keys for tokens may come over plain HTTP
-	Etcd       []string // URLs of an etcd cluster; none = the embedded one
-	Partitions int
+	// TLSCert and TLSKey are files in PEM; the gateway speaks TLS when they are set. AdminTLSCert and AdminTLSKey are the management API's.
+	TLSCert, TLSKey           string
+	AdminTLSCert, AdminTLSKey string
+	// TrustedProxies are ranges of addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.
+	TrustedProxies []string
+	Issuers        []string // hosts whose keys for tokens may come over plain HTTP
+	Etcd           []string // URLs of an etcd cluster; none = the embedded one
+	Partitions     int
 	// SecretsKeyFile has the keys of the secrets, one a line, the first seals. SecretsKey has them in itself and is of the environment only: what processes are called with
 	// is seen by others. None = a file in DataDir, made for the first secret.
 	SecretsKeyFile string
@@ -75,6 +81,11 @@ func settings() []setting {
 		text("admin", "address of the management API, for fnctl and metrics", func(c *Config) *string { return &c.Admin }),
 		text("admin-token", "token that the management API asks for; needed when its address is not loopback", func(c *Config) *string { return &c.AdminToken }),
 		list("admin-hosts", "more host names under which the management API may be called, by comma", func(c *Config) *[]string { return &c.AdminHosts }),
+		text("tls-cert", "file of the gateway's certificate, with those that it needs behind it; the gateway then speaks TLS", func(c *Config) *string { return &c.TLSCert }),
+		text("tls-key", "file of its key", func(c *Config) *string { return &c.TLSKey }),
+		text("admin-tls-cert", "file of the management API's certificate; it then speaks TLS", func(c *Config) *string { return &c.AdminTLSCert }),
+		text("admin-tls-key", "file of its key", func(c *Config) *string { return &c.AdminTLSKey }),
+		list("trusted-proxies", "addresses or ranges of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, by comma", func(c *Config) *[]string { return &c.TrustedProxies }),
 		list("insecure-issuers", "hosts of token issuers that may be asked for their keys over plain HTTP, by comma", func(c *Config) *[]string { return &c.Issuers }),
 		list("etcd", "URLs of an etcd cluster, by comma; empty = etcd runs inside this process", func(c *Config) *[]string { return &c.Etcd }),
 		number("partitions", "number of partitions, fixed when the data directory is made", func(c *Config) *int { return &c.Partitions }),
@@ -295,6 +306,13 @@ func (c *Config) Validate() error {
 		_, _, err := net.SplitHostPort(a.value)
 		check(err == nil, a.name, "%q is not an address such as 127.0.0.1:8080", a.value)
 	}
+	for _, p := range []struct{ name, cert, key string }{{"tls", c.TLSCert, c.TLSKey}, {"admin-tls", c.AdminTLSCert, c.AdminTLSKey}} {
+		check((p.cert == "") == (p.key == ""), p.name+"-cert", "%q with %s-key %q: both are needed, or none", p.cert, p.name, p.key)
+	}
+	for _, text := range c.TrustedProxies {
+		_, err := parseRange(text)
+		check(err == nil, "trusted-proxies", "%v", err)
+	}
 	check(c.Partitions >= 1 && c.Partitions <= 1024, "partitions", "%d is not from 1 to 1024", c.Partitions)
 	check(c.SecretsKey == "" || c.SecretsKeyFile == "", "secrets-key-file", "%s has keys, too; give one of the two", secretsKeyEnv)
 	check(c.MinFree >= 0 && c.MinFree <= 100, "min-free", "%g%% is not from 0%% to 100%%", c.MinFree)
@@ -303,6 +321,35 @@ func (c *Config) Validate() error {
 	check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log-level", "%q is not debug, info, warn or error", c.LogLevel)
 	check(slices.Contains([]string{"text", "json"}, c.LogFormat), "log-format", "%q is not text or json", c.LogFormat)
 	return errors.Join(errs...)
+}
+
+// parseRange reads a range of addresses, 10.0.0.0/8, or one address.
+func parseRange(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, fmt.Errorf("%q is not an address or a range such as 10.0.0.0/8", text)
+	case p != p.Masked():
+		return netip.Prefix{}, fmt.Errorf("%q is a range with an address inside it; write %s, or the address alone", text, p.Masked())
+	case p.Addr().Is4In6():
+		return netip.Prefix{}, fmt.Errorf("%q is written as IPv6; write its IPv4 form", text)
+	case p.Bits() == 0:
+		return netip.Prefix{}, fmt.Errorf("%q is everybody, and everybody can write what a proxy writes; name the proxies", text)
+	}
+	return p, nil
+}
+
+// proxies are the trusted ones, which have been validated.
+func (c *Config) proxies() []netip.Prefix {
+	out := make([]netip.Prefix, len(c.TrustedProxies))
+	for i, text := range c.TrustedProxies {
+		out[i], _ = parseRange(text)
+	}
+	return out
 }
 
 func printHelp(out io.Writer) error {

@@ -72,9 +72,13 @@ func TestFileIsNamedByFlagOrEnvironment(t *testing.T) {
 func TestEverySettingInEveryWay(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
-		"data-dir": "/tmp/x", "listen": "0.0.0.0:1", "admin": "localhost:2", "admin-token": "s3cret", "admin-hosts": "a.example,b.example", "insecure-issuers": "id.internal,id2.internal:81",
+		"data-dir": "/tmp/x", "listen": "0.0.0.0:1", "admin": "localhost:2", "admin-token": "s3cret", "admin-hosts": "a.example,b.example", "insecure-issuers": "id.internal,id2.internal:81", "trusted-proxies": "10.0.0.0/8,192.0.2.7",
+		"tls-cert": "a.pem", "tls-key": "b.pem", "admin-tls-cert": "c.pem", "admin-tls-key": "d.pem",
 		"etcd": "http://a:1,http://b:2", "partitions": "4", "secrets-key-file": "/run/keys", "node": "n2", "min-free": "7.5%", "running": "3", "memory": "1536Mi", "drain": "1m30s",
 		"log-level": "debug", "log-format": "json",
+	}
+	needs := map[string][]string{ // what makes no sense alone
+		"tls-cert": {"--tls-key", "x"}, "tls-key": {"--tls-cert", "x"}, "admin-tls-cert": {"--admin-tls-key", "x"}, "admin-tls-key": {"--admin-tls-cert", "x"},
 	}
 	for _, s := range settings() {
 		v, ok := values[s.name]
@@ -87,10 +91,12 @@ func TestEverySettingInEveryWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		ways := map[string]func() (Config, error){
-			"flag": func() (Config, error) { return LoadConfig([]string{"--" + s.name, v}, environment(), io.Discard) },
-			"env":  func() (Config, error) { return LoadConfig(nil, environment(s.env(), v), io.Discard) },
+			"flag": func() (Config, error) {
+				return LoadConfig(append(needs[s.name], "--"+s.name, v), environment(), io.Discard)
+			},
+			"env": func() (Config, error) { return LoadConfig(needs[s.name], environment(s.env(), v), io.Discard) },
 			"file": func() (Config, error) {
-				return LoadConfig([]string{"--config", writeFile(t, s.name+": "+v+"\n")}, environment(), io.Discard)
+				return LoadConfig(append(needs[s.name], "--config", writeFile(t, s.name+": "+v+"\n")), environment(), io.Discard)
 			},
 		}
 		for way, load := range ways {
@@ -151,10 +157,18 @@ func TestFilesThatAreWrong(t *testing.T) {
 
 func TestValidateReportsAllFaults(t *testing.T) {
 	t.Parallel()
-	c := Config{Listen: "8080", Admin: "", Partitions: 1025, MinFree: 101, Running: -1, Drain: -time.Second, LogLevel: "loud", LogFormat: "xml"}
+	c := Config{Listen: "8080", Admin: "", Partitions: 1025, MinFree: 101, Running: -1, Drain: -time.Second, LogLevel: "loud", LogFormat: "xml",
+		TLSCert: "c.pem", AdminTLSKey: "k.pem", TrustedProxies: []string{"proxy.example", "10.0.0.1/8", "0.0.0.0/0", "::ffff:10.0.0.0/104", "fe80::1%eth0", "192.0.2.1", "fd00::/8"}}
 	want := `data-dir: must not be empty
 listen: "8080" is not an address such as 127.0.0.1:8080
 admin: "" is not an address such as 127.0.0.1:8080
+tls-cert: "c.pem" with tls-key "": both are needed, or none
+admin-tls-cert: "" with admin-tls-key "k.pem": both are needed, or none
+trusted-proxies: "proxy.example" is not an address or a range such as 10.0.0.0/8
+trusted-proxies: "10.0.0.1/8" is a range with an address inside it; write 10.0.0.0/8, or the address alone
+trusted-proxies: "0.0.0.0/0" is everybody, and everybody can write what a proxy writes; name the proxies
+trusted-proxies: "::ffff:10.0.0.0/104" is written as IPv6; write its IPv4 form
+trusted-proxies: "fe80::1%eth0" is not an address or a range such as 10.0.0.0/8
 partitions: 1025 is not from 1 to 1024
 min-free: 101% is not from 0% to 100%
 running: -1 is below 0

@@ -122,9 +122,10 @@ func (n *Node) start(ctx context.Context) error {
 		Registry: n.registry, Secrets: n.registry,
 		Table: n.table, Scheduler: n.scheduler, Cron: n.cron,
 		History: n.history, Audit: changes, Metrics: n.metrics,
-		Version:      api.Version{Version: Version, Go: runtime.Version(), ABI: abi.Module},
-		Backup:       n.Backup,
-		DrainTimeout: n.config.Drain, Logger: n.log,
+		Version:        api.Version{Version: Version, Go: runtime.Version(), ABI: abi.Module},
+		Backup:         n.Backup,
+		TrustedProxies: n.config.proxies(),
+		DrainTimeout:   n.config.Drain, Logger: n.log,
 	})
 	return err
 }
@@ -139,6 +140,12 @@ func (n *Node) listen() (err error) {
 		return fmt.Errorf("listen for the management API: %w; choose another --admin", err)
 	}
 	n.onClose(closeListener(n.admin))
+	if n.gateway, err = withTLS(n.gateway, n.config.TLSCert, n.config.TLSKey, n.log); err != nil {
+		return fmt.Errorf("TLS of the gateway: %w", err)
+	}
+	if n.admin, err = withTLS(n.admin, n.config.AdminTLSCert, n.config.AdminTLSKey, n.log); err != nil {
+		return fmt.Errorf("TLS of the management API: %w", err)
+	}
 	return server.CheckAdmin(n.admin.Addr(), n.config.AdminToken)
 }
 

@@ -80,7 +80,7 @@ func serve(t *testing.T, c Config) *testNode {
 		}
 	})
 	// Connections wait until the node serves, so the first call needs no other signal.
-	client, err := api.NewClient(api.ClientOptions{Server: "http://" + n.Admin(), Token: c.AdminToken, HTTP: oneShot()})
+	client, err := api.NewClient(adminOf(t, n, c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +88,15 @@ func serve(t *testing.T, c Config) *testNode {
 		t.Fatal(err)
 	}
 	return &testNode{Node: n, client: client, log: log, stop: stop}
+}
+
+// adminOf is how a client reaches the management API of a node.
+func adminOf(t *testing.T, n *Node, c Config) api.ClientOptions {
+	t.Helper()
+	if c.AdminTLSCert == "" {
+		return api.ClientOptions{Server: "http://" + n.Admin(), Token: c.AdminToken, HTTP: oneShot()}
+	}
+	return api.ClientOptions{Server: "https://" + n.Admin(), Token: c.AdminToken, HTTP: trusting(t, c.AdminTLSCert, false)}
 }
 
 // oneShot leaves no connection, and so no goroutine, behind.

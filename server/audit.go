@@ -2,7 +2,6 @@ package server
 
 import (
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 
@@ -34,7 +33,7 @@ func (s *Server) recorded(c echo.Context, r *endpoint, who actor) error {
 }
 
 func (s *Server) auditEntry(c echo.Context, r *endpoint, who actor) api.Audit {
-	a := api.Audit{ID: randomID(), Time: s.now().UTC(), Who: who.who, Address: clientAddress(c.Request()), Method: r.method, Route: r.path}
+	a := api.Audit{ID: randomID(), Time: s.now().UTC(), Who: who.who, Address: s.client(c.Request()).String(), Method: r.method, Route: r.path}
 	for _, name := range c.ParamNames() {
 		if a.Names == nil {
 			a.Names = map[string]string{}
@@ -43,14 +42,6 @@ func (s *Server) auditEntry(c echo.Context, r *endpoint, who actor) api.Audit {
 		a.Names[name] = strings.ToValidUTF8(value[:min(len(value), maxAuditName)], "")
 	}
 	return a
-}
-
-// clientAddress is where a request came from, without the port.
-func clientAddress(r *http.Request) string {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
-	}
-	return r.RemoteAddr
 }
 
 // outcomeOf is what the client is going to be told.

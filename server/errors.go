@@ -129,7 +129,7 @@ var table = [...]row{
 	{err: partition.ErrTooLarge, status: 413, slug: "too-large", title: "Too large", next: "send fewer or smaller events at once"},
 	{err: errMediaType, status: 415, slug: "not-a-cloudevent", title: "Not a CloudEvent", next: "send Ce-Id, Ce-Source, Ce-Type and Ce-Specversion: 1.0 headers, or Content-Type: application/cloudevents+json"},
 	{err: errCoding, status: 415, slug: "unknown-content-encoding", title: "The body is compressed in an unknown way", next: "send it as it is, or with Content-Encoding: gzip"},
-	{err: errForeignHost, status: 421, slug: "foreign-host", title: "Not served under this host name", next: "use the listen address, or add the name to the server's admin hosts"},
+	{err: errForeignHost, status: 421, slug: "foreign-host", title: "Not served under this host name", next: "use the listen address, or start the server with --admin-hosts NAME"},
 	{err: errRejected, status: 422, slug: "rejected", title: "The function rejected the event", next: "correct the event; the same one would be rejected again"},
 	{err: scheduler.ErrOtherRequest, status: 422, slug: "idempotency-key-reused", title: "The Idempotency-Key belongs to another request", next: "use a new key for each call, and the same one only to repeat it unchanged"},
 	{err: errRefusedModule, status: 422, slug: "module-refused", title: "The module cannot run here", next: "build it again as said and deploy"},

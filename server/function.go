@@ -81,6 +81,7 @@ func (s *Server) newCall(r *http.Request, to target, who auth.Identity, body []b
 	call := scheduler.Call{Namespace: to.function.Namespace, Function: to.function.Name, Trigger: to.trigger.Name}
 	var err error
 	if encodingOf(r.Header) == notCloudEvents {
+		s.forward(r)
 		call.Event = s.requestEvent(r, to, body)
 	} else {
 		call.Event, err = decodeEvent(r.Header, body)

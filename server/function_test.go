@@ -50,7 +50,7 @@ func TestRequestBecomesEvent(t *testing.T) {
 	const want = `{"method":"PUT","path":"/a/b/é","rawPath":"/a%2Fb/%C3%A9","route":"/fn/hello/*","params":{},` +
 		`"query":[["x","1"],["y","a b"],["x","%zz"],["flag",""]],` +
 		`"headers":[["host","shop.example"],["accept-encoding","identity"],["authorization","Bearer t"],["content-length","4"],["content-type","text/plain"],` +
-		`["cookie","c=1"],["evoke-key","k1"],["user-agent","curl/8"],["x-two","a"],["x-two","b"]]}`
+		`["cookie","c=1"],["evoke-key","k1"],["user-agent","curl/8"],["x-forwarded-for","127.0.0.1"],["x-forwarded-proto","http"],["x-two","a"],["x-two","b"]]}`
 	if string(e.Request) != want {
 		t.Errorf("request\n%s\nwant\n%s", e.Request, want)
 	}

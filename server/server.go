@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -90,6 +91,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// MaxBuffered bounds the bytes of all request bodies held at once; more is answered 429. Default 256 MiB.
 	MaxBuffered int64
+	// TrustedProxies are the addresses whose X-Forwarded-For and X-Forwarded-Proto are believed. Default none.
+	TrustedProxies []netip.Prefix
 	// InsecureIssuers are hosts whose tokens may be checked by keys that come over plain HTTP.
 	InsecureIssuers []string
 	// Now is the time by which tokens end. Default time.Now.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -136,6 +137,8 @@ func (c *cli) advice(cmd *cobra.Command, err error) string {
 		return advice.try
 	case errors.As(err, &problem):
 		return c.problemAdvice(problem)
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return "FNCTL_CA=FILE with the certificate of the server, or of who signed it"
 	case errors.As(err, &unreachable):
 		return "start one with `runtime`, or name another with --server or FNCTL_SERVER"
 	case errors.As(err, &function):

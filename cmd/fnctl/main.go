@@ -72,6 +72,7 @@ func (c *cli) root() *cobra.Command {
 		Long: `Build, deploy and watch Evoke functions.
 
 The server is found by --server, else FNCTL_SERVER, else ` + api.DefaultServer + `; its token by --token, else FNCTL_TOKEN.
+FNCTL_CA names a file with the certificate of a server that the system does not know.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 unreachable, 7 timeout,
 8 the function returned an error, 130 interrupted.`,
@@ -129,7 +130,11 @@ func (c *cli) client() (*api.Client, error) {
 	if token == "" {
 		token = c.getenv("FNCTL_TOKEN")
 	}
-	client, err := api.NewClient(api.ClientOptions{Server: server, Token: token})
+	web, err := c.web()
+	if err != nil {
+		return nil, err
+	}
+	client, err := api.NewClient(api.ClientOptions{Server: server, Token: token, HTTP: web})
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
