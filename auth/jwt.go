@@ -156,18 +156,17 @@ func (v *Verifier) known(ctx context.Context, from *issuer, token string, now ti
 	if crit, ok := parsed.Headers[0].ExtraHeaders["crit"]; ok { // an extension that nobody here may ignore; JSON Web Tokens have none in use
 		return nil, invalid("the token has the critical header crit: %s, and none is known here", short(fmt.Sprint(crit)))
 	}
-	var claims jwt.Claims
-	if err := parsed.UnsafeClaimsWithoutVerification(&claims); err != nil { // who it says it is from; nothing is believed yet
+	known := &verified{}
+	if err := parsed.UnsafeClaimsWithoutVerification(&known.claims, &known.all); err != nil { // what it says; nothing is believed before its signature is checked
 		return nil, invalid("the token's claims cannot be read: %s", plain(err))
 	}
-	if claims.Issuer != from.issuer {
-		return nil, &InvalidError{Reason: fmt.Sprintf("the token is of issuer %q, and not of %q", short(claims.Issuer), from.issuer), Foreign: true}
+	if issuer := known.claims.Issuer; issuer != from.issuer {
+		return nil, &InvalidError{Reason: fmt.Sprintf("the token is of issuer %q, and not of %q", short(issuer), from.issuer), Foreign: true}
 	}
-	if err := checkTimes(&claims, now); err != nil { // so that old tokens cost no look for their key
+	if err := checkTimes(&known.claims, now); err != nil { // so that old tokens cost no look for their key
 		return nil, err
 	}
-	known, err := v.checkSignature(ctx, from, parsed)
-	if err != nil {
+	if known.keys, err = v.checkSignature(ctx, from, parsed); err != nil {
 		return nil, err
 	}
 	if bad := strings.IndexFunc(known.claims.Subject, unicode.IsControl); bad >= 0 || len(known.claims.Subject) > maxSubject {
@@ -177,8 +176,8 @@ func (v *Verifier) known(ctx context.Context, from *issuer, token string, now ti
 	return known, nil
 }
 
-// checkSignature tries the issuer's keys, and asks once for newer ones when it has none that the token names.
-func (v *Verifier) checkSignature(ctx context.Context, from *issuer, token *jwt.JSONWebToken) (*verified, error) {
+// checkSignature tries the issuer's keys, and asks once for newer ones when it has none that the token names. It answers those among which one was right.
+func (v *Verifier) checkSignature(ctx context.Context, from *issuer, token *jwt.JSONWebToken) (*keySet, error) {
 	head := token.Headers[0]
 	keys, err := v.keys(ctx, from, false)
 	if err != nil {
@@ -194,10 +193,9 @@ func (v *Verifier) checkSignature(ctx context.Context, from *issuer, token *jwt.
 		}
 	}
 	for _, k := range fitting {
-		out := &verified{keys: keys}
-		switch err := token.Claims(k.Key, &out.claims, &out.all); {
+		switch err := token.Claims(k.Key); {
 		case err == nil:
-			return out, nil
+			return keys, nil
 		case !errors.Is(err, jose.ErrCryptoFailure):
 			return nil, invalid("the token cannot be checked: %s", plain(err))
 		}

@@ -43,12 +43,18 @@ func (s *session) measureHTTP(ctx context.Context, b built) ([]row, error) {
 		return nil, err
 	}
 	more, err := s.requestRows(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, more...)
+	more, err = s.inRounds(ctx, []roundCase{s.newCheckCase(b.checks)})
 	return append(rows, more...), err
 }
 
 // built is what has to be built first. Its time is not measured.
 type built struct {
 	runtime string // path
+	checks  string // path of the benchmarks of package server
 	guest   []byte
 	rivals  []rival
 }
@@ -60,6 +66,10 @@ func (s *session) build(ctx context.Context) (built, error) {
 	}
 	b, err := s.buildNode(ctx, root)
 	if err != nil {
+		return built{}, err
+	}
+	b.checks = filepath.Join(s.dir, "server.test")
+	if err := buildChecks(ctx, root, b.checks); err != nil {
 		return built{}, err
 	}
 	b.rivals = s.getRivals(ctx, root)

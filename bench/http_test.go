@@ -35,12 +35,12 @@ func TestHTTPWithTinyNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, _ := quick(t)
-	rows, err := s.measureHTTP(t.Context(), built{runtime: self, guest: []byte("\x00asm"), rivals: []rival{{"extism", []string{self, peerArg}, plainAddress}}})
+	rows, err := s.measureHTTP(t.Context(), built{runtime: self, checks: self, guest: []byte("\x00asm"), rivals: []rival{{"extism", []string{self, peerArg}, plainAddress}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantRows(t, rows, "ready_ms", "idle_rss_mib", "binary_mib", "echo_1k", "echo_1k_cpu", "echo_1k_p99", "publish_202", "publish_202_cpu", "publish_202_p99",
-		"http_echo_1k_cpu", "http_echo_1k_cpu_vs_extism", "http_p99_ms")
+		"http_echo_1k_cpu", "http_echo_1k_cpu_vs_extism", "http_p99_ms", "check_jwt_us", "check_jwt_es256_us", "check_jwt_again_us", "check_key_us")
 	if rows[1].Value < 1 || rows[2].Value < 1 || rows[3].Value == 0 {
 		t.Errorf("%+v", rows)
 	}

@@ -48,7 +48,7 @@ func benchmarks() []benchmark {
 		{"log", "durable ingest, replay, timers and the memory of waiting keys, in process, beside JetStream", 480 * time.Second, runLog},
 		{"pipeline", "events through a handler, with output and state, exactly once, beside JetStream at least once", 600 * time.Second, runPipeline},
 		{"backlog", "ten million events that wait: memory, and the time to the first event after a restart", 900 * time.Second, runBacklog},
-		{"http", "start, memory, size and requests of the built runtime, beside a bare echo server, Extism, workerd and the fsync loop", 180 * time.Second, runHTTP},
+		{"http", "start, memory, size and requests of the built runtime, and checks of keys and tokens, beside a bare echo server, Extism, workerd and the fsync loop", 180 * time.Second, runHTTP},
 		{"scheduler", "first events, many at once, beside a flood, and a hundred thousand functions, in the built runtime; what scheduling costs", 1800 * time.Second, runScheduler},
 		{"routing", "which of a hundred thousand triggers an event is for, beside asking them one by one", 600 * time.Second, runRouting},
 		{"sandbox", "isolation, limits, memory and latency of the sandbox, beside handlers never reset, the stock engine and Extism", 360 * time.Second, runSandbox},
