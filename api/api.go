@@ -110,6 +110,8 @@ type Allow struct {
 	Emit []string `json:"emit,omitempty"`
 	// State allows keyed state.
 	State bool `json:"state,omitempty"`
+	// HTTP lists where it may send requests, each as HTTPTarget has it: api.stripe.com, *.example.com:8443, http://localhost:3000.
+	HTTP []string `json:"http,omitempty"`
 }
 
 // Retry says when a failed event is tried again. Zero fields take the defaults: 8 attempts, 1s × 2 up to 5m, full jitter, 24h.

@@ -199,10 +199,34 @@ func (d *decoder) allow(v value) api.Allow {
 					out.Emit = append(out.Emit, d.topicName(item, true))
 				}
 			},
+			"http": func(v value) { out.HTTP = d.httpTargets(v) },
 		},
-		later: []string{"http", "invoke"},
+		later: []string{"invoke"},
 	})
 	return out
+}
+
+func (d *decoder) httpTargets(v value) (targets []string) {
+	var read []api.HTTPTarget
+	for _, item := range d.items(v, "a list of hosts, like [api.stripe.com]") {
+		text, ok := d.text(item, "a host, like api.stripe.com")
+		if !ok {
+			continue
+		}
+		t, err := api.ParseHTTPTarget(text)
+		switch {
+		case err != nil:
+			d.fault(item.at(), "%s: %s", item.path, err)
+		case slices.Contains(read, t):
+			d.fault(item.at(), "%s: %s is there twice", item.path, shorten(text))
+		case len(read) == api.MaxHTTPTargets:
+			d.fault(item.at(), "%s: a function has at most %d of them; a pattern such as *.example.com stands for many", item.path, api.MaxHTTPTargets)
+			return targets
+		default:
+			read, targets = append(read, t), append(targets, text)
+		}
+	}
+	return targets
 }
 
 func (d *decoder) secrets(v value) (names []string) {

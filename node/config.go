@@ -41,13 +41,15 @@ type Config struct {
 	// is seen by others. None = a file in DataDir, made for the first secret.
 	SecretsKeyFile string
 	SecretsKey     string
-	Node           string // name of this node in the log
-	MinFree        float64
-	Running        int
-	Memory         int64
-	Drain          time.Duration
-	LogLevel       string
-	LogFormat      string
+	// FetchAllow are networks that functions may send requests to though they are not the internet, in CIDR notation.
+	FetchAllow []string
+	Node       string // name of this node in the log
+	MinFree    float64
+	Running    int
+	Memory     int64
+	Drain      time.Duration
+	LogLevel   string
+	LogFormat  string
 
 	// Compiler is the command of the process that compiles modules, see sandbox.Options. It is the program's to know, not the user's; none = this process
 	// compiles, which a module made to hurt the compiler can use up.
@@ -90,6 +92,7 @@ func settings() []setting {
 		list("etcd", "URLs of an etcd cluster, by comma; empty = etcd runs inside this process", func(c *Config) *[]string { return &c.Etcd }),
 		number("partitions", "number of partitions, fixed when the data directory is made", func(c *Config) *int { return &c.Partitions }),
 		text("secrets-key-file", "file with the keys of the secrets, base64, one a line; empty = secrets.key in the data directory", func(c *Config) *string { return &c.SecretsKeyFile }),
+		list("fetch-allow", "networks that functions may reach by http.fetch though they are not the internet, by comma: 10.1.0.0/16,127.0.0.1/32", func(c *Config) *[]string { return &c.FetchAllow }),
 		text("node", "name of this node", func(c *Config) *string { return &c.Node }),
 		percent("min-free", "part of the disk that must be free for new events to be taken", func(c *Config) *float64 { return &c.MinFree }),
 		number("running", "how many functions run at once, without those that sleep; 0 = as many as there are processors", func(c *Config) *int { return &c.Running }),
@@ -315,6 +318,8 @@ func (c *Config) Validate() error {
 	}
 	check(c.Partitions >= 1 && c.Partitions <= 1024, "partitions", "%d is not from 1 to 1024", c.Partitions)
 	check(c.SecretsKey == "" || c.SecretsKeyFile == "", "secrets-key-file", "%s has keys, too; give one of the two", secretsKeyEnv)
+	_, err := c.fetchNetworks()
+	check(err == nil, "fetch-allow", "%v", err)
 	check(c.MinFree >= 0 && c.MinFree <= 100, "min-free", "%g%% is not from 0%% to 100%%", c.MinFree)
 	check(c.Running >= 0, "running", "%d is below 0", c.Running)
 	check(c.Drain >= 0, "drain", "%s is below 0", c.Drain)

@@ -74,7 +74,8 @@ func TestEverySettingInEveryWay(t *testing.T) {
 	values := map[string]string{
 		"data-dir": "/tmp/x", "listen": "0.0.0.0:1", "admin": "localhost:2", "admin-token": "s3cret", "admin-hosts": "a.example,b.example", "insecure-issuers": "id.internal,id2.internal:81", "trusted-proxies": "10.0.0.0/8,192.0.2.7",
 		"tls-cert": "a.pem", "tls-key": "b.pem", "admin-tls-cert": "c.pem", "admin-tls-key": "d.pem",
-		"etcd": "http://a:1,http://b:2", "partitions": "4", "secrets-key-file": "/run/keys", "node": "n2", "min-free": "7.5%", "running": "3", "memory": "1536Mi", "drain": "1m30s",
+		"etcd": "http://a:1,http://b:2", "partitions": "4", "secrets-key-file": "/run/keys", "fetch-allow": "10.1.0.0/16,fd00::/8",
+		"node": "n2", "min-free": "7.5%", "running": "3", "memory": "1536Mi", "drain": "1m30s",
 		"log-level": "debug", "log-format": "json",
 	}
 	needs := map[string][]string{ // what makes no sense alone
@@ -157,7 +158,7 @@ func TestFilesThatAreWrong(t *testing.T) {
 
 func TestValidateReportsAllFaults(t *testing.T) {
 	t.Parallel()
-	c := Config{Listen: "8080", Admin: "", Partitions: 1025, MinFree: 101, Running: -1, Drain: -time.Second, LogLevel: "loud", LogFormat: "xml",
+	c := Config{Listen: "8080", Admin: "", Partitions: 1025, FetchAllow: []string{"10.1.2.3/16"}, MinFree: 101, Running: -1, Drain: -time.Second, LogLevel: "loud", LogFormat: "xml",
 		TLSCert: "c.pem", AdminTLSKey: "k.pem", TrustedProxies: []string{"proxy.example", "10.0.0.1/8", "0.0.0.0/0", "::ffff:10.0.0.0/104", "fe80::1%eth0", "192.0.2.1", "fd00::/8"}}
 	want := `data-dir: must not be empty
 listen: "8080" is not an address such as 127.0.0.1:8080
@@ -170,6 +171,7 @@ trusted-proxies: "0.0.0.0/0" is everybody, and everybody can write what a proxy 
 trusted-proxies: "::ffff:10.0.0.0/104" is written as IPv6; write its IPv4 form
 trusted-proxies: "fe80::1%eth0" is not an address or a range such as 10.0.0.0/8
 partitions: 1025 is not from 1 to 1024
+fetch-allow: "10.1.2.3/16" has bits behind its network; write 10.1.0.0/16, or 10.1.2.3/32 for the address alone
 min-free: 101% is not from 0% to 100%
 running: -1 is below 0
 drain: -1s is below 0

@@ -200,8 +200,13 @@ func (n *Node) startScheduler(ctx context.Context, ready <-chan struct{}) error 
 		return err
 	}
 	n.onClose(func() error { return box.Close(context.Background()) })
+	client, err := n.fetchClient()
+	if err != nil {
+		return err
+	}
+	n.onClose(func() error { client.Close(); return nil })
 	n.scheduler = scheduler.New(scheduler.Options{
-		Table: n.table, Registry: n.registry, Sandbox: box, History: n.history, InFlight: n.inflight, Ready: ready,
+		Table: n.table, Registry: n.registry, Sandbox: box, Fetch: client, History: n.history, InFlight: n.inflight, Ready: ready,
 		Running: n.config.Running, Memory: n.functionMemory(), Drain: n.config.Drain, Logger: n.log, Registerer: n.metrics,
 	})
 	return nil

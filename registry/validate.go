@@ -113,6 +113,7 @@ func (f *faults) function(path string, s api.FunctionSpec) {
 	for i, topic := range s.Allow.Emit {
 		f.pattern(fmt.Sprintf("%s.allow.emit[%d]", path, i), topic)
 	}
+	f.httpTargets(path+".allow.http", s.Allow.HTTP)
 	f.secrets(path+".secrets", s.Secrets)
 	if s.Retry != nil {
 		f.retry(path+".retry", *s.Retry)
@@ -153,6 +154,17 @@ func (f *faults) env(path string, env map[string]string) {
 		}
 		if strings.ContainsRune(env[name], 0) {
 			f.add(fmt.Sprintf("%s[%q]", path, shorten(name)), "the value has a zero byte")
+		}
+	}
+}
+
+func (f *faults) httpTargets(path string, targets []string) {
+	if len(targets) > api.MaxHTTPTargets {
+		f.add(path, "there are %d targets, the limit is %d; a pattern such as *.example.com stands for many", len(targets), api.MaxHTTPTargets)
+	}
+	for i, text := range targets {
+		if _, err := api.ParseHTTPTarget(text); err != nil {
+			f.add(fmt.Sprintf("%s[%d]", path, i), "%s", err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,8 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{env("1X", ""), `functions.f.env["1X"]: the name of a variable has letters, digits and "_" and does not begin with a digit`},
 		{env("X", "a\x00"), `functions.f.env["X"]: the value has a zero byte`},
 		{func(f *api.FunctionSpec) { f.Allow.Emit = []string{"ok", "a..b"} }, `functions.f.allow.emit[1]: topic pattern "a..b" has an empty part; write parts separated by single dots, as in orders.created`},
+		{func(f *api.FunctionSpec) { f.Allow.HTTP = []string{"ok.example", "a b"} }, `functions.f.allow.http[1]: "a b": the host "a b" has the character ' '`},
+		{func(f *api.FunctionSpec) { f.Allow.HTTP = slices.Repeat([]string{"a.b"}, 257) }, "functions.f.allow.http: there are 257 targets, the limit is 256; a pattern such as *.example.com stands for many"},
 		{func(f *api.FunctionSpec) { f.Allow.Emit = []string{"_inbox.f"} }, `functions.f.allow.emit[0]: "_inbox.f" has a part that begins with "_"; such topics belong to the runtime`},
 		{retry(api.Retry{Attempts: 101}), "functions.f.retry.attempts: 101 is not between 1 and 100"},
 		{retry(api.Retry{Attempts: -1}), "functions.f.retry.attempts: -1 is not between 1 and 100"},
@@ -158,7 +161,7 @@ func TestWhatIsAllowedAtTheEdges(t *testing.T) {
 	t.Parallel()
 	f := api.FunctionSpec{
 		Module: digestOf(nil), Timeout: api.Duration(maxTimeout), Memory: maxMemory, Env: map[string]string{"_A1": "x\ny"},
-		Allow: api.Allow{Emit: []string{">", "a.*"}},
+		Allow: api.Allow{Emit: []string{">", "a.*"}, HTTP: []string{"*", "http://*:*", "a.b:1"}},
 		Retry: &api.Retry{Attempts: 100, Initial: api.Duration(time.Second), Factor: 10, Max: api.Duration(time.Second), Jitter: "none"},
 		Triggers: []api.TriggerSpec{
 			{HTTP: &api.HTTPTrigger{Key: "header.X-Order-Id"}}, {Topic: &api.TopicTrigger{Name: "a.*.>", Filter: "type = 'x'", Order: "key"}}, onTopic("a"), onTopic("a"),

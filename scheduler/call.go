@@ -98,7 +98,7 @@ func (s *Scheduler) run(ctx context.Context, c *Call) (Reply, error) {
 
 // runUntilCurrent runs a call again when the state it saw had changed.
 func (s *Scheduler) runUntilCurrent(ctx context.Context, f *function, c *Call) (Reply, error) {
-	inv := invocation{id: newInvocationID(), trigger: c.Trigger, number: 1, event: &c.Event, call: true}
+	inv := invocation{id: newInvocationID(), trigger: c.Trigger, number: 1, event: &c.Event, call: true, once: c.Once}
 	turn := s.turn(f, c.Event.Key())
 	defer turn.end()
 	for conflicts := range maxConflicts {

@@ -129,6 +129,7 @@ type invocation struct {
 	triggerID   uint64                     // 0 for a synchronous call
 	call        bool                       // synchronous
 	batch       string                     // the id of the first one, when there are several; else ""
+	once        *partition.Once            // of a call that its client may repeat
 	before      func(start time.Time) bool // asked when it has its seat, whether it may run; nil = it may
 	more        []invocation               // of a batch: those behind the first, which stands for all in the history
 }
@@ -145,6 +146,7 @@ type attempt struct {
 	trace    event.TraceParent // where the attempt is; zero = its event is in no trace, and it emitted nothing
 	held     bool              // it did not run: its trigger has been paused since it was taken, or invocation.before said no
 	cut      *cut              // somebody canceled it; nil = nobody
+	pushed   bool              // a host that it sent requests to has too much to do
 }
 
 // attempt runs the function on the event in a fresh sandbox, once it is its turn to begin.
@@ -185,6 +187,7 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 		a.result.Bill = bill
 	}
 	h.lineage = lineageOf(f.spec.Name, inv.event)
+	a.pushed = h.fetches.heed(&a.result)
 	if a.result.Verdict == abi.Done {
 		a.effects, a.result = h.finish(a.result)
 	}

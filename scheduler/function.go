@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/fetch"
 	"github.com/evoke-run/evoke/filter"
 	"github.com/evoke-run/evoke/sandbox"
 )
@@ -15,6 +16,7 @@ import (
 type function struct {
 	spec   *api.Function
 	emit   []filter.Pattern
+	fetch  *fetch.Function // nil = it may not
 	policy policy
 	once   map[uint64]bool // triggers that deliver at most once; nil = none
 	module *sandbox.Module // nil when it could not be loaded
@@ -160,6 +162,9 @@ func (s *Scheduler) load(ctx context.Context, f *function) error {
 			return fmt.Errorf("allow.emit: %w", err)
 		}
 		f.emit = append(f.emit, pattern)
+	}
+	if err := s.mayFetch(f); err != nil {
+		return err
 	}
 	seed, err := s.opts.Registry.Seed(ctx, f.spec.Namespace, f.spec.Name, f.spec.Revision)
 	if err != nil {

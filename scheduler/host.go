@@ -23,6 +23,7 @@ type host struct {
 	key        string
 	state      []stateEntry // in the order of first use
 	lineage    lineage      // set when the guest has ended
+	fetches    *fetches     // nil before the first
 }
 
 // stateEntry is an entry the attempt has read or written.
@@ -64,6 +65,9 @@ func (h *host) Outside(ctx context.Context, fuel int64, wait func()) {
 
 // Begin has the capabilities of docs/abi.md section 8 that wait for others.
 func (h *host) Begin(op string, request []byte) func(context.Context, func(int) bool) (int32, []byte) {
+	if op == abi.OpHTTPFetch {
+		return h.fetch(request)
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,6 +22,8 @@ type metrics struct {
 	seconds, memory                      *prometheus.HistogramVec
 	fuel, guest, bytesIn, bytesOut, host *prometheus.CounterVec
 	dropped                              *prometheus.CounterVec
+	fetches                              *prometheus.CounterVec
+	fetchTime                            *prometheus.HistogramVec
 	conflicts                            prometheus.Counter
 	percent                              *prometheus.GaugeVec // of the candidates of rollouts that run
 	rollouts                             *prometheus.CounterVec
@@ -46,6 +49,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		bytesOut: counter("evoke_attempt_out_bytes_total", "Bytes of replies, emitted events and requests that were copied out of guests."),
 		host:     counter("evoke_attempt_host_calls_total", "Imported functions that guests called."),
 		dropped:  counter("evoke_rate_limited_total", "Events that were dropped by rateLimit."),
+		fetches:  counter("evoke_fetches_total", "Requests of functions by how they ended: 2xx to 5xx, or what kept them from an answer.", "outcome"),
+		fetchTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "evoke_fetch_seconds", Help: "Time of a request of a function until it had its whole answer.", Buckets: prometheus.ExponentialBuckets(1e-3, 4, 8),
+		}, labels),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "evoke_state_conflicts_total", Help: "Attempts run again because keyed state had changed under them.",
 		}),
@@ -53,7 +60,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		rollouts: counter("evoke_rollouts_total", "Canaries that ended, by outcome: promoted, rolled-back or aborted.", "outcome"),
 	}
 	if reg != nil {
-		reg.MustRegister(m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.conflicts, m.percent, m.rollouts)
+		reg.MustRegister(m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.fetches, m.fetchTime, m.conflicts, m.percent, m.rollouts)
 	}
 	return m
 }
@@ -164,6 +171,19 @@ func (s *series) tallyOf(revision int) *tally {
 	return nil
 }
 
+// fetched counts a request, which took no time when it was not made. Few functions make any, and one takes long, so nothing is resolved before.
+func (s *series) fetched(outcome string, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return
+	}
+	s.metrics.fetches.WithLabelValues(s.name.namespace, s.name.name, outcome).Inc()
+	if took > 0 {
+		s.metrics.fetchTime.WithLabelValues(s.name.namespace, s.name.name).Observe(took.Seconds())
+	}
+}
+
 // crash counts an attempt under which the runtime died.
 func (s *series) crash(revision int) {
 	if c := s.counters(); c != nil {
@@ -226,6 +246,8 @@ func (m *metrics) forget(n functionName) {
 	labels := prometheus.Labels{"namespace": n.namespace, "function": n.name}
 	m.percent.DeletePartialMatch(labels)
 	m.rollouts.DeletePartialMatch(labels)
+	m.fetches.DeletePartialMatch(labels)
+	m.fetchTime.DeletePartialMatch(labels)
 	if s.counted.Load() == nil {
 		return
 	}

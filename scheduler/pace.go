@@ -172,10 +172,10 @@ func (p *pace) stopTimer() {
 	}
 }
 
-// overload says whether an attempt has met one: it was asked to come later, its time was over, or it took longer than its function says it should.
+// overload says whether an attempt has met one: it or somebody it sent a request to wants it to come later, its time was over, or it took longer than its function says it should.
 func (a *attempt) overload(spec *api.FunctionSpec) bool {
 	switch {
-	case a.result.Verdict == abi.Failed && (a.result.RetryAfter >= 0 || a.result.Class == sandbox.ClassDeadline):
+	case a.result.Verdict == abi.Failed && (a.result.RetryAfter >= 0 || a.result.Class == sandbox.ClassDeadline || a.pushed):
 		return true
 	case spec.Adaptive != nil && spec.Adaptive.Latency > 0:
 		return a.duration-a.parked > time.Duration(spec.Adaptive.Latency)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/evoke-run/evoke/fetch"
 	"github.com/evoke-run/evoke/history"
 	"github.com/evoke-run/evoke/inflight"
 	"github.com/evoke-run/evoke/partition"
@@ -38,6 +39,7 @@ type Options struct {
 	Table    *partition.Table
 	Registry *registry.Registry
 	Sandbox  *sandbox.Runtime
+	Fetch    *fetch.Client // makes the requests of functions
 	History  *history.Store
 
 	// InFlight notes the attempts that run and knows those that ran when the last process died; nil = nobody does.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"github.com/evoke-run/evoke/embedded"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/eventlog/local"
+	"github.com/evoke-run/evoke/fetch"
 	"github.com/evoke-run/evoke/history"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/registry"
@@ -115,7 +117,9 @@ func setupWith(t *testing.T, r *registry.Registry, change func(*Options)) *bundl
 		b.registry, err = registry.New(registry.Options{Client: etcd.Client(), Prefix: fmt.Sprintf("/s%d/", prefixes.Add(1)), ModuleDir: filepath.Join(dir, "modules")})
 		check(err)
 	}
-	o := Options{Table: b.table, Registry: b.registry, Sandbox: box, History: b.history, Ready: ready, Logger: quiet}
+	client := fetch.New(fetch.Options{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	t.Cleanup(client.Close)
+	o := Options{Table: b.table, Registry: b.registry, Sandbox: box, Fetch: client, History: b.history, Ready: ready, Logger: quiet}
 	if change != nil {
 		change(&o)
 	}

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"container/heap"
 	"slices"
+	"sync/atomic"
+
+	"github.com/evoke-run/evoke/fetch"
 )
 
 // share is one function's part of the processors, over its revisions. It is guarded by processors.mu.
@@ -12,6 +15,8 @@ type share struct {
 	weight      uint64 // of two functions that both want more than there is, one with twice the weight gets twice the fuel
 	max         int    // guests that may have begun at once; 0 = as many as there is room for
 	concurrency int    // events and calls in progress at once; 0 = no limit
+
+	fetch atomic.Pointer[fetch.Function] // of the first revision that may; it has no other lock
 
 	events  int      // and calls in progress, until they are settled
 	calls   int      // of those

@@ -117,6 +117,7 @@ func specFields(s api.FunctionSpec) []string {
 		"Keeps dead letters", keepText(s.DeadLetter),
 		"May emit to", strings.Join(s.Allow.Emit, ", "),
 		"May keep state", yesNo(s.Allow.State),
+		"May send requests to", strings.Join(s.Allow.HTTP, ", "),
 		"May read secrets", strings.Join(s.Secrets, ", "),
 		"Env", strings.Join(slices.Sorted(maps.Keys(s.Env)), ", "),
 	}

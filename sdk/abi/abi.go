@@ -76,6 +76,7 @@ const (
 	OpStateDelete = "state.delete"
 	OpConfigGet   = "config.get"
 	OpSecretGet   = "secret.get"
+	OpHTTPFetch   = "http.fetch"
 )
 
 // Statuses of a call, numbers of HTTP.
@@ -87,7 +88,11 @@ const (
 	StatusNotFound  int32 = 404
 	StatusNoKey     int32 = 412
 	StatusTooLarge  int32 = 413
+	StatusBusy      int32 = 429
 	StatusInternal  int32 = 500
+
+	StatusUnreachable int32 = 502
+	StatusTimeout     int32 = 504
 )
 
 // Exit codes of a WASI command.

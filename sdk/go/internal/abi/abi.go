@@ -68,7 +68,11 @@ const (
 	StatusNotFound  = 404
 	StatusNoKey     = 412
 	StatusTooLarge  = 413
+	StatusBusy      = 429
 	StatusInternal  = 500
+
+	StatusUnreachable = 502
+	StatusTimeout     = 504
 )
 
 // Capabilities a guest can call.
@@ -78,6 +82,7 @@ const (
 	OpStateDelete = "state.delete"
 	OpConfigGet   = "config.get"
 	OpSecretGet   = "secret.get"
+	OpHTTPFetch   = "http.fetch"
 )
 
 // Limits of one delivery, in bytes or pieces.
