@@ -15,7 +15,11 @@ type delivery struct {
 	timed  context.Context // nil until it is asked for
 	cancel context.CancelFunc
 	ended  bool
+	event  int32 // the one at hand; -1 = all
 }
+
+// deliveredKey is where Fetch finds delivery.event.
+type deliveredKey struct{}
 
 var _ context.Context = (*delivery)(nil)
 
@@ -34,8 +38,9 @@ func (d *delivery) made() context.Context {
 	return d.timed
 }
 
-// end frees the timer if there is one.
+// end frees the timer if there is one, and who waits for what nobody wants any more.
 func (d *delivery) end() {
+	host.End()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ended = true
@@ -47,4 +52,14 @@ func (d *delivery) end() {
 func (d *delivery) Deadline() (time.Time, bool) { return d.made().Deadline() }
 func (d *delivery) Done() <-chan struct{}       { return d.made().Done() }
 func (d *delivery) Err() error                  { return d.made().Err() }
-func (d *delivery) Value(any) any               { return nil }
+func (d *delivery) Value(key any) any {
+	if key == (deliveredKey{}) {
+		return d.event
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timed == nil {
+		return nil
+	}
+	return d.timed.Value(key) // so that package context finds what it knows, and a context made of this one needs no goroutine
+}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Errors of Emit, the state functions, Config and Secret; compare with errors.Is.
+// Errors of Emit, the state functions, Config, Secret and Fetch; compare with errors.Is.
 var (
 	// ErrDenied means that the manifest does not allow it.
 	ErrDenied = errors.New("denied")
@@ -16,6 +16,10 @@ var (
 	ErrNoKey = errors.New("the event has no key")
 	// ErrInvalid means that the runtime cannot accept a value.
 	ErrInvalid = errors.New("invalid")
+	// ErrBusy means that as many requests as are possible were open until the time was over.
+	ErrBusy = errors.New("too many requests are open")
+	// ErrUnreachable means that a host did not take the connection, or broke it off.
+	ErrUnreachable = errors.New("unreachable")
 )
 
 // opError says what was tried, why it is refused and what helps. It does without package fmt to keep small functions small.

@@ -50,6 +50,7 @@ func Deliver(h Handler) int32 {
 	defer ctx.end()
 	count := host.EventCount()
 	for ev := range count {
+		ctx.event = ev
 		v, after, reason := handle(ctx, h, ev)
 		if v != abi.Done {
 			host.Verdict(ev, v, after, reason)
@@ -63,7 +64,7 @@ func Deliver(h Handler) int32 {
 
 // DeliverBatch is Deliver for a handler of batches.
 func DeliverBatch(h BatchHandler) int32 {
-	ctx := &delivery{}
+	ctx := &delivery{event: -1}
 	defer ctx.end()
 	events := make([]*Event, host.EventCount())
 	for ev := range events {

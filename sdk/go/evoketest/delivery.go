@@ -3,11 +3,13 @@
 package evoketest
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/evoke-run/evoke/sdk/go"
@@ -27,8 +29,13 @@ type delivery struct {
 	effects   int
 	logs      []Line
 	writes    map[string][]byte // nil deletes
-	answers   []answer          // by handle - 1
-	open      int
+
+	calls   sync.Mutex // goroutines of the handler may call
+	answers []*answer  // by handle - 1
+	open    int
+	fetches int
+	running sync.WaitGroup
+	ended   chan struct{} // has room for one: a call has ended since somebody looked
 }
 
 // delivered is one event of a delivery, and what became of it.
@@ -41,9 +48,23 @@ type delivered struct {
 }
 
 type answer struct {
-	status int32
-	body   []byte
-	closed bool
+	status   int32
+	body     []byte
+	reported bool          // a wait has named it
+	done     chan struct{} // closed when it has ended; nil = it ended at once
+	cancel   context.CancelFunc
+}
+
+func (a *answer) runs() bool {
+	if a.done == nil {
+		return false
+	}
+	select {
+	case <-a.done:
+		return false
+	default:
+		return true
+	}
 }
 
 var verdicts = map[int32]Verdict{abi.Done: Done, abi.Failed: Failed, abi.Rejected: Rejected}
@@ -239,12 +260,19 @@ func (d *delivery) Verdict(ev, verdict int32, retryAfterMs int64, reason string)
 func (d *delivery) Log(level int32, line string) { d.logs = append(d.logs, Line{int(level), line}) }
 
 func (d *delivery) Call(op string, req []byte) int32 {
+	d.calls.Lock()
+	defer d.calls.Unlock()
 	if d.open >= abi.MaxCalls || len(req) > abi.MaxRequest {
 		return abi.TooLarge
 	}
-	status, body := d.do(op, req)
+	a := &answer{}
+	if op == abi.OpHTTPFetch {
+		d.fetch(a, append([]byte(nil), req...))
+	} else {
+		a.status, a.body = d.do(op, req)
+	}
 	d.open++
-	d.answers = append(d.answers, answer{status: status, body: body})
+	d.answers = append(d.answers, a)
 	return int32(len(d.answers))
 }
 
@@ -305,45 +333,114 @@ func (d *delivery) get(name string) (status int32, value []byte) {
 	return abi.StatusOK, v
 }
 
+// answer needs calls.
 func (d *delivery) answer(handle int32) *answer {
-	if handle < 1 || int(handle) > len(d.answers) || d.answers[handle-1].closed {
+	if handle < 1 || int(handle) > len(d.answers) {
 		return nil
 	}
-	return &d.answers[handle-1]
+	return d.answers[handle-1]
 }
 
-func (d *delivery) CallWait(handle int32, _ int64) int64 {
-	a := d.answer(handle)
-	if a == nil {
-		return abi.Invalid
+// wanted is what a wait for a handle, or with -1 for any, is about; nil = there is nothing.
+func (d *delivery) wanted(handle int32) (int32, *answer) {
+	d.calls.Lock()
+	defer d.calls.Unlock()
+	if handle != -1 {
+		return handle, d.answer(handle)
 	}
-	return int64(handle)<<32 | int64(a.status)
+	found, other := int32(0), int32(0)
+	for i, a := range d.answers {
+		switch {
+		case a == nil:
+		case !a.runs() && !a.reported && found == 0:
+			found = int32(i + 1)
+		case other == 0 || a.runs() && !d.answers[other-1].runs():
+			other = int32(i + 1)
+		}
+	}
+	if found == 0 {
+		found = other
+	}
+	return found, d.answer(found)
+}
+
+func (d *delivery) CallWait(handle int32, timeoutMs int64) int64 {
+	until := d.deadline
+	if at := time.Now().Add(time.Duration(timeoutMs) * time.Millisecond); timeoutMs >= 0 && at.Before(until) {
+		until = at
+	}
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	for {
+		h, a := d.wanted(handle)
+		switch {
+		case a == nil:
+			return abi.Invalid
+		case !a.runs():
+			d.calls.Lock()
+			defer d.calls.Unlock()
+			a.reported = true
+			return int64(h)<<32 | int64(a.status)
+		}
+		select {
+		case <-d.ended:
+		case <-timer.C:
+			return abi.Absent
+		}
+	}
 }
 
 func (d *delivery) CallLen(handle int32) int32 {
-	a := d.answer(handle)
-	if a == nil {
+	d.calls.Lock()
+	defer d.calls.Unlock()
+	switch a := d.answer(handle); {
+	case a == nil:
 		return abi.Invalid
+	case a.runs():
+		return abi.Absent
+	default:
+		return int32(len(a.body))
 	}
-	return int32(len(a.body))
 }
 
 func (d *delivery) CallRead(handle int32, off uint32, b []byte) int32 {
-	a := d.answer(handle)
-	if a == nil {
+	d.calls.Lock()
+	defer d.calls.Unlock()
+	switch a := d.answer(handle); {
+	case a == nil:
 		return abi.Invalid
+	case a.runs():
+		return abi.Absent
+	default:
+		return int32(copy(b, a.body[min(int(off), len(a.body)):]))
 	}
-	return int32(copy(b, a.body[min(int(off), len(a.body)):]))
 }
 
 func (d *delivery) CallClose(handle int32) int32 {
+	d.calls.Lock()
+	defer d.calls.Unlock()
 	a := d.answer(handle)
 	if a == nil {
 		return abi.Invalid
 	}
-	a.closed = true
+	if a.cancel != nil {
+		a.cancel()
+	}
+	d.answers[handle-1] = nil
 	d.open--
 	return 0
+}
+
+// end cancels what still runs and waits for it.
+func (d *delivery) end() {
+	d.calls.Lock()
+	for _, a := range d.answers {
+		if a != nil && a.cancel != nil {
+			a.cancel()
+		}
+	}
+	d.calls.Unlock()
+	d.running.Wait()
 }
 
 func (d *delivery) DeadlineMs() int64 { return max(0, time.Until(d.deadline).Milliseconds()) }

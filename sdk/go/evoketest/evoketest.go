@@ -16,6 +16,7 @@ package evoketest
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -37,6 +38,8 @@ type Runtime struct {
 	AllowEmit []string
 	// DenyState is a manifest without state: true.
 	DenyState bool
+	// HTTP answers the requests of evoke.Fetch and of package evokehttp, whatever host they are for; nil = nobody does.
+	HTTP http.Handler
 	// Timeout is the deadline of a delivery. Default 30 s.
 	Timeout time.Duration
 }
@@ -135,11 +138,14 @@ func (r *Runtime) delivery(events ...delivered) *delivery {
 	if timeout == 0 {
 		timeout = 30 * time.Second
 	}
-	return &delivery{rt: r, events: events, deadline: time.Now().Add(timeout)}
+	return &delivery{rt: r, events: events, deadline: time.Now().Add(timeout), ended: make(chan struct{}, 1)}
 }
 
 func (d *delivery) run(deliver func() int32) Result {
-	host.Deliver(d, func() { d.judge(deliver) })
+	host.Deliver(d, func() {
+		defer d.end()
+		d.judge(deliver)
+	})
 	return d.result()
 }
 

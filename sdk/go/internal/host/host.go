@@ -2,7 +2,11 @@
 // else package evoketest stands in for it.
 package host
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/evoke-run/evoke/sdk/go/internal/abi"
+)
 
 // Text returns a part of an event that is text, and most often short; "" when the event does not have it.
 func Text(ev, part int32) string {
@@ -47,15 +51,33 @@ func Do(op string, req []byte) (status int32, answer []byte) {
 	if done < 0 {
 		return int32(done), nil
 	}
+	answer, result := read(h)
+	if result < 0 {
+		return result, nil
+	}
+	return int32(done), answer // the lower half; the handle is in the upper
+}
+
+// read copies an answer.
+func read(h int32) (answer []byte, result int32) {
 	if n := CallLen(h); n > 0 {
 		answer = make([]byte, n)
 	}
 	for off := 0; off < len(answer); {
 		got := CallRead(h, uint32(off), answer[off:])
 		if got <= 0 {
-			return got, nil
+			return nil, min(got, abi.Absent)
 		}
 		off += int(got)
 	}
-	return int32(done), answer // the lower half; the handle is in the upper
+	return answer, 0
+}
+
+// Answer copies the answer of a call that has ended.
+func Answer(h int32) ([]byte, error) {
+	answer, result := read(h)
+	if result < 0 {
+		return nil, ErrGone
+	}
+	return answer, nil
 }
