@@ -472,6 +472,19 @@ func TestTLSIsVerifiedAndHTTP2IsSpoken(t *testing.T) {
 	if _, body := read(t, f.get(t, "https://example.com:"+b.port)); body != "HTTP/2.0" {
 		t.Error(body)
 	}
+	// Many at once take the connection that is there.
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if a := f.get(t, "https://example.com:"+b.port); a.HTTP != 200 {
+				t.Errorf("%s", a.Body)
+			}
+		})
+	}
+	wg.Wait()
+	if n := b.names.lookups(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
 	want(t, f.get(t, "https://else.example:"+b.port), abi.StatusUnreachable, "unreachable", "certificate is valid for example.com")
 	b.client.Close()
 	unknown := setupClient(t, s, x509.NewCertPool())

@@ -279,6 +279,31 @@ func TestTheLastWordOfAHostCounts(t *testing.T) {
 	}
 }
 
+// What a function may reach is asked of every hop, whoever leads there.
+func TestRedirectsDoNotLeadInside(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	at, allow := serveHTTP(t, func(out http.ResponseWriter, r *http.Request) {
+		http.Redirect(out, r, "http://"+strings.TrimPrefix(r.URL.Path, "/"), http.StatusTemporaryRedirect)
+	})
+	allow.HTTP = append(allow.HTTP, "http://10.0.0.1", "http://169.254.169.254", "http://[::ffff:a9fe:a9fe]", "http://[64:ff9b::a00:1]", "http://[::1]:*", "http://*:*")
+	i := 0
+	for to, want := range map[string]string{
+		"10.0.0.1/":              "the address 10.0.0.1 is private; only addresses of the internet may be reached",
+		"169.254.169.254/latest": "the address 169.254.169.254 is the metadata of the machine",
+		"[::ffff:a9fe:a9fe]/":    "the address 169.254.169.254, which is the metadata of the machine",
+		"[64:ff9b::a00:1]/":      "the address 64:ff9b::a00:1 is private",
+		"[::1]:8081/metrics":     "the address ::1 is this machine",
+		"0x7f000001/":            "ends in a number and is no address of IPv4",
+		"192.168.0.1/":           "redirected: the function may not send requests to http://192.168.0.1:80",
+	} {
+		i++
+		name := fmt.Sprint("f", i)
+		b.deploy(name, w.Calls(abi.OpHTTPFetch, asks(`{"method":"POST","url":"`+at+"/"+to+`"}`, "x")), api.FunctionSpec{Allow: allow})
+		wantAnswer(t, b.call(name, newEvent("1", "")), abi.StatusDenied, want)
+	}
+}
+
 // A guest that waits for an answer leaves its processor to others: here one without which the answer does not come.
 func TestAWaitingGuestKeepsNobodyBusy(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,8 @@ package evoke_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"time"
 
 	"github.com/evoke-run/evoke/sdk/go"
 	"github.com/evoke-run/evoke/sdk/go/evoketest"
@@ -50,4 +52,23 @@ func Example() {
 	// Output:
 	// done {"orders":100}
 	// shop.jubilees com.shop.jubilee {"orders":100}
+}
+
+// A function asks for a rate. In its test a handler of net/http is whoever it asks.
+func ExampleFetch() {
+	convert := func(ctx context.Context, e *evoke.Event) (evoke.Reply, error) {
+		res, err := evoke.Fetch(ctx, evoke.FetchRequest{URL: "https://rates.example/eur-usd", Timeout: 2 * time.Second})
+		if err != nil {
+			return evoke.NoReply(), err // tried again
+		}
+		if res.Status != 200 {
+			return evoke.NoReply(), fmt.Errorf("the rate: status %d", res.Status) // when it is 429 or 503, after the time that the host asks for
+		}
+		return evoke.Text("1 EUR = " + string(res.Body) + " USD"), nil
+	}
+
+	rt := evoketest.Runtime{HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "1.17") })}
+	got := rt.Deliver(convert, evoke.NewEvent("ask", nil))
+	fmt.Println(got.Verdict, string(got.Data))
+	// Output: done 1 EUR = 1.17 USD
 }
