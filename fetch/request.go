@@ -216,7 +216,7 @@ func checkHeaders(headers [][2]string) error {
 			return fmt.Errorf("header %.60q is no name", name)
 		case mayNotSet(strings.ToLower(name)):
 			return fmt.Errorf("header %s is set by the runtime and not by functions", strings.ToLower(name))
-		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		case !isValue(value):
 			return fmt.Errorf("the value of header %s has a line end or another control character", strings.ToLower(name)) // not the value: it may be a secret
 		}
 		size += len(name) + len(value) + 4
@@ -249,8 +249,16 @@ func (r *Request) Has(name string) bool {
 	return false
 }
 
-// Set adds a header that the guest has not set.
-func (r *Request) Set(name, value string) { r.Headers = append(r.Headers, [2]string{name, value}) }
+// Set adds a header that the guest has not set. A value that no header can have is left out.
+func (r *Request) Set(name, value string) {
+	if isValue(value) {
+		r.Headers = append(r.Headers, [2]string{name, value})
+	}
+}
+
+func isValue(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
 
 // Unsafe says whether doing it twice may do twice what it does.
 func (r *Request) Unsafe() bool {

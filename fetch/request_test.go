@@ -16,6 +16,11 @@ func TestParse(t *testing.T) {
 	if r.Method != "GET" || r.URL.String() != "https://xn--bcher-kva.example:444/a%20b?x=1" || r.Timeout != 1500*time.Millisecond || !r.Manual || r.MaxBytes != 10 || r.Event != 2 || string(r.Body) != "body" || !r.Has("a") || r.Has("b") {
 		t.Errorf("%+v %s", r, r.URL)
 	}
+	r.Set("X", "a\r\nB: c")
+	r.Set("Y", "a")
+	if len(r.Headers) != 2 || r.Headers[1] != [2]string{"Y", "a"} {
+		t.Errorf("%q", r.Headers)
+	}
 	for host, want := range map[string]string{
 		"http://EXAMPLE.com.":       "http://example.com",
 		"http://my_host/":           "http://my_host/",

@@ -186,7 +186,7 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 		a.result = canceledResult(a.cut.reason)
 		a.result.Bill = bill
 	}
-	h.lineage = lineageOf(f.spec.Name, inv.event)
+	h.tracing()
 	a.pushed = h.fetches.heed(&a.result)
 	if a.result.Verdict == abi.Done {
 		a.effects, a.result = h.finish(a.result)

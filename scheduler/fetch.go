@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,16 +87,24 @@ func (h *host) eventOf(r *fetch.Request) *event.Event {
 	return nil
 }
 
-// continueTrace sends the event's trace on, unless the guest has one of its own.
+// continueTrace sends the trace of its event on, unless the guest has one of its own. The attempt is a span in it, but for one of a batch, which has many events.
 func (h *host) continueTrace(r *fetch.Request) {
 	e := h.eventOf(r)
 	if e == nil || r.Has("traceparent") {
 		return
 	}
-	for _, name := range []string{"traceparent", "tracestate"} {
-		if v, ok := e.Extension(name); ok && v != "" && !r.Has(name) {
-			r.Set(name, v)
-		}
+	parent, ok := e.TraceParent()
+	state, _ := e.Extension(event.TraceStateExtension)
+	if len(h.invocation.more) == 0 {
+		l := h.tracing()
+		parent, state, ok = l.trace, l.state, l.known
+	}
+	if !ok {
+		return
+	}
+	r.Set("traceparent", parent.String())
+	if state != "" && !r.Has("tracestate") {
+		r.Set("tracestate", state)
 	}
 }
 
@@ -135,14 +144,23 @@ func (h *host) identity(r *fetch.Request) [sha256.Size]byte {
 	case inv.once != nil:
 		hashAll(sum, "once", inv.event.Key(), inv.once.Key, inv.once.Request[:])
 	case e != nil:
-		hashAll(sum, e.AppendBinary(make([]byte, 0, e.Size())))
+		hashAll(sum, untraced(e))
 	default:
 		for one := range inv.all() {
-			hashAll(sum, one.event.AppendBinary(make([]byte, 0, one.event.Size())))
+			hashAll(sum, untraced(one.event))
 		}
 	}
 	f.of[r.Event] = [sha256.Size]byte(sum.Sum(nil))
 	return f.of[r.Event]
+}
+
+// untraced is an event but for its trace: who sends it again may do so in another one.
+func untraced(e *event.Event) []byte {
+	same := *e
+	same.Extensions = slices.DeleteFunc(slices.Clone(e.Extensions), func(x event.Extension) bool {
+		return x.Name == event.TraceParentExtension || x.Name == event.TraceStateExtension
+	})
+	return same.AppendBinary(make([]byte, 0, same.Size()))
 }
 
 // hashAll writes texts or bytes so that no two lists of them are the same.

@@ -106,7 +106,7 @@ func fetchOutcomes(t *testing.T, reg *prometheus.Registry) string {
 func TestRetriesRepeatTheirIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	var keys []string
+	var keys, traces []string
 	b := setup(t, nil)
 	at, allow := serveHTTP(t, func(out http.ResponseWriter, r *http.Request) {
 		mu.Lock()
@@ -115,7 +115,8 @@ func TestRetriesRepeatTheirIdempotencyKeys(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		keys = append(keys, r.Method+" "+string(body)+" "+r.Header.Get("Idempotency-Key")+" "+r.Header.Get("Traceparent"))
+		keys = append(keys, r.Method+" "+string(body)+" "+r.Header.Get("Idempotency-Key"))
+		traces = append(traces, r.Header.Get("Traceparent")+" "+r.Header.Get("Tracestate"))
 		verdict := abi.Done
 		if len(keys) <= 8 {
 			verdict = abi.Failed
@@ -128,6 +129,7 @@ func TestRetriesRepeatTheirIdempotencyKeys(t *testing.T) {
 	})
 	first := newEvent("1", "")
 	first.SetExtension(event.Extension{Name: "traceparent", Value: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+	first.SetExtension(event.Extension{Name: "tracestate", Value: "a=b"})
 	b.publish("in", first)
 	b.eventually("the third attempt", func() bool { return b.stats("f:in").Pending == 0 })
 	if len(keys) != 12 || !slices.Equal(keys[:4], keys[4:8]) || !slices.Equal(keys[:4], keys[8:]) {
@@ -136,18 +138,23 @@ func TestRetriesRepeatTheirIdempotencyKeys(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range keys[:3] {
 		f := strings.Fields(k)
-		if len(f) != 4 || len(f[2]) != 32 || seen[f[2]] || f[3] != "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" {
+		if len(f) != 3 || len(f[2]) != 32 || seen[f[2]] {
 			t.Errorf("%q", keys[:4])
 		}
 		seen[f[2]] = true
 	}
-	if !strings.HasPrefix(keys[3], "GET   00-4bf") {
+	if keys[3] != "GET  " {
 		t.Errorf("%q", keys[3])
+	}
+	for i, trace := range traces {
+		if !strings.HasPrefix(trace, "00-4bf92f3577b34da6a3ce929d0e0e4736-") || !strings.HasSuffix(trace, "-01 a=b") || strings.Contains(trace, "00f067aa0ba902b7") || trace != traces[i/4*4] || i >= 4 && trace == traces[i-4] {
+			t.Errorf("each attempt is a span of its own: %q", traces)
+		}
 	}
 	b.publish("in", newEvent("2", ""))
 	b.eventually("another event", func() bool { return b.stats("f:in").Pending == 0 })
-	if len(keys) != 16 || seen[strings.Fields(keys[12])[2]] {
-		t.Errorf("%q", keys[12:])
+	if len(keys) != 16 || seen[strings.Fields(keys[12])[2]] || traces[12] != " " {
+		t.Errorf("%q, %q", keys[12:], traces[12:])
 	}
 }
 
@@ -170,11 +177,15 @@ func TestWhatAnIdempotencyKeyIsMadeOf(t *testing.T) {
 	inv := invocation{id: "0-1-1", trigger: "f:in", event: &one}
 	key := func(inv invocation, event int) string { return asking(inv).idempotencyKey(request(event)) }
 	want := key(inv, -1)
+	traced := one
+	traced.Extensions = []event.Extension{{Name: "traceparent", Value: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}
+	inTrace := inv
+	inTrace.event = &traced
 	again := inv
 	again.id, again.number = "3-77-1", 5 // a replay elsewhere
 	batch := inv
 	batch.batch, batch.more = "0-1-1", []invocation{{event: &two}}
-	for name, same := range map[string]string{"a replay": key(again, -1), "its place": key(inv, 0), "its place in a batch": key(batch, 0)} {
+	for name, same := range map[string]string{"a replay": key(again, -1), "another trace": key(inTrace, -1), "its place": key(inv, 0), "its place in a batch": key(batch, 0)} {
 		if same != want {
 			t.Errorf("%s has another key", name)
 		}

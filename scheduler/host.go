@@ -22,7 +22,7 @@ type host struct {
 	guest      *guest
 	key        string
 	state      []stateEntry // in the order of first use
-	lineage    lineage      // set when the guest has ended
+	lineage    lineage      // see tracing
 	fetches    *fetches     // nil before the first
 }
 

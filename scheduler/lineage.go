@@ -55,6 +55,14 @@ func (l *lineage) sign(e *event.Event) {
 	e.HopFrom(l.cause, l.function)
 }
 
+// tracing is the lineage of the attempt, made when it is asked for.
+func (h *host) tracing() *lineage {
+	if h.lineage.cause == nil {
+		h.lineage = lineageOf(h.function.spec.Name, h.invocation.event)
+	}
+	return &h.lineage
+}
+
 // sign marks an event that the attempt emits.
 func (h *host) sign(e *event.Event) {
 	if len(h.invocation.more) > 0 {
