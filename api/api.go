@@ -127,9 +127,10 @@ type Retry struct {
 
 // TriggerSpec binds a source of events to the function. Exactly one of the kinds is set.
 type TriggerSpec struct {
-	HTTP  *HTTPTrigger  `json:"http,omitempty"`
-	Topic *TopicTrigger `json:"topic,omitempty"`
-	Cron  *CronTrigger  `json:"cron,omitempty"`
+	HTTP    *HTTPTrigger    `json:"http,omitempty"`
+	Topic   *TopicTrigger   `json:"topic,omitempty"`
+	Cron    *CronTrigger    `json:"cron,omitempty"`
+	Webhook *WebhookTrigger `json:"webhook,omitempty"`
 }
 
 // TopicTrigger runs the function for the events of a topic.
@@ -290,15 +291,16 @@ type Revision struct {
 
 // Trigger is one binding of a function. ID is unique for ever and survives redeploys of the same binding.
 type Trigger struct {
-	ID        uint64        `json:"id"`
-	Namespace string        `json:"namespace"`
-	Name      string        `json:"name"` // "charge:orders.created", "checkout:http"
-	Function  string        `json:"function"`
-	Kind      string        `json:"kind"` // "http", "topic", "cron" or "inbox"
-	HTTP      *HTTPTrigger  `json:"http,omitempty"`
-	Topic     *TopicTrigger `json:"topic,omitempty"` // of a cron trigger and an inbox: where their events are kept
-	Cron      *CronTrigger  `json:"cron,omitempty"`
-	Stats     *TriggerStats `json:"stats,omitempty"`
+	ID        uint64          `json:"id"`
+	Namespace string          `json:"namespace"`
+	Name      string          `json:"name"` // "charge:orders.created", "checkout:http"
+	Function  string          `json:"function"`
+	Kind      string          `json:"kind"` // "http", "topic", "cron", "webhook" or "inbox"
+	HTTP      *HTTPTrigger    `json:"http,omitempty"`
+	Topic     *TopicTrigger   `json:"topic,omitempty"` // of a cron trigger, a webhook and an inbox: where their events are kept
+	Cron      *CronTrigger    `json:"cron,omitempty"`
+	Webhook   *WebhookTrigger `json:"webhook,omitempty"`
+	Stats     *TriggerStats   `json:"stats,omitempty"`
 	// PausedSince is when the trigger was paused; absent when it is not.
 	PausedSince time.Time `json:"pausedSince,omitzero"`
 	// Start is where the trigger began, a resolved position; "" for the events after its first deploy.

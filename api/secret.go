@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -48,6 +49,14 @@ const SecretNameRule = "1 to 63 letters, digits, _, - and ., beginning and endin
 
 // IsSecretName says whether a secret may have the name.
 func IsSecretName(name string) bool { return secretName.MatchString(name) }
+
+// CheckSecretName is an error that says what a secret may be called.
+func CheckSecretName(name string) error {
+	if !IsSecretName(name) {
+		return fmt.Errorf("%q is no name of a secret: it has %s", shortText(name), SecretNameRule)
+	}
+	return nil
+}
 
 // Secrets lists the secrets of a namespace by name, without their values.
 func (c *Client) Secrets(ctx context.Context, ns string) ([]Secret, error) {

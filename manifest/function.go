@@ -98,11 +98,12 @@ func (d *decoder) trigger(v value) (t api.TriggerSpec, ok bool) {
 	kinds, before := 0, len(d.faults)
 	if !d.object(v, keys{
 		read: map[string]func(value){
-			"http":  func(v value) { kinds++; t.HTTP = d.http(v) },
-			"topic": func(v value) { kinds++; t.Topic = d.topic(v) },
-			"cron":  func(v value) { kinds++; t.Cron = d.cron(v) },
+			"http":    func(v value) { kinds++; t.HTTP = d.http(v) },
+			"topic":   func(v value) { kinds++; t.Topic = d.topic(v) },
+			"cron":    func(v value) { kinds++; t.Cron = d.cron(v) },
+			"webhook": func(v value) { kinds++; t.Webhook = d.webhook(v) },
 		},
-		later: []string{"webhook", "kafka", "mqtt"},
+		later: []string{"kafka", "mqtt"},
 	}) {
 		return t, false
 	}

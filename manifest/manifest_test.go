@@ -253,7 +253,7 @@ func TestFaults(t *testing.T) {
 		{"cron overlap", fn("    on: [ { cron: { schedule: '@daily', overlap: forbid } } ]"), `fn.yaml:5:50: functions.charge.on[0].cron.overlap must be allow or skip or queue, not "forbid"`},
 		{"cron jitter", fn("    on: [ { cron: { schedule: '@daily', jitter: 30 } } ]"), "fn.yaml:5:49: functions.charge.on[0].cron.jitter: 30 has no unit; try 30s"},
 		{"cron key", fn("    on: [ { cron: { schedule: '@daily', zone: UTC } } ]"), "fn.yaml:5:41: functions.charge.on[0].cron.zone is not a known key; known here: jitter, missed, overlap, schedule, timezone"},
-		{"on webhook", fn("    on: [ { webhook: { secret: x } } ]"), "fn.yaml:5:13: functions.charge.on[0].webhook is not supported yet"},
+		{"on kafka", fn("    on: [ { kafka: { topic: x } } ]"), "fn.yaml:5:13: functions.charge.on[0].kafka is not supported yet"},
 		{"on htp", fn("    on: [ { htp: {} } ]"), "fn.yaml:5:13: functions.charge.on[0].htp is not a known key; did you mean http?"},
 		{"topic without name", fn("    on: [ { topic: { order: key } } ]"), "fn.yaml:5:20: functions.charge.on[0].topic has no name; write { name: orders.created }"},
 		{"topic text", fn("    on: [ { topic: orders } ]"), `fn.yaml:5:20: functions.charge.on[0].topic must be a map, not the text "orders"`},

@@ -37,6 +37,9 @@ func bind(namespace, function string, on []api.TriggerSpec, before []api.Trigger
 		case s.Cron != nil:
 			of["cron"]++
 			add(cronTrigger(function, s.Cron, of["cron"]))
+		case s.Webhook != nil:
+			of["webhook"]++
+			add(webhookTrigger(function, s.Webhook, of["webhook"]))
 		default:
 			seen[s.Topic.Name]++
 			add(api.Trigger{Name: topicTriggerName(function, s.Topic.Name, seen[s.Topic.Name]), Kind: "topic", Topic: s.Topic})

@@ -129,12 +129,21 @@ func (p *plan) secrets(function string, spec api.FunctionSpec) error {
 	f := &faults{}
 	for _, name := range secretsNamed(spec) {
 		if !p.state.secrets[name] {
-			f.add("functions."+function+".secrets", "there is no secret %q in namespace %s; set it first: fnctl secret set %s", name, p.namespace, name)
+			f.add("functions."+function+secretPlace(spec, name), "there is no secret %q in namespace %s; set it first: fnctl secret set %s", name, p.namespace, name)
 			continue
 		}
 		p.compares = append(p.compares, clientv3.Compare(clientv3.CreateRevision(p.keys.secret(p.namespace, name)), ">", 0))
 	}
 	return f.err()
+}
+
+// secretPlace is where a spec names a secret first.
+func secretPlace(spec api.FunctionSpec, name string) string {
+	named := func(t api.TriggerSpec) bool { return t.Webhook != nil && t.Webhook.Secret == name }
+	if i := slices.IndexFunc(spec.Triggers, named); i >= 0 && !slices.Contains(spec.Secrets, name) {
+		return fmt.Sprintf(".on[%d].webhook.secret", i)
+	}
+	return ".secrets"
 }
 
 func (p *plan) newTriggerID() uint64 {
@@ -195,6 +204,9 @@ func deployed(f api.Function, change string) api.DeployedFunction {
 			continue // every function has it
 		}
 		d.Triggers = append(d.Triggers, t.Name)
+		if t.Webhook != nil {
+			d.URLs = append(d.URLs, t.Webhook.URLPath(f.Namespace, f.Name))
+		}
 		if t.Kind == "http" {
 			d.URLs = append(d.URLs, t.HTTP.RouteText(f.Namespace, f.Name))
 		}

@@ -30,7 +30,10 @@ func (s slot) String() string {
 
 // slotsOf are those of a binding, which is valid. They have no namespace.
 func slotsOf(function string, t api.TriggerSpec) []slot {
-	if t.HTTP == nil {
+	switch {
+	case t.Webhook != nil:
+		return []slot{{t.Webhook.URLPath("default", function), "POST"}}
+	case t.HTTP == nil:
 		return nil
 	}
 	at := t.HTTP.Host + "/fn/" + function // nobody else's: the name is the function's
@@ -66,7 +69,7 @@ func claimsOf(function string, triggers []api.Trigger) map[slot]claim {
 		if t.HTTP != nil && t.HTTP.Path == "" {
 			continue
 		}
-		for _, s := range slotsOf(function, api.TriggerSpec{HTTP: t.HTTP}) {
+		for _, s := range slotsOf(function, api.TriggerSpec{HTTP: t.HTTP, Webhook: t.Webhook}) {
 			out[s] = claim{function, t.Name}
 		}
 	}

@@ -261,9 +261,14 @@ func (r *Registry) notNaming(ctx context.Context, f *api.Function, name string) 
 	return nil
 }
 
-// secretsNamed lists the secrets that a spec names, sorted.
+// secretsNamed lists the secrets that a spec names, for the function and for its webhooks, sorted.
 func secretsNamed(s api.FunctionSpec) []string {
 	out := slices.Clone(s.Secrets)
+	for _, t := range s.Triggers {
+		if t.Webhook != nil && t.Webhook.Secret != "" {
+			out = append(out, t.Webhook.Secret)
+		}
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }

@@ -220,8 +220,10 @@ func (f *faults) triggers(path string, on []api.TriggerSpec) {
 			f.topic(at+".topic", *t.Topic)
 		case t.Cron != nil:
 			f.cron(at+".cron", *t.Cron)
+		case t.Webhook != nil:
+			f.webhook(at+".webhook", t.Webhook)
 		default:
-			f.add(at, "has no kind; set http, topic or cron")
+			f.add(at, "has no kind; set http, topic, cron or webhook")
 		}
 	}
 }
@@ -230,7 +232,7 @@ func kindsOfTrigger(t api.TriggerSpec) (kinds []string) {
 	for _, k := range [...]struct {
 		name string
 		set  bool
-	}{{"http", t.HTTP != nil}, {"topic", t.Topic != nil}, {"cron", t.Cron != nil}} {
+	}{{"http", t.HTTP != nil}, {"topic", t.Topic != nil}, {"cron", t.Cron != nil}, {"webhook", t.Webhook != nil}} {
 		if k.set {
 			kinds = append(kinds, k.name)
 		}
@@ -246,9 +248,7 @@ func (f *faults) topic(path string, t api.TopicTrigger) {
 	if _, err := api.ParsePosition(t.Start); err != nil {
 		f.add(path+".start", "%s", err)
 	}
-	if t.Order != "" && t.Order != "none" && t.Order != "key" {
-		f.add(path+".order", "%q is neither none nor key", shorten(t.Order))
-	}
+	f.order(path, t.Order, t.OnFailure)
 	switch {
 	case t.Delivery != "" && t.Delivery != "atLeastOnce" && t.Delivery != "atMostOnce":
 		f.add(path+".delivery", "%q is neither atLeastOnce nor atMostOnce", shorten(t.Delivery))
@@ -263,10 +263,16 @@ func (f *faults) topic(path string, t api.TopicTrigger) {
 			f.add(path+".priority", "order: key and batch take events in the order in which they came; leave priority or them out")
 		}
 	}
+}
+
+func (f *faults) order(path, order, onFailure string) {
+	if order != "" && order != "none" && order != "key" {
+		f.add(path+".order", "%q is neither none nor key", shorten(order))
+	}
 	switch {
-	case t.OnFailure != "" && t.OnFailure != "skip" && t.OnFailure != "park":
-		f.add(path+".onFailure", "%q is neither skip nor park", shorten(t.OnFailure))
-	case t.OnFailure == "park" && t.Order != "key":
+	case onFailure != "" && onFailure != "skip" && onFailure != "park":
+		f.add(path+".onFailure", "%q is neither skip nor park", shorten(onFailure))
+	case onFailure == "park" && order != "key":
 		f.add(path+".onFailure", "only keys that are kept in order can park; add order: key, or leave it at skip")
 	}
 }

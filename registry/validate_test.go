@@ -76,7 +76,7 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{retry(api.Retry{Initial: api.Duration(time.Minute), Max: api.Duration(time.Second)}), "functions.f.retry.initial: 1m0s is above max, which is 1s"},
 		{retry(api.Retry{Initial: api.Duration(time.Hour)}), "functions.f.retry.initial: 1h0m0s is above max, which is 5m0s"},
 		{retry(api.Retry{Jitter: "some"}), `functions.f.retry.jitter: "some" is neither full nor none`},
-		{on(api.TriggerSpec{}), "functions.f.on[0]: has no kind; set http, topic or cron"},
+		{on(api.TriggerSpec{}), "functions.f.on[0]: has no kind; set http, topic, cron or webhook"},
 		{on(api.TriggerSpec{HTTP: &api.HTTPTrigger{}, Topic: &api.TopicTrigger{Name: "a"}}), "functions.f.on[0]: has both http and topic; write a trigger for each"},
 		{on(make([]api.TriggerSpec, 101)...), "functions.f.on: there are 101 triggers, the limit is 100; one with * or > can stand for many"},
 		{topic(api.TopicTrigger{}), "functions.f.on[0].topic.name: topic pattern is empty"},

@@ -249,7 +249,7 @@ func compact(f, other *api.Function) {
 		t := &f.Triggers[i]
 		share(&t.Namespace, f.Namespace)
 		share(&t.Function, f.Name)
-		for _, kind := range [...]string{"inbox", "http", "topic", "cron"} {
+		for _, kind := range [...]string{"inbox", "http", "topic", "cron", "webhook"} {
 			share(&t.Kind, kind)
 		}
 		if i >= len(f.Spec.Triggers) {
@@ -261,6 +261,9 @@ func compact(f, other *api.Function) {
 		}
 		if t.Cron != nil && spec.Cron != nil && *t.Cron == *spec.Cron {
 			t.Cron = spec.Cron
+		}
+		if t.Webhook != nil && spec.Webhook != nil && reflect.DeepEqual(t.Webhook, spec.Webhook) {
+			t.Webhook = spec.Webhook
 		}
 		if t.Topic != nil && spec.Topic != nil && reflect.DeepEqual(t.Topic, spec.Topic) {
 			t.Topic = spec.Topic

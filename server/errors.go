@@ -45,6 +45,10 @@ var (
 	errUnknownTopic    = errors.New("unknown topic")
 	errUnknownFunction = errors.New("unknown function")
 	errUnknownSecret   = errors.New("unknown secret")
+	errUnknownWebhook  = errors.New("unknown webhook")
+	errSignature       = errors.New("wrong signature")
+	errNoSecret        = errors.New("no secret")
+	errSender          = errors.New("sender not allowed")
 	errUnknownTrigger  = errors.New("unknown trigger")
 	errNoDeadLetter    = errors.New("unknown dead letter")
 	errReplaying       = errors.New("already looking through the past")
@@ -94,14 +98,17 @@ var table = [...]row{
 	{err: errBadJWT, status: 401, slug: "invalid-token", title: "The token is not good", next: "ask its issuer for a new one; fn.yaml says which issuer and audience"},
 	{err: errForeignJWT, status: 401, slug: "invalid-token", title: "The token is not good", next: "use one of the issuer that fn.yaml names"},
 	{err: errRevoked, status: 401, slug: "unauthorized", title: "A token is needed", next: "ask for a new one"},
+	{err: errSignature, status: 401, slug: "wrong-signature", title: "The delivery is not signed as it should be"},
 	{err: errWrongKey, status: 403, slug: "key-not-for-this", title: "The API key is for something else", next: "use a key that is for it: \"fnctl key ls\" shows what each is for"},
 	{err: errDeniedJWT, status: 403, slug: "claim-missing", title: "The token does not allow this", next: "ask its issuer for one with this claim"},
 	{err: errForbidden, status: 403, slug: "forbidden", title: "The token may not do this", next: "use a token that may"},
+	{err: errSender, status: 403, slug: "sender-not-allowed", title: "This sender may not deliver here", next: "add it to origins of the webhook trigger in fn.yaml and deploy"},
 	{err: errForeignOrigin, status: 403, slug: "foreign-origin", title: "Calls from other web pages are refused", next: "call the management API from a program or from its own pages"},
 	{err: errCORS, status: 403, slug: "origin-not-allowed", title: "Pages of this origin may not call it"},
 	{err: errUnknownPath, status: 404, slug: "unknown-path", title: "Nothing is served here", next: "check the path"},
 	{err: errUnknownTopic, status: 404, slug: "unknown-topic", title: "No such topic"},
 	{err: errUnknownFunction, status: 404, slug: "unknown-function", title: "No such function"},
+	{err: errUnknownWebhook, status: 404, slug: "unknown-webhook", title: "No such webhook"},
 	{err: errUnknownTrigger, status: 404, slug: "unknown-trigger", title: "No such trigger", next: "\"fnctl ls triggers\" shows what there is"},
 	{err: errUnknownSecret, status: 404, slug: "unknown-secret", title: "No such secret", next: "\"fnctl secret ls\" shows what there is"},
 	{err: errNoDeadLetter, status: 404, slug: "unknown-dead-letter", title: "No such dead letter", next: "\"fnctl dlq ls\" shows what there is; it may have been redriven or discarded"},
@@ -149,6 +156,7 @@ var table = [...]row{
 	{err: history.ErrClosed, status: 503, slug: "draining", title: "The server is stopping", next: "repeat in a moment, at another node if there is one", after: 5 * time.Second},
 	{err: errUnrecorded, status: 503, slug: "unrecorded", title: "The change cannot be recorded", next: "see to the disk of the data directory; nothing was changed, repeat it then"},
 	{err: errIssuer, status: 503, slug: "issuer-out-of-reach", title: "The issuer of the token cannot be reached", next: "repeat in a moment; the server's log says what is wrong", after: 10 * time.Second},
+	{err: errNoSecret, status: 503, slug: "secret-missing", title: "The webhook has no secret that can be used", after: time.Minute},
 	{err: errNotReady, status: 503, slug: "not-ready", title: "The server is not ready", next: "repeat in a moment", after: time.Second},
 	{err: errDeadline, status: 504, slug: "deadline-exceeded", title: "The function took too long"},
 	{err: context.DeadlineExceeded, status: 504, slug: "timeout", title: "It took too long", next: "repeat; the server's log may say what it waited for"},

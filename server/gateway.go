@@ -22,6 +22,7 @@ func (s *Server) gatewayRoutes() *echo.Echo {
 		for _, path := range [...]string{"/fn/:function", "/fn/:function/*"} {
 			e.RouteNotFound(prefix+path, s.callFunction) // any method; Any takes only those that echo knows
 		}
+		e.RouteNotFound(prefix+"/webhooks/:webhook", s.webhook)
 		e.RouteNotFound(prefix+"/*", s.callRoute)
 	}
 	return e

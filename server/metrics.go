@@ -10,6 +10,8 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	// deliveries are counted by what became of them: accepted, duplicate, handshake, or why they were refused.
+	deliveries *prometheus.CounterVec
 }
 
 // newMetrics registers the server's metrics. Routes are patterns and codes are HTTP's, so the number of series is bounded.
@@ -25,12 +27,21 @@ func newMetrics(reg prometheus.Registerer, b *bodies) *metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"side", "route"}),
 	}
+	m.deliveries = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "evoke_webhook_deliveries_total",
+		Help: "Deliveries of webhooks, by trigger and result: accepted, duplicate, handshake, or why they were refused.",
+	}, []string{"namespace", "trigger", "result"})
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "evoke_http_buffered_bytes",
 		Help: "Bytes of request bodies held in memory.",
 	}, func() float64 { return float64(b.held.Load()) })
-	reg.MustRegister(m.requests, m.duration, held)
+	reg.MustRegister(m.requests, m.duration, m.deliveries, held)
 	return m
+}
+
+// forgetWebhook removes what is counted of a trigger that has gone.
+func (m *metrics) forgetWebhook(h *hook) {
+	m.deliveries.DeletePartialMatch(prometheus.Labels{"namespace": h.namespace, "trigger": h.trigger.Name})
 }
 
 func (m *metrics) observe(side, route string, code int, took time.Duration) {

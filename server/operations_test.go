@@ -122,6 +122,13 @@ func gatewayOperations() []operation {
 			route: "POST " + prefix + "/topics/{topic}", inAs: eventTypes, out: api.Published{}, codes: []int{202},
 			about: "Publish CloudEvents to a topic that is open for the outside: all of the request are durable, or none is stored.",
 		})
+		out = append(out, operation{
+			route: "POST " + prefix + "/webhooks/{webhook}", inAs: "*/*", out: api.Published{}, codes: []int{202},
+			about: "Deliver to a webhook trigger: checked as its scheme says, and answered when it is durable. Slack gets 200 without a body; what a sender asks before its first delivery gets 200 or 204.",
+		}, operation{
+			route: "OPTIONS " + prefix + "/webhooks/{webhook}", codes: []int{204},
+			about: "Ask whether deliveries are welcome, as CloudEvents webhooks do by WebHook-Request-Origin: the answer is in WebHook-Allowed-Origin.",
+		})
 		for _, path := range [...]string{"/fn/{function}", "/fn/{function}/{path...}", "/{path...}"} {
 			for _, method := range [...]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 				o := operation{route: method + " " + prefix + path, about: "Run a function that has an http trigger. Its reply is the answer; with Prefer: respond-async the event is stored, and 202 names the invocation.", outAs: "*/*"}

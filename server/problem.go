@@ -34,9 +34,12 @@ func (s *Server) fail(err error, c echo.Context) {
 	if after > 0 {
 		h.Set("Retry-After", retryAfter(after))
 	}
-	if f, ok := errors.AsType[*fault](err); ok && f.challenge != "" {
+	switch f, ok := errors.AsType[*fault](err); {
+	case ok && f.challenge != "":
 		h.Set("WWW-Authenticate", f.challenge)
-	} else if p.Status == http.StatusUnauthorized {
+	case errors.Is(err, errSignature):
+		h.Set("WWW-Authenticate", `Signature realm="evoke"`)
+	case p.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="evoke"`)
 	}
 	if p.Invocation != "" {

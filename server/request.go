@@ -15,7 +15,7 @@ import (
 func (s *Server) requestEvent(r *http.Request, to target, body []byte) event.Event {
 	e := event.Event{
 		ID: s.newID(), Source: to.path, Type: event.HTTPRequestType, Time: s.now().UTC(),
-		DataContentType: r.Header.Get("Content-Type"), Request: requestJSON(r, to),
+		DataContentType: r.Header.Get("Content-Type"), Request: requestPart(r, to),
 	}
 	if len(body) > 0 {
 		e.Data = body
@@ -23,14 +23,20 @@ func (s *Server) requestEvent(r *http.Request, to target, body []byte) event.Eve
 	return e
 }
 
-// requestJSON is part 3 of an event, docs/abi.md section 4.
-func requestJSON(r *http.Request, to target) []byte {
-	route, above := to.http.Path, 0 // segments before what the function knows as the path
-	if route == "" {
-		route, above = to.path+"/*", strings.Count(to.path, "/")
-	} else if strings.HasPrefix(to.path, "/@") {
-		above = 1
+// requestPart is part 3 of the event of a call.
+func requestPart(r *http.Request, to target) []byte {
+	switch {
+	case to.http.Path == "":
+		return requestJSON(r, strings.Count(to.path, "/"), to.path+"/*", nil, nil, nil)
+	case strings.HasPrefix(to.path, "/@"):
+		return requestJSON(r, 1, to.http.Path, to.names, to.params, nil)
 	}
+	return requestJSON(r, 0, to.http.Path, to.names, to.params, nil)
+}
+
+// requestJSON is part 3 of an event, docs/abi.md section 4. above is how many segments of the path come before what the function knows as the path; hidden headers are left
+// out, nil = none are.
+func requestJSON(r *http.Request, above int, route string, names, params []string, hidden func(name string) bool) []byte {
 	raw := pathBelow(r.URL.EscapedPath(), above)
 	path, err := url.PathUnescape(raw)
 	if err != nil {
@@ -42,19 +48,19 @@ func requestJSON(r *http.Request, to target) []byte {
 	b = wire.AppendJSON(append(b, `,"rawPath":`...), raw)
 	b = wire.AppendJSON(append(b, `,"route":`...), route)
 	b = append(b, `,"params":{`...)
-	for i, name := range to.names {
+	for i, name := range names {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(wire.AppendJSON(b, name), ':')
-		b = wire.AppendJSON(b, to.params[i])
+		b = wire.AppendJSON(b, params[i])
 	}
 	b = append(b, `},"query":[`...)
 	for name, value := range queryPairs(r.URL.RawQuery) {
 		b = appendPair(b, name, value)
 	}
 	b = append(b, `],"headers":[`...)
-	for name, value := range headerPairs(r) {
+	for name, value := range headerPairs(r, hidden) {
 		b = appendPair(b, name, value)
 	}
 	return append(b, "]}"...)
@@ -105,14 +111,14 @@ func queryDecode(s string) string {
 
 // headerPairs are the end-to-end headers with lower-case names. net/http does not keep the order of names, so they are sorted, behind host;
 // the values of one name stay in order.
-func headerPairs(r *http.Request) iter.Seq2[string, string] {
+func headerPairs(r *http.Request, hidden func(name string) bool) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		if !yield("host", r.Host) {
 			return
 		}
 		names := make([]string, 0, 32)
 		for name := range r.Header {
-			if !isHopByHop(name) && !namedInConnection(r.Header, name) {
+			if !isHopByHop(name) && !namedInConnection(r.Header, name) && (hidden == nil || !hidden(name)) {
 				names = append(names, name)
 			}
 		}

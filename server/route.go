@@ -171,12 +171,17 @@ func requestKey(r *http.Request, to target, e *event.Event) string {
 	if key := r.Header.Get("Evoke-Key"); key != "" {
 		return key
 	}
-	switch k := to.key; k.from {
+	return to.key.of(r, to.names, to.params, e)
+}
+
+// of is the key, "" when there is none.
+func (k *keyPlace) of(r *http.Request, names, params []string, e *event.Event) string {
+	switch k.from {
 	case "header":
 		return r.Header.Get(k.name)
 	case "params":
-		if i := slices.Index(to.names, k.name); i >= 0 {
-			return to.params[i]
+		if i := slices.Index(names, k.name); i >= 0 {
+			return params[i]
 		}
 	case "query":
 		for name, v := range queryPairs(r.URL.RawQuery) {

@@ -17,6 +17,7 @@ type router struct {
 	functions ordered.Set[*place] // /fn/NAME, by namespace and name
 	sites     ordered.Set[*site]  // routes, by namespace and host
 	hosted    int                 // sites that have a host
+	webhooks  ordered.Set[*hook]  // by namespace and name
 }
 
 // place is /fn/NAME of a function.
@@ -35,6 +36,7 @@ func newRouter() *router {
 	return &router{
 		functions: ordered.New(func(a, b *place) int { return a.compare(b.namespace, b.name) }),
 		sites:     ordered.New(func(a, b *site) int { return a.compare(b.namespace, b.host) }),
+		webhooks:  ordered.New(func(a, b *hook) int { return a.compare(b.namespace, b.name) }),
 	}
 }
 
@@ -44,6 +46,10 @@ func (p *place) compare(namespace, name string) int {
 
 func (s *site) compare(namespace, host string) int {
 	return cmp.Or(cmp.Compare(s.namespace, namespace), cmp.Compare(s.host, host))
+}
+
+func (h *hook) compare(namespace, name string) int {
+	return cmp.Or(cmp.Compare(h.namespace, namespace), cmp.Compare(h.name, name))
 }
 
 // router is that of the newest snapshot. The first who asks after a change makes it.
@@ -56,8 +62,14 @@ func (s *Server) router() *router {
 	defer s.routing.Unlock()
 	r := s.routes.Load()
 	if snap = s.o.Registry.Snapshot(); r.of != snap {
+		before := r
 		r = r.next(snap)
 		s.routes.Store(r)
+		for was, is := range r.webhooks.Since(before.webhooks) {
+			if was != nil && (is == nil || is.trigger.Name != was.trigger.Name) {
+				s.metrics.forgetWebhook(was)
+			}
+		}
 	}
 	return r
 }
@@ -69,6 +81,7 @@ func (r *router) next(snap *registry.Snapshot) *router {
 	sites := map[*site][]edit{}
 	at := map[[2]string]*site{}
 	var places []ordered.Edit[*place]
+	var hooks []ordered.Edit[*hook]
 	collect := func(f *api.Function, gone bool) {
 		p := &place{namespace: f.Namespace, name: f.Name}
 		for _, route := range routesOf(f) {
@@ -81,6 +94,9 @@ func (r *router) next(snap *registry.Snapshot) *router {
 				at[key] = &site{namespace: key[0], host: key[1]}
 			}
 			sites[at[key]] = append(sites[at[key]], edit{rest: route.segments, route: route, gone: gone})
+		}
+		for _, h := range hooksOf(f) {
+			hooks = append(hooks, ordered.Edit[*hook]{Value: h, Gone: gone})
 		}
 		if p.at != nil {
 			places = append(places, ordered.Edit[*place]{Value: p, Gone: gone})
@@ -98,7 +114,7 @@ func (r *router) next(snap *registry.Snapshot) *router {
 	for _, f := range now { // all that goes has gone: a route may come from another function
 		collect(f, false)
 	}
-	out.functions = r.functions.With(places...)
+	out.functions, out.webhooks = r.functions.With(places...), r.webhooks.With(hooks...)
 	var changed []ordered.Edit[*site]
 	for s, edits := range sites {
 		before, there := r.sites.Get(s)
@@ -142,6 +158,12 @@ func (r *router) function(namespace, name string) *leaf {
 		return nil
 	}
 	return p.at
+}
+
+// webhook finds what takes /webhooks/NAME; nil = nothing does.
+func (r *router) webhook(namespace, name string) *hook {
+	h, _ := r.webhooks.Find(func(h *hook) int { return h.compare(namespace, name) })
+	return h
 }
 
 // found is what a path leads to.

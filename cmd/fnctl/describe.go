@@ -83,6 +83,7 @@ func (c *cli) describeFunction(f api.Function) error {
 		"App", f.App,
 		"Kind", f.Kind,
 		"Revision", strconv.Itoa(f.Revision),
+		"Serves", strings.Join(servedBy(f.Triggers), ", "),
 		"Traffic", trafficText(f.Traffic),
 		"Now", loadText(f.Load),
 	}, c.rolloutFields(f.Rollout), specFields(f.Spec), []string{
@@ -217,19 +218,23 @@ func retryText(r *api.Retry) string {
 
 func (c *cli) describeTrigger(t api.Trigger) error {
 	topic := topicOf(t)
-	key, auth, serves, cors, compress := "", "", "", "", ""
+	key, auth, cors, compress := "", "", "", ""
 	if t.HTTP != nil {
-		key, auth, serves, cors = t.HTTP.Key, t.HTTP.Auth.String(), t.HTTP.RouteText(t.Namespace, t.Function), corsText(t.HTTP.CORS)
+		key, auth, cors = t.HTTP.Key, t.HTTP.Auth.String(), corsText(t.HTTP.CORS)
 		if t.HTTP.Compress {
 			compress = "yes"
 		}
+	}
+	if t.Webhook != nil {
+		key = t.Webhook.Key
 	}
 	pairs := []string{
 		"Trigger", t.Name,
 		"Namespace", t.Namespace,
 		"Kind", t.Kind,
 		"Function", t.Function,
-		"Serves", serves,
+		"Serves", servesText(t),
+		"Checks", webhookText(t.Webhook),
 		"Topic", topic.Name,
 		"Filter", topic.Filter,
 		"Order", topic.Order,

@@ -161,6 +161,7 @@ func (c *cli) triggerList() list[api.Trigger] {
 			{title: "RETRYING", text: stat(func(s api.TriggerStats) int { return s.Retrying })},
 			{title: "DEAD", text: stat(func(s api.TriggerStats) int { return s.DeadLetters })},
 			{title: "PARKED", wide: true, text: stat(func(s api.TriggerStats) int { return s.Parked })},
+			{title: "SERVES", wide: true, text: servesText},
 			{title: "FILTER", wide: true, text: func(t t) string { return oneLine(topicOf(t).Filter) }},
 			{title: "ORDER", wide: true, text: func(t t) string { return topicOf(t).Order }},
 			{title: "SCHEDULE", wide: true, text: func(t t) string { return cronOf(t).Schedule }},

@@ -30,6 +30,8 @@ func routesOf(triggers []api.Trigger) []route {
 		case t.HTTP != nil:
 			bare := api.HTTPTrigger{Path: t.HTTP.Path}
 			r.Methods, r.Host, r.Path, r.Key = t.HTTP.Methods, t.HTTP.Host, bare.RouteText(t.Namespace, t.Function), t.HTTP.Key
+		case t.Webhook != nil:
+			r.Methods, r.Path, r.Key = []string{"POST"}, t.Webhook.URLPath(t.Namespace, t.Function), t.Webhook.Key
 		default:
 			continue
 		}
@@ -53,7 +55,7 @@ func (c *cli) routes(ctx context.Context) error {
 	}
 	return fetchAndShow(ctx, c, fetch, list[route]{
 		name: func(r route) string { return r.Path },
-		none: fmt.Sprintf("no routes in namespace %s; a function gets one by an http trigger in fn.yaml", c.namespace),
+		none: fmt.Sprintf("no routes in namespace %s; a function gets one by an http or webhook trigger in fn.yaml", c.namespace),
 		columns: []column[route]{
 			{title: "METHOD", text: func(r route) string { return cmp.Or(strings.Join(r.Methods, ","), "any") }},
 			{title: "HOST", text: func(r route) string { return cmp.Or(r.Host, "any") }},
@@ -63,6 +65,41 @@ func (c *cli) routes(ctx context.Context) error {
 			{title: "KEY", wide: true, text: func(r route) string { return r.Key }},
 		},
 	})
+}
+
+// servesText is what of the gateway reaches a trigger, "" when nothing does.
+func servesText(t api.Trigger) string {
+	switch {
+	case t.HTTP != nil:
+		return t.HTTP.RouteText(t.Namespace, t.Function)
+	case t.Webhook != nil:
+		return "POST " + t.Webhook.URLPath(t.Namespace, t.Function)
+	}
+	return ""
+}
+
+func servedBy(triggers []api.Trigger) (out []string) {
+	for _, t := range triggers {
+		if text := servesText(t); text != "" {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// webhookText says how deliveries are checked.
+func webhookText(t *api.WebhookTrigger) string {
+	switch {
+	case t == nil:
+		return ""
+	case t.Secret == "":
+		return "nothing: everybody can deliver"
+	}
+	text := t.Scheme + ", with secret " + t.Secret
+	if t.Timed() {
+		text += ", not older than " + durationText(cmp.Or(t.Tolerance, api.DefaultTolerance))
+	}
+	return text
 }
 
 // corsText is empty for a trigger without.

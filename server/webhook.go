@@ -1,0 +1,353 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/registry"
+)
+
+// hook is a webhook trigger, ready to be used.
+type hook struct {
+	namespace, name string // of the path
+	function        string
+	trigger         *api.Trigger
+	*api.WebhookTrigger
+	proof     func(h http.Header, body []byte) (*proof, error) // nil = nothing is checked
+	tolerance time.Duration
+	key       keyPlace
+}
+
+// hooksOf are those of a function.
+func hooksOf(f *api.Function) (out []*hook) {
+	for i := range f.Triggers {
+		t := &f.Triggers[i]
+		if t.Webhook == nil {
+			continue
+		}
+		h := &hook{
+			namespace: f.Namespace, name: t.Webhook.Name(f.Name), function: f.Name, trigger: t, WebhookTrigger: t.Webhook,
+			tolerance: time.Duration(t.Webhook.Tolerance), key: newKeyPlace(t.Webhook.Key),
+		}
+		if h.tolerance == 0 {
+			h.tolerance = time.Duration(api.DefaultTolerance)
+		}
+		switch h.Scheme {
+		case "github":
+			h.proof = githubProof
+		case "stripe":
+			h.proof = stripeProof
+		case "slack":
+			h.proof = slackProof
+		case "standard":
+			h.proof = standardProof
+		case "hmac":
+			h.proof = hmacProof(h.HMAC)
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// webhook takes a delivery: it answers 2xx when the event is durable. Nothing of one that is not what it says to be is kept.
+func (s *Server) webhook(c echo.Context) error {
+	ns, name := namespace(c), param(c, "webhook")
+	h := s.router().webhook(ns, name)
+	if h == nil {
+		return refuse(errUnknownWebhook, "give a function a webhook trigger in fn.yaml, \"on: [ { webhook: { scheme: github, secret: NAME } } ]\", and run fnctl deploy",
+			"no webhook %q is served", name)
+	}
+	switch c.Request().Method {
+	case http.MethodOptions:
+		return h.handshake(c)
+	case http.MethodPost:
+		result, err := s.deliver(c, h)
+		s.metrics.deliveries.WithLabelValues(h.namespace, h.trigger.Name, result).Inc()
+		return err
+	}
+	c.Response().Header().Set("Allow", "OPTIONS, POST")
+	return refuse(errMethod, "", "webhooks are delivered by POST")
+}
+
+// deliver also says what became of the delivery, in a word for the metric.
+func (s *Server) deliver(c echo.Context, h *hook) (result string, err error) {
+	r := c.Request()
+	if origin := r.Header.Get(requestOrigin); origin != "" && !h.agrees(origin) {
+		return "foreign-origin", refuse(errSender, "", "deliveries from %q are not agreed to", origin)
+	}
+	limit := int64(event.MaxSize)
+	if encodingOf(r.Header) == eventBatch && h.takesEvents(eventBatch) {
+		limit = maxBody
+	}
+	body, release, err := s.bodies.read(c, limit)
+	defer release()
+	if err != nil {
+		return "unreadable", err
+	}
+	d := delivery{hook: h, r: r, body: body}
+	if err := s.verify(&d); err != nil {
+		if refused, ok := errors.AsType[*refusal](err); ok {
+			return refused.reason, refuse(errSignature, "check the secret at the sender, and here: fnctl secret set "+h.Secret, "%s", refused.detail)
+		}
+		return "no-secret", err
+	}
+	if answered, err := s.answerSender(c, &d); answered || err != nil {
+		return "handshake", err
+	}
+	events, err := s.events(&d)
+	if err != nil {
+		return "invalid", err
+	}
+	return s.keepDelivery(c, h, events)
+}
+
+// keepDelivery publishes and answers.
+func (s *Server) keepDelivery(c echo.Context, h *hook, events []event.Event) (result string, err error) {
+	if len(events) == 0 {
+		return "accepted", c.JSON(http.StatusAccepted, api.Published{Events: []api.PublishedEvent{}})
+	}
+	stored, err := s.o.Table.Publish(c.Request().Context(), h.namespace, h.trigger.Topic.Name, events)
+	if err != nil {
+		return "not-stored", fmt.Errorf("store the delivery to webhook %q: %w", h.name, err)
+	}
+	result = "duplicate"
+	for _, at := range stored {
+		if !at.Duplicate {
+			result = "accepted"
+		}
+	}
+	if h.Scheme == "slack" {
+		return result, c.NoContent(http.StatusOK) // Slack shows any text to the person who typed the command
+	}
+	return result, c.JSON(http.StatusAccepted, api.Published{Events: published(events, stored)})
+}
+
+// verify checks who sent a delivery: a *refusal says what is wrong with it, any other error what is wrong here.
+func (s *Server) verify(d *delivery) error {
+	if d.hook.proof == nil {
+		return nil
+	}
+	secrets, err := s.secretsOf(d.hook)
+	if err != nil {
+		return err
+	}
+	if d.shown, err = d.hook.proof(d.r.Header, d.body); err != nil {
+		return err
+	}
+	err = d.shown.check(secrets, s.now(), d.hook.tolerance)
+	if _, refused := errors.AsType[*refusal](err); err != nil && !refused {
+		s.log.Warn("a webhook's secret is of no use", slog.String("namespace", d.hook.namespace), slog.String("secret", d.hook.Secret), slog.String("trigger", d.hook.trigger.Name), slog.Any("err", err))
+		return refuse(errNoSecret, "set it again, as the sender shows it: fnctl secret set "+d.hook.Secret, "secret %q cannot be used: %v", d.hook.Secret, err)
+	}
+	return err
+}
+
+// secretsOf are the values that a delivery may be signed with.
+func (s *Server) secretsOf(h *hook) ([][]byte, error) {
+	values, err := s.o.Secrets.Secret(h.namespace, h.Secret)
+	if errors.Is(err, registry.ErrNotFound) { // a deploy has seen it: somebody removed it by force
+		return nil, refuse(errNoSecret, "set it: fnctl secret set "+h.Secret, "secret %q, which deliveries to webhook %q are checked with, is not set", h.Secret, h.name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("check a delivery to webhook %q: %w", h.name, err)
+	}
+	return values, nil
+}
+
+// delivery is one request of a webhook.
+type delivery struct {
+	*hook
+	r     *http.Request
+	body  []byte
+	shown *proof // nil = nothing was checked
+	read  *said  // nil before it was asked for
+}
+
+// said is what schemes have in the JSON of a body.
+type said struct {
+	ID        string `json:"id"`
+	Type      string `json:"type"`
+	EventID   string `json:"event_id"`
+	Challenge string `json:"challenge"`
+	Event     struct {
+		Type string `json:"type"`
+	} `json:"event"`
+}
+
+// says reads the body as far as it is JSON of the expected form; other bodies say nothing.
+func (d *delivery) says() *said {
+	if d.read == nil {
+		d.read = &said{}
+		err := json.Unmarshal(d.body, d.read)
+		if _, other := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !other { // one member of another kind leaves the rest
+			d.read = &said{}
+		}
+	}
+	return d.read
+}
+
+// events are what the delivery becomes: an event of its scheme, or the CloudEvents that it has.
+func (s *Server) events(d *delivery) ([]event.Event, error) {
+	if d.takesEvents(encodingOf(d.r.Header)) {
+		body, release, err := s.bodies.plain(d.r.Header, d.body, maxBody)
+		defer release()
+		if err != nil {
+			return nil, err
+		}
+		events, err := decodeEvents(d.r.Header, body)
+		if err != nil {
+			return nil, err
+		}
+		for i := range events {
+			d.setKey(&events[i])
+		}
+		return events, s.delay(http.Header{}, events)
+	}
+	e := event.Event{
+		Source: d.URLPath(d.namespace, d.function), Type: "dev.evoke.webhook." + d.Scheme, Time: s.now().UTC(),
+		DataContentType: d.r.Header.Get("Content-Type"), Data: d.body, Request: d.request(),
+	}
+	e.ID, e.Subject = d.identity()
+	if e.ID == "" {
+		e.ID = s.newID()
+	}
+	if len(e.Data) == 0 {
+		e.Data = nil
+	}
+	d.setKey(&e)
+	return []event.Event{e}, checkEvent(&e)
+}
+
+// takesEvents says whether a request of an encoding is read as CloudEvents. Signatures are of bodies: where one is asked for, attributes in headers prove nothing.
+func (h *hook) takesEvents(in encoding) bool {
+	switch in {
+	case structuredEvent, eventBatch:
+		return h.Scheme == "none" || h.Scheme == "hmac" || h.Scheme == "standard"
+	case binaryEvent:
+		return h.Scheme == "none"
+	}
+	return false
+}
+
+// identity is what tells the delivery apart, "" when nothing does, and what it is about.
+func (d *delivery) identity() (id, subject string) {
+	h := d.r.Header
+	switch d.Scheme {
+	case "github":
+		return h.Get("X-Github-Delivery"), h.Get("X-Github-Event")
+	case "stripe":
+		id, subject = d.says().ID, d.says().Type
+	case "slack":
+		id, subject = d.says().EventID, d.says().Event.Type
+	case "standard":
+		return standardHeader(h, "Id"), d.says().Type
+	default:
+		id = h.Get(d.IDHeader)
+	}
+	if id == "" && d.shown != nil && d.shown.at != "" {
+		id = d.shown.id() // the same time and body come twice from a replay only
+	}
+	return id, subject
+}
+
+func (d *delivery) setKey(e *event.Event) {
+	if key := d.hook.key.of(d.r, nil, nil, e); key != "" {
+		e.SetExtension(event.Extension{Name: "partitionkey", Value: key})
+	}
+}
+
+// request is part 3 of the event. What the sender shows to nobody but us stays out of the log.
+func (d *delivery) request() []byte {
+	hidden := func(name string) bool { return name == "Authorization" || name == "Cookie" }
+	above := 0
+	if strings.HasPrefix(d.URLPath(d.namespace, d.function), "/@") {
+		above = 1
+	}
+	return requestJSON(d.r, above, "/webhooks/"+d.name, nil, nil, hidden)
+}
+
+// Headers of the handshake of CloudEvents webhooks, https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md.
+const (
+	requestOrigin = "Webhook-Request-Origin"
+	requestRate   = "Webhook-Request-Rate"
+	allowedOrigin = "WebHook-Allowed-Origin"
+	allowedRate   = "WebHook-Allowed-Rate"
+)
+
+// handshake answers a sender that asks whether it may deliver here. The answer is given at once, so a callback is of no use.
+func (h *hook) handshake(c echo.Context) error {
+	out := c.Response().Header()
+	out.Set("Allow", "OPTIONS, POST")
+	origin, rate := c.Request().Header.Get(requestOrigin), c.Request().Header.Get(requestRate)
+	if origin == "" {
+		return c.NoContent(http.StatusNoContent)
+	}
+	if !h.agrees(origin) {
+		return refuse(errSender, "", "deliveries from %q are not agreed to", origin)
+	}
+	if rate != "" {
+		if n, err := strconv.Atoi(rate); err != nil || n < 1 {
+			return refuse(errInvalid, "ask for a whole number of requests in a minute", "WebHook-Request-Rate %q is not a whole number from 1 on", rate)
+		}
+		out[allowedRate] = []string{"*"}
+	}
+	out[allowedOrigin] = []string{origin}
+	return c.NoContent(http.StatusOK)
+}
+
+// agrees says whether deliveries of a sender are welcome.
+func (h *hook) agrees(origin string) bool {
+	if len(h.Origins) == 0 {
+		return true
+	}
+	origin = strings.ToLower(origin)
+	for _, allowed := range h.Origins {
+		below, any := strings.CutPrefix(allowed, "*")
+		if origin == allowed || any && strings.HasSuffix(origin, below) {
+			return true
+		}
+	}
+	return false
+}
+
+// answerSender answers deliveries that are not for the function: what a sender asks before it begins.
+func (s *Server) answerSender(c echo.Context, d *delivery) (answered bool, err error) {
+	switch {
+	case d.Scheme == "github" && d.r.Header.Get("X-Github-Event") == "ping":
+		return true, c.NoContent(http.StatusNoContent)
+	case d.Scheme == "slack" && d.says().Type == "url_verification":
+		return true, c.String(http.StatusOK, d.says().Challenge)
+	case d.Scheme == "none" && d.r.Header.Get("Aeg-Event-Type") == "SubscriptionValidation":
+		return true, s.validateEventGrid(c, d)
+	}
+	return false, nil
+}
+
+// validateEventGrid: https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema
+func (s *Server) validateEventGrid(c echo.Context, d *delivery) error {
+	var events []struct {
+		Data struct {
+			Code string `json:"validationCode"`
+			URL  string `json:"validationUrl"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(d.body, &events); err != nil || len(events) != 1 || events[0].Data.Code == "" && events[0].Data.URL == "" {
+		return refuse(errInvalid, "", "the body is not the one SubscriptionValidation event that its Aeg-Event-Type promises")
+	}
+	data := events[0].Data
+	if data.Code == "" {
+		s.log.Warn("Azure Event Grid asks for a subscription to be confirmed: open the URL within five minutes", slog.String("trigger", d.trigger.Name), slog.String("url", data.URL))
+		return c.NoContent(http.StatusOK)
+	}
+	return c.JSON(http.StatusOK, map[string]string{"validationResponse": data.Code})
+}
