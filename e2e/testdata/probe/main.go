@@ -23,6 +23,9 @@ func probe(_ context.Context, e *evoke.Event) (evoke.Reply, error) {
 	if r := e.Request(); r != nil {
 		op = strings.Trim(r.Path, "/")
 	}
+	if strings.HasPrefix(op, "webhooks/") {
+		return evoke.NoReply(), delivered(e)
+	}
 	switch op {
 	case "echo":
 		evoke.Infof("echo of %s", e.ID)
@@ -63,6 +66,17 @@ func probe(_ context.Context, e *evoke.Event) (evoke.Reply, error) {
 // emit passes the data on to the topic out.
 func emit(e *evoke.Event) error {
 	return evoke.Emit("out", evoke.NewEvent("probe.emitted", json.RawMessage(e.Data())))
+}
+
+// delivery is what came by a webhook.
+type delivery struct{ ID, Type, Subject, Key, ContentType, Body, Path string }
+
+// delivered passes it on. It fails when the body says so.
+func delivered(e *evoke.Event) error {
+	if strings.Contains(string(e.Data()), "told to fail") {
+		return errors.New("told to fail")
+	}
+	return evoke.Emit("deliveries", evoke.NewEvent("probe.delivered", delivery{e.ID, e.Type, e.Subject, e.Key(), e.DataContentType, string(e.Data()), e.Request().Path}))
 }
 
 // counted is what count emits: the event it counted and its number within the key.
