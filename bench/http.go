@@ -158,10 +158,11 @@ func (s *session) echoRows(ctx context.Context, node, peer *process, rivals []ri
 	if err != nil {
 		return nil, err
 	}
-	if err := e.warmUp(ctx); err != nil {
+	p := s.newPublishes(node, peer)
+	if err := errors.Join(e.warmUp(ctx), p.warmUp(ctx)); err != nil {
 		return nil, err
 	}
-	return s.inRounds(ctx, []roundCase{e})
+	return s.inRounds(ctx, []roundCase{e, p})
 }
 
 // requestRounds lets the three kinds of load and the fsync loop take turns.
@@ -176,7 +177,7 @@ func (s *session) requestRounds(ctx context.Context, node, peer *process) ([]row
 
 	function := load{addr: node.gateway, connections: echoConnections, status: 200, request: poster("/fn/echo"), process: node}
 	plain := load{addr: peer.gateway, connections: echoConnections, status: 200, request: poster("/echo"), process: peer}
-	publishing := load{addr: node.gateway, connections: publishConnections, status: 202, request: publisher(), process: node}
+	publishing := load{addr: node.gateway, connections: publishConnections, status: 202, request: publisher("/bench"), process: node}
 	for _, l := range []*load{&function, &plain, &publishing} {
 		if _, err := l.run(ctx, s.slice/5); err != nil { // warms up
 			return nil, err
@@ -236,13 +237,13 @@ func poster(path string) func([]byte) []byte {
 	return func(b []byte) []byte { return append(b, request...) }
 }
 
-// publisher makes requests that publish one event each. None has the id of another, on whatever connection and in whatever round: a duplicate is cheap.
-func publisher() func([]byte) []byte {
+// publisher makes requests that publish one event each. None has the id of another of the source, on whatever connection and in whatever round: a duplicate is cheap.
+func publisher(source string) func([]byte) []byte {
 	data := payload()
 	var last atomic.Uint64
 	return func(b []byte) []byte {
 		n := last.Add(1)
-		headers := fmt.Sprintf("ce-specversion: 1.0\r\nce-type: dev.evoke.bench\r\nce-source: /bench\r\nce-id: %d\r\nce-subject: key-%d\r\n", n, n%keys)
+		headers := fmt.Sprintf("ce-specversion: 1.0\r\nce-type: dev.evoke.bench\r\nce-source: %s\r\nce-id: %d\r\nce-subject: key-%d\r\n", source, n, n%keys)
 		return appendRequest(b, "/topics/bench", headers, data)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -40,7 +41,8 @@ func TestHTTPWithTinyNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRows(t, rows, "ready_ms", "idle_rss_mib", "binary_mib", "echo_1k", "echo_1k_cpu", "echo_1k_p99", "publish_202", "publish_202_cpu", "publish_202_p99",
-		"http_echo_1k_cpu", "http_echo_1k_cpu_vs_extism", "http_p99_ms", "check_jwt_us", "check_jwt_es256_us", "check_jwt_again_us", "check_key_us")
+		"http_echo_1k_cpu", "http_echo_1k_cpu_vs_extism", "http_p99_ms", "publish_single_cpu", "publish_batch100_cpu",
+		"check_jwt_us", "check_jwt_es256_us", "check_jwt_again_us", "check_key_us")
 	if rows[1].Value < 1 || rows[2].Value < 1 || rows[3].Value == 0 {
 		t.Errorf("%+v", rows)
 	}
@@ -153,7 +155,7 @@ func TestBareEcho(t *testing.T) {
 
 func TestPublishedEventsHaveIDsOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	next := publisher()
+	next := publisher("/bench")
 	seen := map[string]bool{}
 	for range 5 {
 		req := readRequest(t, next(nil))
@@ -165,6 +167,28 @@ func TestPublishedEventsHaveIDsOfTheirOwn(t *testing.T) {
 		body, err := io.ReadAll(req.Body)
 		if err != nil || len(body) != payloadSize || req.URL.Path != "/topics/bench" || req.Header.Get("ce-specversion") != "1.0" {
 			t.Errorf("%d bytes to %s, %v", len(body), req.URL, err)
+		}
+	}
+}
+
+func TestBatchesHaveAHundredEventsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	next := batchPublisher()
+	seen := map[string]bool{}
+	for range 3 {
+		req := readRequest(t, next(nil))
+		var events []struct {
+			ID   string
+			Data []byte `json:"data_base64"`
+		}
+		if err := json.NewDecoder(req.Body).Decode(&events); err != nil || len(events) != batchSize || req.Header.Get("Content-Type") != "application/cloudevents-batch+json" {
+			t.Fatalf("%d events, %v", len(events), err)
+		}
+		for _, e := range events {
+			if seen[e.ID] || len(e.Data) != payloadSize {
+				t.Errorf("event %s has %d bytes", e.ID, len(e.Data))
+			}
+			seen[e.ID] = true
 		}
 	}
 }

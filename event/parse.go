@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -231,7 +232,7 @@ func (r *reading) setBase64() error {
 		return fmt.Errorf("\"data_base64\" must be a JSON string")
 	}
 	text := r.data64[1 : len(r.data64)-1]
-	if slices.Contains(text, '\\') {
+	if bytes.IndexByte(text, '\\') >= 0 {
 		s, err := unquote(r.data64)
 		if err != nil {
 			return err

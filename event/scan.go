@@ -80,6 +80,7 @@ func whyInvalid(text []byte) error {
 }
 
 // Elements hands out the elements of a JSON array, one after the other, so that a huge array of nothing takes no memory. It ends with the first error of each, as it is.
+// Of an object or array it only finds the end: each reads it anyway, and must refuse what is no JSON.
 func Elements(text []byte, each func(element []byte) error) error {
 	i := skipSpace(text, 0)
 	if i == len(text) || text[i] != '[' {
@@ -93,7 +94,7 @@ func Elements(text []byte, each func(element []byte) error) error {
 			}
 			i = skipSpace(text, i+1)
 		}
-		end, valid := skipValue(text, i)
+		end, valid := skipElement(text, i)
 		if !valid {
 			if i == len(text) || cutShort(text[i:]) {
 				return fmt.Errorf("the batch ends early, in event %d", n)
@@ -185,6 +186,14 @@ func skipValue(b []byte, i int) (end int, valid bool) {
 	return end, json.Valid(b[i:end])
 }
 
+// skipElement is skipValue without a look at what is nested.
+func skipElement(b []byte, i int) (end int, closed bool) {
+	if i < len(b) && (b[i] == '{' || b[i] == '[') {
+		return skipNested(b, i)
+	}
+	return skipValue(b, i)
+}
+
 func endsLiteral(ch byte) bool {
 	return ch == ',' || ch == '}' || ch == ']' || ch == ' ' || ch == '\n' || ch == '\r' || ch == '\t'
 }
@@ -201,14 +210,25 @@ func skipNested(b []byte, i int) (end int, closed bool) {
 				return i + 1, true
 			}
 		case '"':
-			for i++; i < len(b) && b[i] != '"'; i++ {
-				if b[i] == '\\' {
-					i++
-				}
-			}
+			i = closingQuote(b, i)
 		}
 	}
 	return i, false
+}
+
+// closingQuote is where the string that begins at i ends, which is len(b) for one that does not.
+func closingQuote(b []byte, i int) int {
+	i++
+	n := bytes.IndexByte(b[i:], '"')
+	if n >= 0 && bytes.IndexByte(b[i:i+n], '\\') < 0 {
+		return i + n
+	}
+	for ; i < len(b) && b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
+		}
+	}
+	return i
 }
 
 // unquote reads a JSON string out of JSON that was found to be valid. Most strings stand there as they are.

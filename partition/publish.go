@@ -20,6 +20,9 @@ func (t *Table) Publish(ctx context.Context, namespace, topic string, events []e
 			return nil, err
 		}
 	}
+	if len(events) == 1 {
+		return t.publishOne(ctx, namespace, topic, &events[0])
+	}
 	groups := map[*partition][]int{}
 	var order []*partition // as the events come, so that the same call does the same again
 	for i := range events {
@@ -61,6 +64,21 @@ func (t *Table) Publish(ctx context.Context, namespace, topic string, events []e
 	return out, nil
 }
 
+// publishOne is Publish of what most requests bring, without what it takes to sort many.
+func (t *Table) publishOne(ctx context.Context, namespace, topic string, e *event.Event) ([]Stored, error) {
+	p := t.place(namespace, e.Key(), e.Source, e.ID)
+	res, err := p.do(ctx, &publishRecord{origin: originOutside, stored: []storedEvent{newStored(namespace, topic, e)}})
+	if err != nil {
+		return nil, err
+	}
+	t.metrics.publishedEvents(res.stored)
+	return res.stored, nil
+}
+
+func newStored(namespace, topic string, e *event.Event) storedEvent {
+	return storedEvent{namespace: namespace, topic: topic, notBefore: notBefore(e), event: e.AppendBinary(make([]byte, 0, e.Size()))}
+}
+
 // publishPart builds a record of as many events as fit.
 func publishPart(namespace, topic string, events []event.Event, indexes []int) (*publishRecord, int) {
 	record := &publishRecord{origin: originOutside}
@@ -71,21 +89,22 @@ func publishPart(namespace, topic string, events []event.Event, indexes []int) (
 			return record, n
 		}
 		size += s
-		record.stored = append(record.stored, storedEvent{namespace: namespace, topic: topic, notBefore: notBefore(&events[i]), event: events[i].AppendBinary(make([]byte, 0, s))})
+		record.stored = append(record.stored, newStored(namespace, topic, &events[i]))
 	}
 	return record, len(indexes)
 }
 
 // place returns the partition of a key, or of an event without one.
 func (t *Table) place(namespace, key, source, id string) *partition {
-	d := xxhash.New()
+	var d xxhash.Digest
+	d.Reset()
 	_, _ = d.WriteString(namespace) // a hash never fails
-	_, _ = d.Write([]byte{0})
+	_, _ = d.WriteString("\x00")
 	if key != "" {
 		_, _ = d.WriteString(key)
 	} else {
 		_, _ = d.WriteString(source)
-		_, _ = d.Write([]byte{0})
+		_, _ = d.WriteString("\x00")
 		_, _ = d.WriteString(id)
 	}
 	hi, _ := bits.Mul64(d.Sum64(), uint64(t.count))

@@ -82,7 +82,7 @@ func (b *bodies) readAll(in io.Reader, announced int64) (body []byte, release fu
 		if len(buf) < cap(buf) {
 			continue
 		}
-		more := int64(min(len(buf), 4<<20))
+		more := growth(int64(len(buf)), announced)
 		if held += more; b.held.Add(more) > b.max {
 			return nil, release, errBuffersFull
 		}
@@ -96,6 +96,14 @@ func firstSize(contentLength int64) int64 {
 		return 4 << 10
 	}
 	return min(contentLength+1, firstBuffer)
+}
+
+// growth is how many bytes more a full buffer gets: as many as it has, or the rest of what was announced when that is not much more.
+func growth(length, announced int64) int64 {
+	if rest := announced + 1 - length; rest > 0 && rest <= 3*length {
+		return min(rest, 4<<20)
+	}
+	return min(length, 4<<20)
 }
 
 func tooLong(limit int64) error {

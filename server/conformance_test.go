@@ -173,7 +173,7 @@ func TestEveryRuleOfCloudEvents(t *testing.T) {
 		// Batches: all or none, and which one it was.
 		"batch, one bad":       {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + "," + jsonEvent("-id", `"id":"2"`, `"subject":""`) + "]", detail: `event 2 of the batch: attribute "subject" is empty`},
 		"batch, one no object": {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + ",7]", detail: `event 2 of the batch: event is not a JSON object`},
-		"batch, one no JSON":   {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + ",{]", detail: `event 2 of the batch is not JSON`},
+		"batch, one no JSON":   {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + ",{]", detail: `event 2 of the batch: event is not a JSON object: invalid character ']'`},
 		"batch, no comma":      {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + jsonEvent() + "]", detail: `the batch has '{' behind event 1`},
 		"batch of batches":     {header: []string{"Content-Type", batchType}, body: "[[]]", detail: `event 1 of the batch: event is not a JSON object`},
 	} {

@@ -28,7 +28,7 @@ const (
 )
 
 func encodingOf(h http.Header) encoding {
-	if strings.Contains(strings.ToLower(h.Get("Content-Type")), "cloudevents") { // as few types do, and parsing takes longer
+	if strings.Contains(strings.ToLower(first(h["Content-Type"])), "cloudevents") { // as few types do, and parsing takes longer
 		switch mediaType(h) {
 		case api.EventJSON:
 			return structuredEvent
@@ -36,7 +36,7 @@ func encodingOf(h http.Header) encoding {
 			return eventBatch
 		}
 	}
-	if h.Get("Ce-Specversion") != "" {
+	if first(h["Ce-Specversion"]) != "" {
 		return binaryEvent
 	}
 	return notCloudEvents
@@ -133,6 +133,9 @@ func decodeBatch(body []byte) ([]event.Event, error) {
 		e, err := decodeStructured(text)
 		if err != nil {
 			return inBatch(len(events)+1, err)
+		}
+		if len(events) == 0 { // most batches have events of about one size
+			events = make([]event.Event, 0, min(len(body)/len(text)+1, maxBatch))
 		}
 		events = append(events, e)
 		return nil

@@ -14,7 +14,7 @@ const (
 
 // delay takes over what the headers and the events say of their delivery; one that is not valid fails them all.
 func (s *Server) delay(h http.Header, events []event.Event) error {
-	at, wait := h.Get(deliverAtHeader), h.Get(delayHeader)
+	at, wait := first(h[deliverAtHeader]), first(h[delayHeader])
 	now := s.now()
 	for i := range events {
 		e := &events[i]
@@ -34,6 +34,14 @@ func (s *Server) delay(h http.Header, events []event.Event) error {
 		}
 	}
 	return nil
+}
+
+// first is what http.Header.Get finds, without bringing the name into the form that it is in.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 func setIfAny(e *event.Event, extension, value string) {

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/labstack/echo/v4/middleware"
 )
 
 // newEcho is a router with what both sides share. side is "gateway" or "admin".
@@ -16,13 +16,7 @@ func (s *Server) newEcho(side string) *echo.Echo {
 	e.HideBanner, e.HidePort = true, true
 	e.Logger.SetOutput(io.Discard) // what goes wrong comes to fail
 	e.HTTPErrorHandler = s.fail
-	e.Use(s.track(side), middleware.RecoverWithConfig(middleware.RecoverConfig{
-		DisableStackAll:     true,
-		DisableErrorHandler: true,
-		LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
-			return fmt.Errorf("panic: %w\n%s", err, stack) // fail logs it
-		},
-	}))
+	e.Use(s.track(side)) // one: echo chains them anew for every request
 	return e
 }
 
@@ -33,7 +27,7 @@ func (s *Server) track(side string) echo.MiddlewareFunc {
 			start := s.now()
 			s.setDeadlines(c)
 			defer func() { s.metrics.observe(side, c.Path(), c.Response().Status, s.now().Sub(start)) }()
-			if err := s.admit(next, c); err != nil {
+			if err := s.survive(next, c); err != nil {
 				s.fail(err, c) // here, so that the status is known to observe
 			}
 			return nil
@@ -41,10 +35,27 @@ func (s *Server) track(side string) echo.MiddlewareFunc {
 	}
 }
 
-// setDeadlines ignores errors: a transport without deadlines needs none. The one for reading ends when the body is read.
+// survive makes a panic an error, which fail logs with the stack.
+func (s *Server) survive(next echo.HandlerFunc, c echo.Context) (err error) {
+	defer func() {
+		switch r := recover(); r {
+		case nil:
+		case http.ErrAbortHandler: //nolint:errorlint // a value, and net/http compares it the same way
+			panic(r)
+		default:
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return s.admit(next, c)
+}
+
+// setDeadlines ignores errors: a transport without deadlines needs none. The one for reading ends when the body is read; that of the connection's last reply is only in the
+// way of who is to be told to go on.
 func (s *Server) setDeadlines(c echo.Context) {
 	rc := http.NewResponseController(c.Response())
-	_ = rc.SetWriteDeadline(time.Time{})
+	if c.Request().Header["Expect"] != nil {
+		_ = rc.SetWriteDeadline(time.Time{})
+	}
 	if c.Request().Body != http.NoBody {
 		_ = rc.SetReadDeadline(time.Now().Add(s.bodyTimeout))
 	}

@@ -90,7 +90,7 @@ func (s *Server) newCall(r *http.Request, to target, who auth.Identity, body []b
 		return scheduler.Call{}, err
 	}
 	setIdentity(&call.Event, who)
-	if parent := r.Header.Get(traceParentHeader); parent != "" {
+	if parent := first(r.Header[traceParentHeader]); parent != "" {
 		call.Event.CarryTrace(parent, traceState(r.Header))
 	}
 	call.Key = requestKey(r, to, &call.Event)

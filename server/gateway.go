@@ -3,13 +3,14 @@ package server
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/auth"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
+	"github.com/evoke-run/evoke/wire"
 )
 
 const defaultNamespace = "default"
@@ -69,23 +70,36 @@ func (s *Server) store(c echo.Context, ns, topic string, who *auth.Identity) err
 	if err := s.delay(c.Request().Header, events); err != nil {
 		return err
 	}
-	out := api.Published{Events: []api.PublishedEvent{}}
+	var stored []partition.Stored
 	if len(events) > 0 {
-		stored, err := s.o.Table.Publish(c.Request().Context(), ns, topic, events)
-		if err != nil {
+		if stored, err = s.o.Table.Publish(c.Request().Context(), ns, topic, events); err != nil {
 			return err
 		}
-		out.Events = published(events, stored)
 	}
-	return c.JSON(http.StatusAccepted, out)
+	return answerPublished(c, events, stored)
 }
 
-func published(events []event.Event, stored []partition.Stored) []api.PublishedEvent {
-	out := make([]api.PublishedEvent, len(stored))
+// answerPublished tells where events are, which are durable.
+func answerPublished(c echo.Context, events []event.Event, stored []partition.Stored) error {
+	return c.Blob(http.StatusAccepted, echo.MIMEApplicationJSON, appendPublished(make([]byte, 0, 32+64*len(stored)), events, stored))
+}
+
+// appendPublished appends api.Published as encoding/json would.
+func appendPublished(b []byte, events []event.Event, stored []partition.Stored) []byte {
+	b = append(b, `{"events":[`...)
 	for i, at := range stored {
-		out[i] = api.PublishedEvent{ID: events[i].ID, Partition: at.Partition, Offset: at.Offset, Duplicate: at.Duplicate}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = wire.AppendJSON(append(b, `{"id":`...), events[i].ID)
+		b = strconv.AppendInt(append(b, `,"partition":`...), int64(at.Partition), 10)
+		b = strconv.AppendUint(append(b, `,"offset":`...), at.Offset, 10)
+		if at.Duplicate {
+			b = append(b, `,"duplicate":true`...)
+		}
+		b = append(b, '}')
 	}
-	return out
+	return append(b, "]}\n"...)
 }
 
 // namespace is that of the path, or the default one on paths without.

@@ -16,7 +16,7 @@ const (
 
 // carryTrace hands the trace of a request to its events; a traceparent that is none is ignored.
 func carryTrace(h http.Header, events []event.Event) {
-	parent := h.Get(traceParentHeader)
+	parent := first(h[traceParentHeader])
 	if parent == "" {
 		return
 	}

@@ -114,7 +114,7 @@ func (s *Server) deliver(c echo.Context, h *hook) (result string, err error) {
 // keepDelivery publishes and answers.
 func (s *Server) keepDelivery(c echo.Context, h *hook, events []event.Event) (result string, err error) {
 	if len(events) == 0 {
-		return "accepted", c.JSON(http.StatusAccepted, api.Published{Events: []api.PublishedEvent{}})
+		return "accepted", answerPublished(c, nil, nil)
 	}
 	stored, err := s.o.Table.Publish(c.Request().Context(), h.namespace, h.trigger.Topic.Name, events)
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *Server) keepDelivery(c echo.Context, h *hook, events []event.Event) (re
 	if h.Scheme == "slack" {
 		return result, c.NoContent(http.StatusOK) // Slack shows any text to the person who typed the command
 	}
-	return result, c.JSON(http.StatusAccepted, api.Published{Events: published(events, stored)})
+	return result, answerPublished(c, events, stored)
 }
 
 // verify checks who sent a delivery: a *refusal says what is wrong with it, any other error what is wrong here.
