@@ -131,16 +131,21 @@ func TestCloudEventsBatch(t *testing.T) {
 	}
 }
 
-// A function that replies with a CloudEvent is one for the SDK's client, too.
-func TestCloudEventsRequest(t *testing.T) {
-	t.Parallel()
-	a := sharedApp(t)
+// replyingGuest answers every event with an event.
+func replyingGuest() []byte {
 	m, i := wasmtest.NewGuest()
 	const reply = `{"specversion":"1.0","type":"com.example.done","datacontenttype":"application/json","tenant":"acme"}`
 	m.Data(0x100, []byte(reply))
 	m.Data(0x800, []byte(`{"ok":true}`))
 	m.Handle(wasmtest.Call(i.Reply, 1, 0x100, int32(len(reply))), wasmtest.Drop(), wasmtest.Call(i.Reply, 0, 0x800, 11), wasmtest.Drop(), wasmtest.I32Const(0))
-	a.write(t, "f.wasm", m.Bytes())
+	return m.Bytes()
+}
+
+// A function that replies with a CloudEvent is one for the SDK's client, too.
+func TestCloudEventsRequest(t *testing.T) {
+	t.Parallel()
+	a := sharedApp(t)
+	a.write(t, "f.wasm", replyingGuest())
 	a.deploy(t, "version: 1\napp: reply\nfunctions:\n  f: { wasm: ./f.wasm, on: { http: {} } }\n")
 	client, err := ceclient.NewHTTP(cehttp.WithTarget(a.rt.gateway + "/@" + a.ns + "/fn/f"))
 	if err != nil {
