@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
@@ -139,7 +141,8 @@ func TestALoopIsStoppedAndNamed(t *testing.T) {
 // An event that is of no use any more does not run; its key goes on, also where keys park. Whoever redrives it wants it.
 func TestExpiredEventsDoNotRun(t *testing.T) {
 	t.Parallel()
-	b := setup(t, nil)
+	reg := prometheus.NewRegistry()
+	b := setup(t, func(o *Options) { o.Registerer = reg })
 	parks := []api.TriggerSpec{{Topic: &api.TopicTrigger{Name: "in", Order: "key", OnFailure: "park"}}}
 	b.deploy("f", counts("out"), api.FunctionSpec{Triggers: parks, Allow: api.Allow{Emit: []string{"out"}, State: true}})
 	past := event.FormatTime(time.Now().Add(-time.Minute).UTC())
@@ -154,6 +157,10 @@ func TestExpiredEventsDoNotRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.eventually("the third has run", func() bool { return len(b.stored("out")) == 3 && len(b.letters()) == 0 })
+	b.eventually("it is counted", func() bool {
+		n, _ := gathered(t, reg, "evoke_unfit_events_total", "f")
+		return n == 1
+	})
 }
 
 func TestExpiredEventsLeaveTheirBatch(t *testing.T) {

@@ -21,7 +21,7 @@ type metrics struct {
 	attempts                             *prometheus.CounterVec
 	seconds, memory                      *prometheus.HistogramVec
 	fuel, guest, bytesIn, bytesOut, host *prometheus.CounterVec
-	dropped                              *prometheus.CounterVec
+	dropped, unfit                       *prometheus.CounterVec
 	fetches                              *prometheus.CounterVec
 	fetchTime                            *prometheus.HistogramVec
 	conflicts                            prometheus.Counter
@@ -49,6 +49,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		bytesOut: counter("evoke_attempt_out_bytes_total", "Bytes of replies, emitted events and requests that were copied out of guests."),
 		host:     counter("evoke_attempt_host_calls_total", "Imported functions that guests called."),
 		dropped:  counter("evoke_rate_limited_total", "Events that were dropped by rateLimit."),
+		unfit:    counter("evoke_unfit_events_total", "Events that did not run but became dead letters, by class: expired, past their expirytime, or loop.", "class"),
 		fetches:  counter("evoke_fetches_total", "Requests of functions by how they ended: 2xx to 5xx, or what kept them from an answer.", "outcome"),
 		fetchTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "evoke_fetch_seconds", Help: "Time of a request of a function until it had its whole answer.", Buckets: prometheus.ExponentialBuckets(1e-3, 4, 8),
@@ -60,7 +61,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		rollouts: counter("evoke_rollouts_total", "Canaries that ended, by outcome: promoted, rolled-back or aborted.", "outcome"),
 	}
 	if reg != nil {
-		reg.MustRegister(m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.fetches, m.fetchTime, m.conflicts, m.percent, m.rollouts)
+		reg.MustRegister(m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.unfit, m.fetches, m.fetchTime, m.conflicts, m.percent, m.rollouts)
 	}
 	return m
 }
@@ -194,9 +195,16 @@ func (s *series) crash(revision int) {
 	}
 }
 
+// unfit counts an event that did not run.
+func (s *series) unfit(class string) {
+	if s.counters() != nil {
+		s.metrics.unfit.WithLabelValues(s.name.namespace, s.name.name, class).Inc()
+	}
+}
+
 // settled hears of what became of an event by the last attempt, which a revision made.
 func (s *series) settled(revision int, next partition.Next) {
-	if !next.DeadLetter {
+	if !next.DeadLetter || next.GoOn { // an event that expired is nobody's fault
 		return
 	}
 	if t := s.tallyOf(revision); t != nil {
@@ -252,7 +260,7 @@ func (m *metrics) forget(n functionName) {
 		return
 	}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped,
+		m.attempts, m.seconds, m.memory, m.fuel, m.guest, m.bytesIn, m.bytesOut, m.host, m.dropped, m.unfit,
 	} {
 		v.DeletePartialMatch(labels)
 	}

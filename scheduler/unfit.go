@@ -60,5 +60,7 @@ func (s *Scheduler) giveUpUnfit(ctx context.Context, f *function, d *partition.D
 	a := attempt{invocation: invocationOf(d), revision: f.spec.Revision, start: time.Now(), result: r}
 	if _, err := s.settle(ctx, f, d, a); err != nil {
 		s.cannotSettle(f, d, err)
+		return
 	}
+	f.series.unfit(r.Class)
 }
