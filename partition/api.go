@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -150,10 +151,13 @@ type Effects struct {
 	Reads  []StateRead
 	Writes []StateWrite
 	Emits  []Emit
+	Joints []Joint // at most one of each function
 }
 
 // Empty says that nothing has to be stored for a synchronous call.
-func (e *Effects) Empty() bool { return len(e.Writes) == 0 && len(e.Emits) == 0 }
+func (e *Effects) Empty() bool {
+	return len(e.Writes) == 0 && len(e.Emits) == 0 && !slices.ContainsFunc(e.Joints, func(j Joint) bool { return len(j.Writes) > 0 })
+}
 
 // Next is what becomes of an event after an attempt. The zero value means it is settled: done.
 type Next struct {

@@ -374,8 +374,11 @@ func (m *machine) setProgress(t *trigger, offset uint64, p progress, attempts []
 
 // current says whether every state entry that was read or written is still as the invocation saw it.
 func (m *machine) current(e *effects) bool {
-	scope := stateScope{e.namespace, e.function, e.key}
-	for _, r := range e.reads {
+	return m.currentReads(stateScope{e.namespace, e.function, e.key}, e.reads) && m.currentJoint(e)
+}
+
+func (m *machine) currentReads(scope stateScope, reads []StateRead) bool {
+	for _, r := range reads {
 		version := uint64(0)
 		if value, ok := m.store.get(m.store.stateKey(scope, r.Name)); ok {
 			version = binary.LittleEndian.Uint64(value)
@@ -388,14 +391,9 @@ func (m *machine) current(e *effects) bool {
 }
 
 func (m *machine) takeEffects(offset uint64, e *effects) error {
-	scope := stateScope{e.namespace, e.function, e.key}
-	for _, w := range e.writes {
-		key := m.store.stateKey(scope, w.Name)
-		if w.Delete {
-			m.store.del(key)
-			continue
-		}
-		m.store.set(key, append(wire.AppendU64(make([]byte, 0, 8+len(w.Value)), offset), w.Value...))
+	m.write(offset, stateScope{e.namespace, e.function, e.key}, e.writes)
+	for i := range e.joints {
+		m.write(offset, stateScope{e.namespace, e.joints[i].function, e.key}, e.joints[i].writes)
 	}
 	for i := range e.foreign {
 		f := e.foreign[i]
@@ -408,6 +406,17 @@ func (m *machine) takeEffects(offset uint64, e *effects) error {
 	}
 	m.storeAll(offset, e.own)
 	return nil
+}
+
+func (m *machine) write(offset uint64, scope stateScope, writes []StateWrite) {
+	for _, w := range writes {
+		key := m.store.stateKey(scope, w.Name)
+		if w.Delete {
+			m.store.del(key)
+			continue
+		}
+		m.store.set(key, append(wire.AppendU64(make([]byte, 0, 8+len(w.Value)), offset), w.Value...))
+	}
 }
 
 func (m *machine) applyDelivered(d *deliveredRecord) {

@@ -47,6 +47,7 @@ const (
 	kindAdmit        kind = 18
 	kindMatchedLater kind = 19
 	kindCron         kind = 20
+	kindJoint        kind = 21
 )
 
 // header is the part that every record has.
@@ -83,11 +84,19 @@ func encodeRecord(h header, b body) []byte {
 	if len(ranks) > 0 {
 		version = rankedVersion
 	}
+	joints := jointsOf(b)
 	out = append(out, version, byte(b.kind()))
+	if len(joints) > 0 {
+		out[len(out)-1] = byte(kindJoint)
+	}
 	out = wire.AppendU64(out, h.epoch)
 	out = wire.AppendU64(out, h.seq)
 	out = wire.AppendU64(out, uint64(h.time))
-	out = b.append(out)
+	if len(joints) > 0 {
+		out = appendJoints(b.append(append(out, byte(b.kind()))), joints)
+	} else {
+		out = b.append(out)
+	}
 	if version == rankedVersion {
 		out = appendRanks(out, ranks)
 	}
@@ -138,6 +147,8 @@ func decodeBody(k kind, r *wire.Reader) (body, error) {
 		return &effectsRecord{invocation: r.String(), effects: readEffects(r)}, nil
 	case kindMatched, kindMatchedLater:
 		return readMatched(r, k), nil
+	case kindJoint:
+		return readJoint(r)
 	case kindRedrive:
 		return &redriveRecord{letters: readLetters(r)}, nil
 	case kindDiscard:
@@ -340,6 +351,7 @@ type effects struct {
 	writes                   []StateWrite
 	own                      []storedEvent
 	foreign                  []foreignEvent
+	joints                   []joint // beside them in the record: see kindJoint
 }
 
 // foreignEvent is emitted into another partition, which does its own matching.
@@ -353,16 +365,7 @@ func (e *effects) append(b []byte) []byte {
 	b = wire.AppendBytes(b, e.namespace)
 	b = wire.AppendBytes(b, e.function)
 	b = wire.AppendBytes(b, e.key)
-	b = wire.AppendUvarint(b, uint64(len(e.reads)))
-	for _, s := range e.reads {
-		b = wire.AppendUvarint(wire.AppendBytes(b, s.Name), s.Version)
-	}
-	b = wire.AppendUvarint(b, uint64(len(e.writes)))
-	for _, s := range e.writes {
-		b = wire.AppendBytes(b, s.Name)
-		b = append(b, boolByte(s.Delete))
-		b = wire.AppendBytes(b, s.Value)
-	}
+	b = appendWrites(appendReads(b, e.reads), e.writes)
 	b = appendStoredEvents(b, e.own)
 	b = wire.AppendUvarint(b, uint64(len(e.foreign)))
 	for _, f := range e.foreign {
@@ -374,6 +377,34 @@ func (e *effects) append(b []byte) []byte {
 	return b
 }
 
+func appendReads(b []byte, reads []StateRead) []byte {
+	b = wire.AppendUvarint(b, uint64(len(reads)))
+	for _, s := range reads {
+		b = wire.AppendUvarint(wire.AppendBytes(b, s.Name), s.Version)
+	}
+	return b
+}
+
+func readReads(r *wire.Reader) []StateRead {
+	return readList(r, func(r *wire.Reader) StateRead { return StateRead{Name: r.String(), Version: r.Uvarint()} })
+}
+
+func appendWrites(b []byte, writes []StateWrite) []byte {
+	b = wire.AppendUvarint(b, uint64(len(writes)))
+	for _, s := range writes {
+		b = wire.AppendBytes(b, s.Name)
+		b = append(b, boolByte(s.Delete))
+		b = wire.AppendBytes(b, s.Value)
+	}
+	return b
+}
+
+func readWrites(r *wire.Reader) []StateWrite {
+	return readList(r, func(r *wire.Reader) StateWrite {
+		return StateWrite{Name: r.String(), Delete: r.U8() == 1, Value: r.Bytes()}
+	})
+}
+
 // room is about what they take beside the events for their own partition.
 func (e *effects) room() int {
 	n := 128 + len(e.key)
@@ -383,16 +414,19 @@ func (e *effects) room() int {
 	for _, f := range e.foreign {
 		n += len(f.namespace) + len(f.topic) + len(f.event) + 32
 	}
+	for i := range e.joints {
+		n += 32 + len(e.joints[i].function)
+		for _, w := range e.joints[i].writes {
+			n += len(w.Name) + len(w.Value) + 16
+		}
+	}
 	return n
 }
 
 func readEffects(r *wire.Reader) effects {
 	return effects{
 		namespace: r.String(), function: r.String(), key: r.String(),
-		reads: readList(r, func(r *wire.Reader) StateRead { return StateRead{Name: r.String(), Version: r.Uvarint()} }),
-		writes: readList(r, func(r *wire.Reader) StateWrite {
-			return StateWrite{Name: r.String(), Delete: r.U8() == 1, Value: r.Bytes()}
-		}),
+		reads: readReads(r), writes: readWrites(r),
 		own: readList(r, readStoredEvent),
 		foreign: readList(r, func(r *wire.Reader) foreignEvent {
 			return foreignEvent{to: r.Uvarint(), namespace: r.String(), topic: r.String(), event: r.Bytes()}

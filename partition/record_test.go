@@ -23,6 +23,11 @@ func sampleRecords() []body {
 		own:     stored,
 		foreign: []foreignEvent{{to: 3, namespace: "n", topic: "t", event: raw}},
 	}
+	with := e
+	with.joints = []joint{
+		{function: "f", lists: []stateList{{"p", "after", "upTo", 1 << 63}, {digest: 7}}},
+		{function: "g", reads: e.reads, writes: e.writes},
+	}
 	a := Attempt{Number: 2, Revision: 7, Start: time.UnixMilli(1234).UTC(), Duration: 15 * time.Microsecond, Verdict: 1, Class: "trap", Error: "text"}
 	return []body{
 		&leadRecord{partitions: 16, index: 3, first: 1 << 62, last: 1<<63 - 1, node: "node-1"},
@@ -48,6 +53,10 @@ func sampleRecords() []body {
 		&cronRecord{trigger: 7, due: 1_700_000_000_000, alone: true, stored: []storedEvent{{namespace: "default", topic: "_cron.f", triggers: []uint64{7}, event: []byte("e")}}},
 		&cronRecord{trigger: 7, due: 1_700_000_001_000},
 		&admitRecord{id: identity{1, 15: 9}, now: -5, interval: 1_000_000, burst: 7},
+		&settleRecord{trigger: 1, offset: 2, attempt: a, effects: with},
+		&effectsRecord{invocation: "i", effects: with},
+		&callRecord{invocation: "i", once: Once{Key: "k"}, reply: []byte("reply"), effects: with},
+		&batchRecord{trigger: 1, settled: []batchEntry{{2, 3, 1}}, attempt: a, effects: with},
 	}
 }
 

@@ -60,7 +60,7 @@ func (t *Table) State(namespace, function, key, name string) (value []byte, vers
 }
 
 func (t *Table) effects(p *partition, s stateScope, e Effects) effects {
-	out := effects{namespace: s.namespace, function: s.function, key: s.key, reads: e.Reads, writes: e.Writes}
+	out := effects{namespace: s.namespace, function: s.function, key: s.key, reads: e.Reads, writes: e.Writes, joints: jointOf(e.Joints)}
 	for i := range e.Emits {
 		ev := &e.Emits[i].Event
 		raw := ev.AppendBinary(make([]byte, 0, ev.Size()))

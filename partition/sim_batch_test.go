@@ -151,6 +151,7 @@ func (w *simWorld) stepCallOnce() {
 		name := "s" + fmt.Sprint(w.rng.IntN(2))
 		_, version, _ := n.table.State(s.Namespace, s.Function, s.Key, name)
 		e.Reads, e.Writes = []StateRead{{name, version}}, []StateWrite{{Name: name, Value: []byte(nonce)}}
+		e.Joints = w.joints(n, s.Function, s.Key, nonce)
 	}
 	table, partition := n.table, n.table.placeOnce(s, once.Key).index
 	w.call(func() func() {

@@ -235,9 +235,9 @@ func (w *simWorld) settle(n, at *simNode, h *simHeld, next Next, wrong bool) {
 	} else if wrong {
 		d.Generation++
 	}
-	e := w.effects(h, nonce)
+	e := w.effects(at, h, nonce)
 	if next.DeadLetter { // what is emitted are copies of it for a topic
-		e.Reads, e.Writes = nil, nil
+		e.Reads, e.Writes, e.Joints = nil, nil, nil
 	}
 	h.settling = true
 	w.logf("epoch %d: settle %s attempt %d (%s)", at.epoch, d.Invocation(), a.Number, nonce)
@@ -262,10 +262,11 @@ func (w *simWorld) settle(n, at *simNode, h *simHeld, next Next, wrong bool) {
 }
 
 // effects reads and writes one state entry and emits, unless the event was emitted itself.
-func (w *simWorld) effects(h *simHeld, nonce string) (e Effects) {
+func (w *simWorld) effects(n *simNode, h *simHeld, nonce string) (e Effects) {
 	if h.read.Name != "" && w.rng.IntN(3) > 0 {
 		e.Reads = []StateRead{h.read}
 		e.Writes = []StateWrite{{Name: h.read.Name, Value: []byte(nonce), Delete: w.rng.IntN(5) == 0}}
+		e.Joints = w.joints(n, h.Trigger.Function, h.Event.Key(), nonce)
 	}
 	if h.Topic == "a" || h.Topic == "b" {
 		e.Emits = w.emits(nonce)
@@ -295,6 +296,7 @@ func (w *simWorld) stepPerform() {
 		name := "s" + fmt.Sprint(w.rng.IntN(2))
 		_, version, _ := n.table.State(s.Namespace, s.Function, s.Key, name)
 		e.Reads, e.Writes = []StateRead{{name, version}}, []StateWrite{{Name: name, Value: []byte(nonce)}}
+		e.Joints = w.joints(n, s.Function, s.Key, nonce)
 	}
 	table, partition := n.table, n.table.place(s.Namespace, s.Key, ev.Source, ev.ID).index
 	w.call(func() func() {

@@ -7,7 +7,7 @@ import "testing"
 var simMutants = map[string]uint64{
 	"epoch": 400, "sequence": 400, "remove": 400, "control generation": 1000, "every trigger": 200, "not before": 200,
 	"dedup": 200, "dedup window": 400, "dedup limit": 1000,
-	"generation": 1000, "attempt": 200, "first attempt": 400, "conflict": 200, "state version": 200,
+	"generation": 1000, "attempt": 200, "first attempt": 400, "conflict": 200, "state version": 200, "list": 1000, "joint writes": 200,
 	"outbox sequence": 600, "outbox once": 200, "delivered": 4000,
 	"next generation": 600, "generation of dead letters": 4000,
 	// triggers that start in the past

@@ -76,6 +76,7 @@ type simEffects struct {
 	writes  []simWrite
 	own     []simEvent
 	foreign []simForeign
+	joints  []simJoint
 }
 
 type simRead struct {
@@ -240,15 +241,22 @@ func (r *simReader) attempt() simAttempt {
 	}
 }
 
+func (r *simReader) reads() []simRead {
+	return simList(r, func() simRead { return simRead{r.str(), r.uv()} })
+}
+
+func (r *simReader) writes() []simWrite {
+	return simList(r, func() simWrite {
+		w := simWrite{name: r.str(), del: r.u8() == 1}
+		w.value = r.str()
+		return w
+	})
+}
+
 func (r *simReader) effects() simEffects {
 	return simEffects{
 		scope: [3]string{r.str(), r.str(), r.str()},
-		reads: simList(r, func() simRead { return simRead{r.str(), r.uv()} }),
-		writes: simList(r, func() simWrite {
-			w := simWrite{name: r.str(), del: r.u8() == 1}
-			w.value = r.str()
-			return w
-		}),
+		reads: r.reads(), writes: r.writes(),
 		own: simList(r, r.stored),
 		foreign: simList(r, func() simForeign {
 			f := simForeign{to: r.uv(), event: simEvent{namespace: r.str(), topic: r.str()}}

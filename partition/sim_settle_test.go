@@ -86,8 +86,12 @@ func (s *simState) performed(offset uint64, rec *simRecord) {
 }
 
 func (s *simState) current(e simEffects) bool {
-	for _, r := range e.reads {
-		if s.holds("conflict") && s.state[[4]string{e.scope[0], e.scope[1], e.scope[2], r.name}].version != r.version {
+	return s.unchanged(e.scope, e.reads) && s.joined(e)
+}
+
+func (s *simState) unchanged(scope [3]string, reads []simRead) bool {
+	for _, r := range reads {
+		if s.holds("conflict") && s.state[[4]string{scope[0], scope[1], scope[2], r.name}].version != r.version {
 			return false
 		}
 	}
@@ -95,17 +99,11 @@ func (s *simState) current(e simEffects) bool {
 }
 
 func (s *simState) take(offset uint64, e simEffects) {
-	for _, w := range e.writes {
-		key := [4]string{e.scope[0], e.scope[1], e.scope[2], w.name}
-		if w.del {
-			delete(s.state, key)
-			continue
+	s.write(offset, e.scope, e.writes)
+	for _, j := range e.joints {
+		if s.holds("joint writes") {
+			s.write(offset, [3]string{e.scope[0], j.function, e.scope[2]}, j.writes)
 		}
-		version := offset
-		if !s.holds("state version") {
-			version++
-		}
-		s.state[key] = simEntry{version, w.value}
 	}
 	for _, f := range e.foreign {
 		s.sent[f.to]++
@@ -120,6 +118,21 @@ func (s *simState) take(offset uint64, e simEffects) {
 		s.emitted = append(s.emitted, o.topic+" "+o.id)
 	}
 	s.store(offset, e.own, -1)
+}
+
+func (s *simState) write(offset uint64, scope [3]string, writes []simWrite) {
+	for _, w := range writes {
+		key := [4]string{scope[0], scope[1], scope[2], w.name}
+		if w.del {
+			delete(s.state, key)
+			continue
+		}
+		version := offset
+		if !s.holds("state version") {
+			version++
+		}
+		s.state[key] = simEntry{version, w.value}
+	}
 }
 
 func (s *simState) redrive(_ uint64, rec *simRecord) {

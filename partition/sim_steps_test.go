@@ -227,6 +227,9 @@ func (e *simEffects) String() string {
 	if len(e.reads)+len(e.writes) > 0 {
 		s = fmt.Sprintf("%q reads %v writes %v", e.scope, e.reads, e.writes)
 	}
+	if len(e.joints) > 0 {
+		s += fmt.Sprintf(" beside %+v", e.joints)
+	}
 	for _, f := range e.foreign {
 		s += fmt.Sprintf(" to partition %d: %s/%s", f.to, f.event.topic, f.event.id)
 	}
