@@ -45,3 +45,25 @@ func TestRoutingThatIsWrongIsNotMeasured(t *testing.T) {
 		t.Errorf("round: %v", err)
 	}
 }
+
+// BenchmarkRoute is for profiles: go test ./bench -run '^$' -bench Route -benchmem -cpuprofile cpu.prof
+func BenchmarkRoute(b *testing.B) {
+	s := &session{}
+	w, err := openTable(b.Context(), b.TempDir(), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer w.close()
+	r, err := s.newRouting(w.table, "route", 100_000)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		if _, err := r.set.Match("default", routedTopic, r.events[n%len(r.events)].bytes); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+}

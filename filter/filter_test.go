@@ -128,7 +128,7 @@ func TestParseSaysWhereAndWhat(t *testing.T) {
 		"ä = 'ö' & b":          `at character 1: "ä" has no meaning here`,
 		"a = 'ö' & b":          `at character 9: "&" has no meaning here`,
 		"99999999999 = 1":      `at character 1: "99999999999" is not a 32-bit whole number`,
-		"data = 'x'":           "at character 1: a filter sees the attributes of an event, not its data",
+		"data = 'x'":           "at character 1: CESQL sees the attributes of an event, not its data",
 		"type = 'x' OR FOO(1)": `at character 15: there is no function "FOO" with 1 arguments`,
 		"LEFT('a')":            `at character 1: there is no function "LEFT" with 1 arguments`,
 		// the parser would spend seconds on recovering from these

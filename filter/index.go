@@ -131,7 +131,8 @@ type matching[T any] struct {
 	matched []*Entry[T]
 
 	candidates []*filed[T]
-	twice      bool // there may be candidates that were found more than once
+	room       [16]*filed[T] // for the first of them
+	twice      bool          // there may be candidates that were found more than once
 }
 
 // run tells the view at once what all groups may ask the data for, which then is read in one pass.
@@ -167,7 +168,7 @@ func (m *matching[T]) ask(e *Entry[T]) {
 }
 
 func (m *matching[T]) askMany(c *crowd[T]) {
-	m.candidates, m.twice = m.candidates[:0], false
+	m.candidates, m.twice = m.room[:0], false
 	c.find(m)
 	if m.twice {
 		slices.SortFunc(m.candidates, func(a, b *filed[T]) int { return cmp.Compare(a.entry.ID, b.entry.ID) })

@@ -157,7 +157,7 @@ func checkTokens(tokens []antlr.Token) error {
 			return faultAt(t, "the string that begins here has no closing "+t.GetText())
 		case gen.CESQLParserLexerIDENTIFIER:
 			if strings.EqualFold(t.GetText(), "data") {
-				return faultAt(t, "a filter sees the attributes of an event, not its data")
+				return faultAt(t, "CESQL sees the attributes of an event, not its data; a filter for data is written like {\"data\": {\"order.total\": 100}}")
 			}
 			run = 0
 		case gen.CESQLParserLexerINTEGER_LITERAL:

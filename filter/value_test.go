@@ -116,7 +116,7 @@ func TestValuesThatAreWrong(t *testing.T) {
 		"data.":                           "at character 1: a path into the data is data.NAME",
 		"data.a + 1":                      "at character 1: a path into the data is data.NAME",
 		"data..a":                         "at character 5: ",
-		"CONCAT(data, 'x')":               "at character 8: a filter sees the attributes of an event, not its data",
+		"CONCAT(data, 'x')":               "at character 8: CESQL sees the attributes of an event, not its data",
 		"sub ject":                        "at character 5: ",
 		"NOSUCH(subject)":                 "at character 1: there is no function",
 		"data" + strings.Repeat(".a", 33): "the path has 33 names, the limit is 32",

@@ -126,7 +126,7 @@ func (d *decoder) topic(v value) *api.TopicTrigger {
 	ok := d.object(v, keys{
 		read: map[string]func(value){
 			"name":   func(v value) { named = true; t.Name = d.topicName(v, true) },
-			"filter": d.anyText(&t.Filter, `a filter like "type = 'com.shop.order'"`),
+			"filter": func(v value) { t.Filter = d.filter(v) },
 			"order":  d.oneOf(&t.Order, "none", "key"),
 			"start":  d.position(&t.Start),
 			"onFailure": func(v value) {

@@ -69,8 +69,8 @@ func Parse(file string, src []byte) (*Manifest, error) {
 
 // document parses the YAML and returns the body of its only document.
 func (d *decoder) document(src []byte) (ast.Node, bool) {
-	if depth := flowDepth(src); depth > maxFlowDepth {
-		d.fault(at{1, 1}, "brackets are nested %d deep, the limit is %d", depth, maxFlowDepth)
+	if p, deep := tooDeep(src); deep {
+		d.fault(p, "brackets or lists are nested more than %d deep", maxDepth)
 		return nil, false
 	}
 	file, err := parser.ParseBytes(src, 0, parser.AllowDuplicateMapKey())
@@ -96,21 +96,37 @@ func (d *decoder) document(src []byte) (ast.Node, bool) {
 	return body, true
 }
 
-// maxFlowDepth bounds the recursion of the YAML parser; a manifest needs five.
-const maxFlowDepth = 100
+// maxDepth bounds the recursion of the YAML parser; a filter needs 40, all else five.
+const maxDepth = 100
 
-func flowDepth(src []byte) int {
-	depth, deepest := 0, 0
-	for _, c := range src {
+// tooDeep finds where brackets, or the lists that begin in one line (- - -), are deeper than that. Nothing else nests without growing with the square of its depth.
+func tooDeep(src []byte) (p at, deep bool) {
+	p = at{line: 1}
+	brackets, dashes, begins := 0, 0, true // begins: the line has had nothing but spaces and dashes
+	for i, c := range src {
+		if c&0xc0 != 0x80 { // else it goes on with a character
+			p.column++
+		}
 		switch c {
 		case '[', '{':
-			depth++
-			deepest = max(deepest, depth)
+			brackets++
 		case ']', '}':
-			depth--
+			brackets--
+		case '\n':
+			p.line, p.column, dashes, begins = p.line+1, 0, 0, true
+			continue
+		}
+		switch {
+		case (c == '-' || c == '?') && i+1 < len(src) && (src[i+1] == ' ' || src[i+1] == '\t'):
+			dashes++
+		case c != ' ' && c != '\t':
+			begins = false
+		}
+		if brackets > maxDepth || begins && dashes > maxDepth {
+			return p, true
 		}
 	}
-	return deepest
+	return p, false
 }
 
 func (d *decoder) syntax(err error) {

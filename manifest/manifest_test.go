@@ -148,7 +148,8 @@ func TestFaults(t *testing.T) {
 		{"two documents", head("---\na: 1"), "fn.yaml:5:1: a manifest is one YAML document, this is a second one; remove the `---`"},
 		{"unclosed", "a: [", "fn.yaml:1:4: not valid YAML: sequence end token ']' not found"},
 		{"tab", "a:\n\t- b", "fn.yaml:2:1: not valid YAML: found character '\t' that cannot start any token"},
-		{"deep", strings.Repeat("[", 5000), "fn.yaml:1:1: brackets are nested 5000 deep, the limit is 100"},
+		{"deep", "a: ö" + strings.Repeat("[", 5000), "fn.yaml:1:105: brackets or lists are nested more than 100 deep"},
+		{"deep in one line", "a:\n" + strings.Repeat("- ", 50_000), "fn.yaml:2:201: brackets or lists are nested more than 100 deep"},
 		{"long", strings.Repeat("#", manifest.MaxSize+1), "fn.yaml:1:1: the file has 262145 bytes, the limit is 262144"},
 		{
 			"nothing that is needed", "topics: {}\n", "fn.yaml:1:1: version is missing; write `version: 1`\n" +
