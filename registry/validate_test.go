@@ -83,7 +83,7 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{topic(api.TopicTrigger{Name: "a.>.b"}), `functions.f.on[0].topic.name: topic pattern "a.>.b" has ">" before its end`},
 		{topic(api.TopicTrigger{Name: "_inbox.g"}), `functions.f.on[0].topic.name: "_inbox.g" has a part that begins with "_"`},
 		{topic(api.TopicTrigger{Name: "a", Filter: "type = "}), "functions.f.on[0].topic.filter: at character 8: found the end, expected an attribute"},
-		{topic(api.TopicTrigger{Name: "a", Filter: `[{"exact": {"type": "t"}}, {"any": [{"exat": {}}]}]`}), `functions.f.on[0].topic.filter: at character 39, [1].any[0]: there is no dialect "exat"; known are exact, prefix, suffix, all, any, not, sql (or cesql) and data`},
+		{topic(api.TopicTrigger{Name: "a", Filter: `[{"exact": {"type": "t"}}, {"any": [{"exat": {}}]}]`}), `functions.f.on[0].topic.filter: at character 38, [1].any[0]: there is no dialect "exat"; known are exact, prefix, suffix, all, any, not, sql (or cesql) and data`},
 		{topic(api.TopicTrigger{Name: "a", Filter: `{"data": {"total": [{"numeric": [">", "7"]}]}}`}), `functions.f.on[0].topic.filter: at character 39, data.total[0].numeric: behind an operator stands a number, not "7"`},
 		{topic(api.TopicTrigger{Name: "a", Filter: strings.Repeat(`{"not":`, 10_000)}), "functions.f.on[0].topic.filter: at character 225: nested more than 32 deep"},
 		{topic(api.TopicTrigger{Name: "a", Filter: strings.Repeat("(", 10_000)}), "functions.f.on[0].topic.filter: at character 33: nested more than 32 deep"},
