@@ -53,7 +53,13 @@ func outcomeOf(c echo.Context, err error) (status int, problem string) {
 		return statusClientGone, "client-gone"
 	}
 	p, _, _ := answerFor(translate(err))
-	return p.Status, p.Type[strings.LastIndexByte(p.Type, '/')+1:]
+	return p.Status, slugOf(err)
+}
+
+// slugOf is the end of the type of an error's answer.
+func slugOf(err error) string {
+	p, _, _ := answerFor(translate(err))
+	return p.Type[strings.LastIndexByte(p.Type, '/')+1:]
 }
 
 // maxAudit bounds the changes of one answer.

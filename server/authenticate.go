@@ -68,6 +68,7 @@ func (s *Server) authenticate(r *http.Request, e entrance) (who auth.Identity, e
 	if err == nil {
 		err = refuse(errNoCredentials, "", "%s takes only requests with %s", &e, waysIn(e.auth))
 	}
+	s.metrics.strangers.WithLabelValues(slugOf(err)).Inc()
 	return auth.Identity{}, err
 }
 

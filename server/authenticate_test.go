@@ -185,6 +185,9 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: the function does not get its own login: %s", tc.what, c.Event.Request)
 		}
 	}
+	if text := b.do("GET", b.admin+"/metrics", "").body; !strings.Contains(text, `evoke_http_strangers_total{problem="key-not-for-this"} 4`) || !strings.Contains(text, `{problem="invalid-key"} 3`) {
+		t.Errorf("metrics: %s", text)
+	}
 	if got := b.publish("pay", "1", keyHeader, topics, "Ce-Authtype", "user", "Ce-Authid", "root", "Ce-Authclaims", "{}", "Ce-Other", "stays"); got.status != 202 {
 		t.Fatalf("publish with a key: %d %s", got.status, got.body)
 	}
@@ -196,6 +199,32 @@ func TestKeys(t *testing.T) {
 		if other, _ := e.Extension("other"); identity(&e) != want || other != "stays" {
 			t.Errorf("topic %s: stored %+v", topic, e.Extensions)
 		}
+	}
+}
+
+// A browser asks without keys whether it may send one, and its page is to see why it may not.
+func TestAuthOfARouteForPages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	calls := b.replying(scheduler.Reply{Data: []byte("hi")})
+	b.deployRoutes("default", "shop", api.HTTPTrigger{Path: "/open"}, api.HTTPTrigger{Path: "/orders/{id}", Methods: []string{"GET"}, Auth: anyOf(byKey()), CORS: &api.CORS{Origins: []string{"https://shop.example"}, Headers: []string{"Authorization"}}})
+	got := b.do("OPTIONS", b.gateway+"/orders/7", "", "Origin", "https://shop.example", "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization")
+	if got.status != 204 || !strings.EqualFold(got.header.Get("Access-Control-Allow-Headers"), "authorization") {
+		t.Errorf("preflight: %d %v", got.status, got.header)
+	}
+	got = b.do("GET", b.gateway+"/orders/7", "", "Origin", "https://shop.example")
+	if p := got.problem(t); p.Status != 401 || got.header.Get("Access-Control-Allow-Origin") != "https://shop.example" {
+		t.Errorf("without a key: %+v %v", p, got.header)
+	}
+	got = b.do("GET", b.gateway+"/orders/7", "", "Origin", "https://shop.example", "Authorization", "Bearer "+b.key("web", api.KeyRequest{}))
+	if got.status != 200 {
+		t.Errorf("with a key: %d %s", got.status, got.body)
+	}
+	if c := <-calls; identity(&c.Event).ID != "web" {
+		t.Errorf("the function is told of %+v", identity(&c.Event))
+	}
+	if got := b.do("GET", b.gateway+"/open", ""); got.status != 200 {
+		t.Errorf("the open route of the same function: %d %s", got.status, got.body)
 	}
 }
 

@@ -12,6 +12,8 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	// deliveries are counted by what became of them: accepted, duplicate, handshake, or why they were refused.
 	deliveries *prometheus.CounterVec
+	// strangers are requests that auth did not let in.
+	strangers *prometheus.CounterVec
 }
 
 // newMetrics registers the server's metrics. Routes are patterns and codes are HTTP's, so the number of series is bounded.
@@ -31,11 +33,15 @@ func newMetrics(reg prometheus.Registerer, b *bodies) *metrics {
 		Name: "evoke_webhook_deliveries_total",
 		Help: "Deliveries of webhooks, by trigger and result: accepted, duplicate, handshake, or why they were refused.",
 	}, []string{"namespace", "trigger", "result"})
+	m.strangers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "evoke_http_strangers_total",
+		Help: "Requests to the gateway that auth did not let in, by the type of their answer.",
+	}, []string{"problem"})
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "evoke_http_buffered_bytes",
 		Help: "Bytes of request bodies held in memory.",
 	}, func() float64 { return float64(b.held.Load()) })
-	reg.MustRegister(m.requests, m.duration, m.deliveries, held)
+	reg.MustRegister(m.requests, m.duration, m.deliveries, m.strangers, held)
 	return m
 }
 
