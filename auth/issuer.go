@@ -96,11 +96,19 @@ func (v *Verifier) checkScheme(u *url.URL) error {
 	return fmt.Errorf("issuer %s is not https: its keys could be anybody's; use https, or name the host in --insecure-issuers of the runtime", u.Redacted())
 }
 
-func (v *Verifier) checkRedirect(r *http.Request, via []*http.Request) error {
+// checkNext refuses an address that an issuer names when it is not https, but for its own: what is allowed for this machine is for who wrote fn.yaml, not for issuers.
+func checkNext(from, to *url.URL) error {
+	if to.Scheme == "https" || to.Scheme == from.Scheme && to.Host == from.Host {
+		return nil
+	}
+	return fmt.Errorf("%s names %s for its keys, which is not https", from.Redacted(), to.Redacted())
+}
+
+func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) >= 3 {
 		return errors.New("more than 3 redirects")
 	}
-	return v.checkScheme(r.URL)
+	return checkNext(via[0].URL, r.URL)
 }
 
 // keys are the issuer's: those in memory while they are fresh, and for a while when it does not answer. With newer, which is for a token that names a key that is not
@@ -185,15 +193,23 @@ func (v *Verifier) document(ctx context.Context, from issuerID) ([]byte, error) 
 	if doc.Issuer != from.issuer {
 		return nil, fmt.Errorf("its openid-configuration is of issuer %q; write the issuer exactly so in fn.yaml", short(doc.Issuer))
 	}
+	issuer, err := url.Parse(from.issuer)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := url.Parse(doc.JWKS)
+	if err != nil {
+		return nil, fmt.Errorf("its openid-configuration has no address of keys: %w", err)
+	}
+	if err := checkNext(issuer, keys); err != nil {
+		return nil, err
+	}
 	return v.get(ctx, doc.JWKS)
 }
 
 func (v *Verifier) get(ctx context.Context, address string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, err
-	}
-	if err := v.checkScheme(req.URL); err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")

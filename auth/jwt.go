@@ -93,7 +93,7 @@ func NewVerifier(o VerifierOptions) *Verifier {
 	}
 	v := &Verifier{o: o, issuers: map[issuerID]*issuer{}}
 	v.ctx, v.stop = context.WithCancel(context.Background())
-	v.client = &http.Client{Transport: o.Transport, CheckRedirect: v.checkRedirect}
+	v.client = &http.Client{Transport: o.Transport, CheckRedirect: checkRedirect}
 	return v
 }
 

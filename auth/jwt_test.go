@@ -418,22 +418,26 @@ func TestIssuersThatAreNoGood(t *testing.T) {
 	for name, tc := range map[string]struct {
 		path, answer, want string
 	}{
-		"keys of 10 MiB":          {"/keys", `{"keys":[` + strings.Repeat(" ", 10<<20) + `]}`, "/keys is longer than 512 KiB"},
-		"discovery of 10 MiB":     {discovery, strings.Repeat(" ", 10<<20), "is longer than 512 KiB"},
-		"no JSON":                 {"/keys", "<html>", "its keys are no JWK set"},
-		"discovery without JSON":  {discovery, "<html>", "its openid-configuration is no JSON"},
-		"another issuer":          {discovery, `{"issuer":"https://other.example","jwks_uri":"https://other.example/keys"}`, `is of issuer "https://other.example"; write the issuer exactly so in fn.yaml`},
-		"no keys":                 {"/keys", `{"keys":[]}`, "none of its 0 keys can check a signature here"},
-		"a shared secret":         {"/keys", `{"keys":[{"kty":"oct","kid":"k1","k":"c2VjcmV0"}]}`, "none of its 1 keys can check a signature here"},
-		"keys of the future":      {"/keys", `{"keys":[{"kty":"PQ","kid":"k1"},{},7]}`, "none of its 3 keys can check a signature here"},
-		"a key that is too short": {"/keys", string(weak), "none of its 1 keys can check a signature here"},
-		"too many keys":           {"/keys", `{"keys":[` + strings.Repeat("1,", 100) + `1]}`, "it has 101 keys, the limit is 100"},
-		"redirect to plain HTTP":  {"/keys", "http://192.0.2.1/keys", "issuer http://192.0.2.1/keys is not https"},
+		"keys of 10 MiB":           {"/keys", `{"keys":[` + strings.Repeat(" ", 10<<20) + `]}`, "/keys is longer than 512 KiB"},
+		"discovery of 10 MiB":      {discovery, strings.Repeat(" ", 10<<20), "is longer than 512 KiB"},
+		"no JSON":                  {"/keys", "<html>", "its keys are no JWK set"},
+		"discovery without JSON":   {discovery, "<html>", "its openid-configuration is no JSON"},
+		"another issuer":           {discovery, `{"issuer":"https://other.example","jwks_uri":"https://other.example/keys"}`, `is of issuer "https://other.example"; write the issuer exactly so in fn.yaml`},
+		"no keys":                  {"/keys", `{"keys":[]}`, "none of its 0 keys can check a signature here"},
+		"a shared secret":          {"/keys", `{"keys":[{"kty":"oct","kid":"k1","k":"c2VjcmV0"}]}`, "none of its 1 keys can check a signature here"},
+		"keys of the future":       {"/keys", `{"keys":[{"kty":"PQ","kid":"k1"},{},7]}`, "none of its 3 keys can check a signature here"},
+		"a key that is too short":  {"/keys", string(weak), "none of its 1 keys can check a signature here"},
+		"too many keys":            {"/keys", `{"keys":[` + strings.Repeat("1,", 100) + `1]}`, "it has 101 keys, the limit is 100"},
+		"redirect to plain HTTP":   {"/keys", "http://192.0.2.1/keys", "/keys names http://192.0.2.1/keys for its keys, which is not https"},
+		"redirect to this machine": {"/keys", "http://localhost:1/keys", "/keys names http://localhost:1/keys for its keys, which is not https"},
+		"keys on this machine":     {discovery, `{"issuer":"SELF","jwks_uri":"http://localhost:1/keys"}`, " names http://localhost:1/keys for its keys, which is not https"},
+		"keys nowhere":             {discovery, `{"issuer":"SELF","jwks_uri":"http://a b"}`, "its openid-configuration has no address of keys: "},
+		"keys in a file":           {discovery, `{"issuer":"SELF","jwks_uri":"file:///etc/passwd"}`, " names file:///etc/passwd for its keys, which is not https"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := newIdentity(t)
-			i.set(func() { i.other[tc.path] = tc.answer })
+			i.set(func() { i.other[tc.path] = strings.ReplaceAll(tc.answer, "SELF", i.server.URL) })
 			if _, err := i.verify(i.good()); !errors.Is(err, ErrIssuer) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%v, want %s", err, tc.want)
 			}

@@ -178,7 +178,7 @@ func (s *Server) checkJWT(ctx context.Context, token string, rule *api.JWTAuth) 
 		return who, &fault{err: errDeniedJWT, detail: denied.Reason, challenge: challenge("insufficient_scope", denied.Reason)}
 	}
 	if errors.Is(err, auth.ErrIssuer) {
-		s.log.Warn("a token cannot be checked", slog.String("issuer", rule.Issuer), slog.Any("err", err))
+		s.log.Debug("a token cannot be checked", slog.String("issuer", rule.Issuer), slog.Any("err", err))
 		return who, refuse(errIssuer, "", "the keys of issuer %s cannot be fetched, so the token cannot be checked", rule.Issuer)
 	}
 	return who, err

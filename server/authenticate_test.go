@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -481,6 +482,32 @@ func TestRepliesAreKeptForWhoGotThem(t *testing.T) {
 			t.Errorf("%+v gets the reply of %+v", who, other)
 		}
 		seen[once.Request] = who
+	}
+}
+
+func TestStoredCallsOfTwoWithOneIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deployGuarded(map[string]*api.Auth{"f": anyOf(byKey()), "open": nil})
+	ada, eve := b.key("ada", api.KeyRequest{}), b.key("eve", api.KeyRequest{})
+	for _, key := range []string{ada, eve, ada, eve} {
+		if got := b.do("POST", b.gateway+"/fn/f", "x", keyHeader, key, "Idempotency-Key", "k", "Prefer", "respond-async"); got.status != 202 {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		if got := b.do("POST", b.gateway+"/fn/open", "x", "Idempotency-Key", "k", "Prefer", "respond-async"); got.status != 202 {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+	var who []string
+	for _, e := range b.stored("default", "_inbox.f") {
+		who = append(who, identity(&e).ID)
+	}
+	slices.Sort(who)
+	if fmt.Sprint(who) != "[ada eve]" {
+		t.Errorf("stored calls of %v", who)
+	}
+	if events := b.stored("default", "_inbox.open"); len(events) != 1 || events[0].ID != "k" {
+		t.Errorf("stored %+v", events)
 	}
 }
 

@@ -59,7 +59,7 @@ func (s *Server) serve(c echo.Context, w *way) error {
 		return err
 	}
 	if prefersAsync(c.Request().Header) {
-		return s.acceptCall(c, to, call)
+		return s.acceptCall(c, to, who, call)
 	}
 	if err := s.refuseDelay(c.Request().Header, &call.Event); err != nil {
 		return err
@@ -177,8 +177,8 @@ func rejection(function, reason string) string {
 }
 
 // acceptCall stores the event in the function's inbox and answers with the id that its invocation will have.
-func (s *Server) acceptCall(c echo.Context, to target, call scheduler.Call) error {
-	acceptOnce(&call)
+func (s *Server) acceptCall(c echo.Context, to target, who auth.Identity, call scheduler.Call) error {
+	acceptOnce(&call, who)
 	events := []event.Event{call.Event}
 	if err := s.delay(c.Request().Header, events); err != nil {
 		return err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strings"
 
@@ -32,17 +33,24 @@ func onceOf(r *http.Request, who auth.Identity, body []byte) (*partition.Once, e
 	}
 	h.Write(body)
 	if who.Type != "" {
-		for _, part := range []string{who.Type, who.ID, who.Claims} {
-			h.Write([]byte{0})
-			h.Write([]byte(part))
-		}
+		h.Write(digest(who))
 	}
 	return &partition.Once{Key: key, Request: [16]byte(h.Sum(nil)[:16])}, nil
 }
 
-// acceptOnce makes the event of a plain request the same one whenever the request is repeated, so that an inbox takes it once. A CloudEvent has an id of its own.
-func acceptOnce(call *scheduler.Call) {
+// digest tells one identity from another.
+func digest(who auth.Identity) []byte {
+	sum := sha256.Sum256([]byte(who.Type + "\x00" + who.ID + "\x00" + who.Claims))
+	return sum[:16]
+}
+
+// acceptOnce makes the event of a plain request the same one whenever the request is repeated, so that an inbox takes it once. Nobody's is
+// taken for somebody else's. A CloudEvent has an id of its own.
+func acceptOnce(call *scheduler.Call, who auth.Identity) {
 	if call.Once != nil && call.Event.Type == event.HTTPRequestType && call.Event.Request != nil {
 		call.Event.ID = call.Once.Key
+		if who.Type != "" {
+			call.Event.ID += "." + hex.EncodeToString(digest(who))
+		}
 	}
 }
