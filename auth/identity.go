@@ -27,7 +27,7 @@ const maxForwarded = 4 << 10
 
 // identityOf is who a token is of, with its issuer and the claims that the rule names.
 func identityOf(v *verified, rule *api.JWTAuth) (Identity, error) {
-	claims := map[string]any{"iss": v.claims.Issuer}
+	claims := map[string]any{"iss": v.issuer}
 	for name := range rule.Claims {
 		claims[name], _ = claimOf(v.all, name) // it is there, and right
 	}
@@ -43,16 +43,16 @@ func identityOf(v *verified, rule *api.JWTAuth) (Identity, error) {
 	if len(text) > maxForwarded {
 		return Identity{}, &DeniedError{fmt.Sprintf("the claims of the token that go to the function have %d bytes, the limit is %d", len(text), maxForwarded)}
 	}
-	return Identity{Type: principal(v), ID: v.claims.Subject, Claims: string(text)}, nil
+	return Identity{Type: principal(v), ID: v.subject, Claims: string(text)}, nil
 }
 
 // principal tells programs from people: a client that got a token for itself is its own subject (RFC 9068, section 2.2).
 func principal(v *verified) string {
-	if v.claims.Subject == "" {
+	if v.subject == "" {
 		return Unknown
 	}
 	for _, name := range [...]string{"client_id", "azp", "cid"} {
-		if v.all[name] == v.claims.Subject {
+		if v.all[name] == v.subject {
 			return ServiceAccount
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +15,6 @@ import (
 	"unicode"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/evoke-run/evoke/api"
 )
@@ -106,9 +106,8 @@ func (v *Verifier) Close() {
 
 // verified is a token whose signature, issuer and times have been checked.
 type verified struct {
-	claims jwt.Claims
-	all    map[string]any
-	keys   *keySet // by which it was
+	claims
+	keys *keySet // by which it was
 }
 
 // Verify checks a token by a rule and answers who it is of. It fails with *InvalidError for a token that is not good, *DeniedError for one that lacks a claim, and an
@@ -129,8 +128,8 @@ func (v *Verifier) Verify(ctx context.Context, token string, rule *api.JWTAuth) 
 	if err := checkTimes(&known.claims, now); err != nil {
 		return Identity{}, err
 	}
-	if !known.claims.Audience.Contains(rule.Audience) {
-		return Identity{}, invalid("the token is for %s, and not for %q", audienceText(known.claims.Audience), rule.Audience)
+	if !slices.Contains(known.audience, rule.Audience) {
+		return Identity{}, invalid("the token is for %s, and not for %q", audienceText(known.audience), rule.Audience)
 	}
 	for name, value := range rule.Claims {
 		if !hasClaim(known.all, name, value) {
@@ -149,19 +148,19 @@ func (v *Verifier) known(ctx context.Context, from *issuer, token string, now ti
 			return known, nil
 		}
 	}
-	parsed, err := jwt.ParseSigned(token, algorithms())
+	parsed, err := jose.ParseSignedCompact(token, algorithms())
 	if err != nil {
 		return nil, parseFault(err)
 	}
-	if crit, ok := parsed.Headers[0].ExtraHeaders["crit"]; ok { // an extension that nobody here may ignore; JSON Web Tokens have none in use
+	if crit, ok := parsed.Signatures[0].Header.ExtraHeaders["crit"]; ok { // an extension that nobody here may ignore; JSON Web Tokens have none in use
 		return nil, invalid("the token has the critical header crit: %s, and none is known here", short(fmt.Sprint(crit)))
 	}
 	known := &verified{}
-	if err := parsed.UnsafeClaimsWithoutVerification(&known.claims, &known.all); err != nil { // what it says; nothing is believed before its signature is checked
+	if known.claims, err = readClaims(parsed.UnsafePayloadWithoutVerification()); err != nil { // what it says; nothing is believed before its signature is checked
 		return nil, invalid("the token's claims cannot be read: %s", plain(err))
 	}
-	if issuer := known.claims.Issuer; issuer != from.issuer {
-		return nil, &InvalidError{Reason: fmt.Sprintf("the token is of issuer %q, and not of %q", short(issuer), from.issuer), Foreign: true}
+	if known.issuer != from.issuer {
+		return nil, &InvalidError{Reason: fmt.Sprintf("the token is of issuer %q, and not of %q", short(known.issuer), from.issuer), Foreign: true}
 	}
 	if err := checkTimes(&known.claims, now); err != nil { // so that old tokens cost no look for their key
 		return nil, err
@@ -169,7 +168,7 @@ func (v *Verifier) known(ctx context.Context, from *issuer, token string, now ti
 	if known.keys, err = v.checkSignature(ctx, from, parsed); err != nil {
 		return nil, err
 	}
-	if bad := strings.IndexFunc(known.claims.Subject, unicode.IsControl); bad >= 0 || len(known.claims.Subject) > maxSubject {
+	if bad := strings.IndexFunc(known.subject, unicode.IsControl); bad >= 0 || len(known.subject) > maxSubject {
 		return nil, invalid("the token's sub has control characters or more than %d bytes", maxSubject)
 	}
 	v.recent.put(at, known)
@@ -177,8 +176,8 @@ func (v *Verifier) known(ctx context.Context, from *issuer, token string, now ti
 }
 
 // checkSignature tries the issuer's keys, and asks once for newer ones when it has none that the token names. It answers those among which one was right.
-func (v *Verifier) checkSignature(ctx context.Context, from *issuer, token *jwt.JSONWebToken) (*keySet, error) {
-	head := token.Headers[0]
+func (v *Verifier) checkSignature(ctx context.Context, from *issuer, token *jose.JSONWebSignature) (*keySet, error) {
+	head := token.Signatures[0].Header
 	keys, err := v.keys(ctx, from, false)
 	if err != nil {
 		return nil, err
@@ -193,7 +192,7 @@ func (v *Verifier) checkSignature(ctx context.Context, from *issuer, token *jwt.
 		}
 	}
 	for _, k := range fitting {
-		switch err := token.Claims(k.Key); {
+		switch _, err := token.Verify(k.Key); {
 		case err == nil:
 			return keys, nil
 		case !errors.Is(err, jose.ErrCryptoFailure):
@@ -225,19 +224,19 @@ func short(s string) string {
 	return s
 }
 
-func checkTimes(c *jwt.Claims, now time.Time) error {
+func checkTimes(c *claims, now time.Time) error {
 	switch {
-	case c.Expiry == nil:
+	case c.expires.IsZero():
 		return invalid("the token has no exp: one that never ends is not taken")
-	case !now.Before(c.Expiry.Time().Add(leeway)):
-		return invalid("the token has expired at %s", c.Expiry.Time().UTC().Format(time.RFC3339))
-	case c.NotBefore != nil && now.Add(leeway).Before(c.NotBefore.Time()):
-		return invalid("the token is not valid before %s", c.NotBefore.Time().UTC().Format(time.RFC3339))
+	case !now.Before(c.expires.Add(leeway)):
+		return invalid("the token has expired at %s", c.expires.UTC().Format(time.RFC3339))
+	case now.Add(leeway).Before(c.notBefore):
+		return invalid("the token is not valid before %s", c.notBefore.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
-func audienceText(a jwt.Audience) string {
+func audienceText(a []string) string {
 	if len(a) == 0 {
 		return "nobody"
 	}

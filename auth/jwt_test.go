@@ -156,6 +156,24 @@ func signWith(t testing.TB, head map[jose.HeaderKey]any, claims map[string]any) 
 	return text
 }
 
+// signRaw signs any payload.
+func signRaw(t testing.TB, payload string) string {
+	t.Helper()
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: rsaKey(), KeyID: "k1"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := s.Sign([]byte(payload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 // good is a token that is taken.
 func (i *identity) good(change ...any) string {
 	return sign(i.t, jose.RS256, "k1", rsaKey(), i.claims(change...))
@@ -222,6 +240,14 @@ func TestTokensThatAreNotTaken(t *testing.T) {
 		{"not yet valid", i.good("nbf", i.now.Add(minute).Unix()), "the token is not valid before 2026-01-31T12:01:00Z"},
 		{"without an end", i.good("exp", nil), "the token has no exp"},
 		{"odd end", i.good("exp", "soon"), "the token's claims cannot be read"},
+		{"sub that is a number", i.good("sub", 7), "the token's claims cannot be read: sub is no text"},
+		{"aud that is a number", i.good("aud", 7), "the token's claims cannot be read: aud is neither a text nor a list of texts"},
+		{"aud with a number", i.good("aud", []any{"shop", 7}), "the token's claims cannot be read: aud is no list of texts"},
+		{"exp before 1970", i.good("exp", -5), "the token's claims cannot be read: exp is no number of seconds since 1970"},
+		{"exp that is null", signRaw(t, `{"iss":"`+i.rule.Issuer+`","aud":"shop","exp":null}`), "the token's claims cannot be read: exp is no number"},
+		{"a name twice", signRaw(t, `{"iss":"`+i.rule.Issuer+`","aud":"shop","aud":"other","exp":1}`), "the token's claims cannot be read: "},
+		{"a list of claims", signRaw(t, `["iss"]`), "the token's claims cannot be read: "},
+		{"no claims", signRaw(t, `null`), "the token's claims cannot be read: they are no JSON object"},
 		{"huge nbf", i.good("nbf", 1e300), "the token's claims cannot be read"},
 		{"wrong audience", i.good("aud", "elsewhere"), `the token is for "elsewhere", and not for "shop"`},
 		{"no audience", i.good("aud", nil), `the token is for nobody, and not for "shop"`},
