@@ -251,6 +251,21 @@ func TestForgedIdentityInEveryForm(t *testing.T) {
 	if len(events) != 3 {
 		t.Errorf("%d events", len(events))
 	}
+	if got := b.deployHooks("default", api.WebhookTrigger{Scheme: "none"}); got.status != 200 {
+		t.Fatalf("deploy: %d %s", got.status, got.body)
+	}
+	if got := b.do("POST", b.gateway+"/webhooks/hello", fmt.Sprintf(one, "w"), "Content-Type", "application/cloudevents+json"); got.status != 202 {
+		t.Fatalf("webhook: %d %s", got.status, got.body)
+	}
+	if e := b.stored("default", "_webhook.hello")[0]; e.ID != "w" || identity(&e) != (auth.Identity{}) {
+		t.Errorf("of a webhook: %+v", e)
+	}
+	if got := b.do("POST", b.gateway+"/webhooks/hello", "{}", "Content-Type", "application/json", "X-Forwarded-For", "203.0.113.9", "X-Real-Ip", "203.0.113.9"); got.status != 202 {
+		t.Fatalf("webhook: %d %s", got.status, got.body)
+	}
+	if e := b.stored("default", "_webhook.hello")[1]; !strings.Contains(string(e.Request), `["x-forwarded-for","127.0.0.1"]`) || strings.Contains(string(e.Request), "203.0.113.9") {
+		t.Errorf("of a webhook: %s", e.Request)
+	}
 	// Who may manage may say what they want, to try a function out.
 	if got := b.do("POST", b.admin+"/api/v1/ns/default/topics/open/events", fmt.Sprintf(one, "m"), "Content-Type", "application/cloudevents+json"); got.status != 202 {
 		t.Fatalf("emit: %d %s", got.status, got.body)

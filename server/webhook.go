@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/auth"
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/registry"
 )
@@ -209,10 +210,12 @@ func (s *Server) events(d *delivery) ([]event.Event, error) {
 			return nil, err
 		}
 		for i := range events {
+			setIdentity(&events[i], auth.Identity{}) // the signature is of the body as a whole; it does not make this true
 			d.setKey(&events[i])
 		}
 		return events, s.delay(http.Header{}, events)
 	}
+	s.forward(d.r)
 	e := event.Event{
 		Source: d.URLPath(d.namespace, d.function), Type: "dev.evoke.webhook." + d.Scheme, Time: s.now().UTC(),
 		DataContentType: d.r.Header.Get("Content-Type"), Data: d.body, Request: d.request(),
