@@ -213,6 +213,9 @@ func worse(a, b error) error {
 
 // setIdentity puts who sent an event into it. What a client has put there itself is taken out.
 func setIdentity(e *event.Event, who auth.Identity) {
+	if who.Type == "" && !slices.ContainsFunc(e.Extensions, func(x event.Extension) bool { return strings.HasPrefix(x.Name, "auth") }) {
+		return // as nearly always
+	}
 	for _, a := range [...]event.Extension{{Name: authType, Value: who.Type}, {Name: authID, Value: who.ID}, {Name: authClaims, Value: who.Claims}} {
 		if a.Value == "" {
 			e.DropExtension(a.Name)

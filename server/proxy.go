@@ -71,25 +71,20 @@ func parseHop(text string) (netip.Addr, bool) {
 // forward makes the headers of proxies true: X-Forwarded-For is the client's address and nothing else, X-Forwarded-Proto what it spoke. The others stay when a trusted
 // proxy has sent them.
 func (s *Server) forward(r *http.Request) {
-	proto := "http"
+	from, proto := hostName(r.RemoteAddr), "http"
 	if r.TLS != nil {
 		proto = "https"
 	}
-	if s.isTrusted(peerOf(r)) {
+	if len(s.o.TrustedProxies) > 0 && s.isTrusted(peerOf(r)) {
+		from = s.client(r).String()
 		if said := r.Header.Get("X-Forwarded-Proto"); said == "http" || said == "https" {
 			proto = said
 		}
 	} else {
 		for _, name := range forwardHeaders {
-			if r.Header[name] != nil {
-				delete(r.Header, name)
-			}
+			delete(r.Header, name)
 		}
 	}
-	from := s.client(r)
-	delete(r.Header, "X-Forwarded-For")
-	if from.IsValid() {
-		r.Header["X-Forwarded-For"] = []string{from.String()}
-	}
-	r.Header["X-Forwarded-Proto"] = []string{proto}
+	both := []string{from, proto}
+	r.Header["X-Forwarded-For"], r.Header["X-Forwarded-Proto"] = both[:1:1], both[1:]
 }
