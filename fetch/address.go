@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"github.com/evoke-run/evoke/api"
 )
 
 // metadata is what gives the keys of a machine to everybody who can reach it.
@@ -117,6 +119,29 @@ func (c *Client) mayReach(host string, addr netip.Addr) error {
 		subject = fmt.Sprintf("the address %s is %s", addr, kind)
 	}
 	return &refusal{fmt.Sprintf("%s; only addresses of the internet may be reached, and those that the operator allows: runtime --fetch-allow %s", subject, netip.PrefixFrom(addr.WithZone(""), addr.BitLen()))}
+}
+
+// Closed says which entries of an allow list nothing can be sent to, because the operator does not allow their address.
+func (c *Client) Closed(allow []string) (why []string) {
+	if c == nil {
+		return nil
+	}
+	for _, text := range allow {
+		t, err := api.ParseHTTPTarget(text)
+		if err != nil {
+			continue // somebody else refuses it
+		}
+		host := t.Host
+		if host == "localhost" {
+			host = "127.0.0.1"
+		}
+		if addr, err := netip.ParseAddr(host); err == nil {
+			if err := c.mayReach(t.Host, addr); err != nil {
+				why = append(why, fmt.Sprintf("allow.http has %s, to which nothing can be sent: %s", text, err))
+			}
+		}
+	}
+	return why
 }
 
 // dial connects to an address that was resolved once and checked: another answer of the name's server a moment later changes nothing.

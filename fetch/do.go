@@ -91,6 +91,9 @@ func (f *Function) Do(ctx context.Context, r *Request, reserve func(n int) bool)
 		return f.failure(ctx, r, err)
 	}
 	defer res.Body.Close() //nolint:errcheck // what was read is read
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return f.failure(ctx, r, errors.New("the host wants to speak another protocol (101), which nobody asked for"))
+	}
 	return f.answer(ctx, r, res, reserve)
 }
 

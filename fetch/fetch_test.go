@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -259,6 +260,20 @@ func TestAddressesThatTheOperatorAllows(t *testing.T) {
 	}
 }
 
+func TestEntriesThatLeadNowhereAreTold(t *testing.T) {
+	t.Parallel()
+	c := New(Options{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	t.Cleanup(c.Close)
+	got := c.Closed([]string{"api.example", "10.1.1.1", "http://localhost:3000", "http://[fd00::1]", "a b", "*"})
+	want := []string{
+		"allow.http has http://localhost:3000, to which nothing can be sent: localhost has the address 127.0.0.1, which is this machine; only addresses of the internet may be reached, and those that the operator allows: runtime --fetch-allow 127.0.0.1/32",
+		"allow.http has http://[fd00::1], to which nothing can be sent: the address fd00::1 is private; only addresses of the internet may be reached, and those that the operator allows: runtime --fetch-allow fd00::1/128",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
 // A name whose answers change between the check and the connection, or from one connection to the next.
 func TestNamesThatAreBoundAnew(t *testing.T) {
 	t.Parallel()
@@ -426,6 +441,47 @@ func TestNoPlaceForMore(t *testing.T) {
 	want(t, f.do(ctx, head, ""), abi.StatusBusy, "busy", "busy: 64 requests of the function are open, the limit")
 	close(leave)
 	wg.Wait()
+}
+
+// A place among the requests of the node is waited for as one among those of the function.
+func TestNoPlaceOnTheNode(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(http.ResponseWriter, *http.Request) {})
+	b.client.places = make(chan struct{}, 1)
+	b.client.places <- struct{}{}
+	f, head := b.function("http://api.example:*"), `{"timeoutMs":20,"url":"http://api.example:`+b.port+`"}`
+	want(t, f.do(t.Context(), head, ""), abi.StatusBusy, "busy", "busy: 2048 requests of the node are open, the limit")
+	<-b.client.places
+	if a := f.do(t.Context(), `{"url":"http://api.example:`+b.port+`"}`, ""); a.HTTP != 200 || len(f.places) != 0 || len(b.client.places) != 0 {
+		t.Errorf("%s; %d and %d places are taken", a.Body, len(f.places), len(b.client.places))
+	}
+}
+
+// Hosts that send what HTTP does not have, or too much of it.
+func TestHostsThatMeanHarm(t *testing.T) {
+	t.Parallel()
+	many := strings.Repeat("X: "+strings.Repeat("a", 1000)+"\r\n", 100)
+	for name, tc := range map[string]struct{ says, want string }{
+		"another protocol":   {"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "the host wants to speak another protocol (101), which nobody asked for"},
+		"no HTTP":            {"SSH-2.0-OpenSSH_9.0\r\n", "malformed HTTP"},
+		"large head":         {"HTTP/1.1 200 OK\r\n" + many + "\r\n", "server response headers exceeded"},
+		"early hints":        {strings.Repeat("HTTP/1.1 103 Early Hints\r\n"+many[:20_000-20_000%1005]+"\r\n", 9), "server response headers exceeded"},
+		"two lengths":        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "Content-Length"},
+		"no length is right": {"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "Content-Length"},
+		"chunks":             {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", "chunk"},
+		"location":           {"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n", "Location"},
+	} {
+		b := setup(t, func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(conn, tc.says)
+				_ = conn.Close()
+			}
+		})
+		if a := b.function("http://api.example:*").get(t, "http://api.example:"+b.port); a.Status != abi.StatusUnreachable || !strings.Contains(string(a.Body), tc.want) || len(a.Body) > 1000 {
+			t.Errorf("%s: %d, %.600s", name, a.Status, a.Body)
+		}
+	}
 }
 
 func TestServersThatCannotBeReached(t *testing.T) {

@@ -63,6 +63,9 @@ func TestFetchOfAFunction(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	b := setup(t, func(o *Options) { o.Registerer = reg })
 	at, allow := serveHTTP(t, func(out http.ResponseWriter, r *http.Request) { fmt.Fprint(out, "hello ", r.URL.Path) })
+	if _, warnings, err := b.scheduler.CheckModule(t.Context(), "f", w.Echo(), api.FunctionSpec{Allow: api.Allow{HTTP: []string{at, "10.0.0.1"}}}); err != nil || len(warnings) != 1 || !strings.HasPrefix(warnings[0], "allow.http has 10.0.0.1, to which nothing can be sent: ") {
+		t.Errorf("%q, %v", warnings, err)
+	}
 	get := asks(`{"url":"`+at+`/world"}`, "")
 	b.deploy("may", w.Calls(abi.OpHTTPFetch, get), api.FunctionSpec{Allow: allow})
 	b.deploy("elsewhere", w.Calls(abi.OpHTTPFetch, get), api.FunctionSpec{Allow: api.Allow{HTTP: []string{"api.example"}}})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/evoke-run/evoke/api"
@@ -74,7 +75,8 @@ func (s *Scheduler) CheckModule(ctx context.Context, name string, wasm []byte, s
 	if err != nil {
 		return "", nil, err
 	}
-	kind, warnings, failed := m.Kind(), m.Warnings(), m.InitError()
+	kind, failed := m.Kind(), m.InitError()
+	warnings = append(slices.Clone(m.Warnings()), s.opts.Fetch.Closed(spec.Allow.HTTP)...)
 	if err := m.Close(ctx); err != nil {
 		return "", nil, err
 	}
