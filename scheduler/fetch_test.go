@@ -369,13 +369,17 @@ func TestStopEndsFetches(t *testing.T) {
 	}
 }
 
-// leaves starts a request and ends without a look at it: by its verdict, or by a trap.
-func leaves(request string, end ...[]byte) []byte {
+// leaves starts a request, replies with how many events it has seen, and ends without a look at the answer: by its verdict, or by a trap.
+func leaves(request string, end []byte) []byte {
 	m, i := w.NewGuest()
 	m.Memory(1)
+	const seen = 0x20
 	m.Data(0x40, []byte(abi.OpHTTPFetch))
 	m.Data(0x100, []byte(request))
-	return m.Handle(append([][]byte{w.Call(i.Call, 0x40, int32(len(abi.OpHTTPFetch)), 0x100, int32(len(request))), w.Drop()}, end...)...).Bytes()
+	return m.Handle(
+		w.Call(i.Call, 0x40, int32(len(abi.OpHTTPFetch)), 0x100, int32(len(request))), w.Drop(),
+		w.I32Const(seen), w.I32Const(seen), w.Load(), w.I32Const(1), w.Add(), w.Store(), w.Call(i.Reply, abi.ReplyData, seen, 4), w.Drop(), end,
+	).Bytes()
 }
 
 // What a guest has begun and not waited for ends with its event, and the next one finds nothing of it.
@@ -390,8 +394,8 @@ func TestFetchesEndWithTheirEvent(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 20 {
-				if r := b.call("done", newEvent("1", "")); r.Verdict != abi.Done {
-					t.Errorf("%s: %s", r.Class, r.Error)
+				if r := b.call("done", newEvent("1", "")); r.Verdict != abi.Done || string(r.Data) != "\x01\x00\x00\x00" {
+					t.Errorf("%s: %s, % x events were seen", r.Class, r.Error, r.Data)
 				}
 				if r := b.call("trapped", newEvent("1", "")); r.Class != sandbox.ClassTrap {
 					t.Errorf("%s: %s", r.Class, r.Error)
