@@ -1,10 +1,15 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -202,6 +207,7 @@ func TestSecretsAreInNoLogs(t *testing.T) {
 		"the dead letter":        a.must(t, "dlq", "peek", letter),
 		"the invocation":         a.must(t, "invocations", "show", letter, "-o", "json"),
 		"the function":           a.must(t, "describe", "function", "pay", "-o", "json"),
+		"the audit log":          a.must(t, "audit", "-o", "json"),
 		"the secrets":            a.must(t, "secret", "ls", "-o", "json"),
 		"the metrics":            string(mustGet(t, rt.admin+"/metrics")),
 	}
@@ -212,6 +218,24 @@ func TestSecretsAreInNoLogs(t *testing.T) {
 	}
 	if logs := said["fnctl logs"]; !strings.Contains(logs, "the value of header x has a line end") || !strings.Contains(logs, "unreachable") {
 		t.Errorf("the failures are not in the logs:\n%s", logs)
+	}
+	if err := rt.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	err := filepath.WalkDir(rt.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		files++
+		content, err := os.ReadFile(path)
+		if bytes.Contains(content, []byte(secret)) || bytes.Contains(content, []byte(base64.StdEncoding.EncodeToString([]byte(secret)))) {
+			t.Errorf("%s has the secret", path)
+		}
+		return err
+	})
+	if err != nil || files < 10 {
+		t.Errorf("looked into %d files: %v", files, err)
 	}
 }
 

@@ -25,9 +25,11 @@ var line struct {
 	waiting []*waiter // the first one leads
 }
 
-// How long the leader waits before it lets others go on, in milliseconds: they may sleep, and only then wake up. When there are no others, all there can be are timers.
+// How long the leader waits at most before it lets others go on, in milliseconds: they may sleep, and only then wake up. The wait is short at first, and longer the longer nothing ends.
+// When there are no others, all there can be are timers.
 const (
-	shortWait, longWait = 8, 1000
+	mostWait, aloneWait = 32, 100
+	roundsOfOneLength   = 16
 )
 
 // ErrGone is for a call that is not there any more. Its handle may be that of another event's call.
@@ -87,7 +89,7 @@ func (w *waiter) signal() {
 
 // lead waits for all, until its own call has ended.
 func (w *waiter) lead(ctx context.Context) (status int32, err error) {
-	for wait := int64(0); ; {
+	for wait, rounds := int64(0), int64(0); ; rounds++ {
 		sched.Gosched()
 		switch status, answered, gone := w.state(); {
 		case gone:
@@ -101,14 +103,14 @@ func (w *waiter) lead(ctx context.Context) (status int32, err error) {
 		got := CallWait(-1, wait)
 		switch handle := int32(got >> 32); {
 		case got == abi.Absent && sched.NumGoroutine() <= alone:
-			wait = longWait
+			wait = aloneWait
 		case got == abi.Absent:
-			wait = min(2*wait+1, shortWait)
+			wait = min(1+rounds/roundsOfOneLength, mostWait)
 		case got < 0:
 			return 0, ErrGone
 		default:
-			wait = 0
-			tell(handle, int32(got))
+			wait, rounds = 0, 0
+			w.tell(handle, int32(got))
 		}
 	}
 }
@@ -122,14 +124,17 @@ func (w *waiter) state() (status int32, answered, gone bool) {
 	return w.status, w.answered, w.gone
 }
 
-// tell wakes who waits for a call.
-func tell(handle, status int32) {
+// tell wakes who waits for a call. When the event of the leader is over, the handle means nothing any more.
+func (w *waiter) tell(handle, status int32) {
 	line.Lock()
 	defer line.Unlock()
-	for _, w := range line.waiting {
-		if w.handle == handle {
-			w.status, w.answered = status, true
-			w.signal()
+	if w.gone {
+		return
+	}
+	for _, other := range line.waiting {
+		if other.handle == handle {
+			other.status, other.answered = status, true
+			other.signal()
 		}
 	}
 }

@@ -60,9 +60,11 @@ func Do(op string, req []byte) (status int32, answer []byte) {
 
 // read copies an answer.
 func read(h int32) (answer []byte, result int32) {
-	if n := CallLen(h); n > 0 {
-		answer = make([]byte, n)
+	n := CallLen(h)
+	if n < 0 {
+		return nil, n
 	}
+	answer = make([]byte, n)
 	for off := 0; off < len(answer); {
 		got := CallRead(h, uint32(off), answer[off:])
 		if got <= 0 {
