@@ -318,6 +318,20 @@ func TestRedirectsDoNotLeadInside(t *testing.T) {
 	}
 }
 
+func TestInvocationsKeepConnections(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	at, allow := serveHTTP(t, func(out http.ResponseWriter, r *http.Request) { fmt.Fprint(out, "from ", r.RemoteAddr) })
+	get := w.Calls(abi.OpHTTPFetch, asks(`{"url":"`+at+`"}`, ""))
+	b.deploy("f", get, api.FunctionSpec{Allow: allow})
+	first := b.call("f", newEvent("1", "")).Data
+	b.deploy("f", get, api.FunctionSpec{Allow: allow, Timeout: api.Duration(time.Second)}) // another revision
+	for id := range 5 {
+		_, from, _ := strings.Cut(string(first), "from ")
+		wantAnswer(t, b.call("f", newEvent(fmt.Sprint(id), "")), abi.StatusOK, "from "+from)
+	}
+}
+
 // A guest that waits for an answer leaves its processor to others: here one without which the answer does not come.
 func TestAWaitingGuestKeepsNobodyBusy(t *testing.T) {
 	t.Parallel()
