@@ -74,6 +74,7 @@ func New(o Options) *Client {
 		MaxIdleConnsPerHost:    32,
 		IdleConnTimeout:        60 * time.Second,
 		MaxResponseHeaderBytes: maxHead,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second}, // one that many wait on must not be dead
 	}
 	return c
 }

@@ -304,6 +304,21 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
+// A connection that the host has closed meanwhile is no error, not even for a request that changes something: its key tells that it may be sent again.
+func TestKeptConnectionsThatAreClosed(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
+	t.Cleanup(s.Close)
+	b := setupClient(t, s, nil)
+	f := b.function("http://api.example:*")
+	for range 20 {
+		if a := f.do(t.Context(), `{"method":"POST","url":"http://api.example:`+b.port+`","headers":[["Idempotency-Key","1"]]}`, "x"); a.HTTP != 200 {
+			t.Errorf("%d: %s", a.Status, a.Body)
+		}
+		s.CloseClientConnections()
+	}
+}
+
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	var b *bundle
