@@ -123,6 +123,9 @@ func declare(there map[string]bool, pkg string, decl ast.Decl) {
 		if star, ok := typ.(*ast.StarExpr); ok {
 			typ = star.X
 		}
+		if generic, ok := typ.(*ast.IndexExpr); ok {
+			typ = generic.X
+		}
 		if id, ok := typ.(*ast.Ident); ok {
 			there[pkg+"."+id.Name+"."+d.Name.Name] = true
 		}

@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	cesql "github.com/cloudevents/sdk-go/sql/v2"
 	sqlerrors "github.com/cloudevents/sdk-go/sql/v2/errors"
@@ -37,6 +38,9 @@ func (r Result) Kind() string {
 	}
 	return "generic"
 }
+
+// IsCESQL says whether Parse reads a text as a CESQL expression: it is neither JSON nor empty.
+func IsCESQL(text string) bool { return strings.TrimSpace(text) != "" && !isJSONText(text) }
 
 // Evaluate answers the value of a CESQL expression for an event. Parse refuses calls of functions that do not exist; here they are an error of the result.
 func Evaluate(text string, e *event.Event) Result {

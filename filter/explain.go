@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,8 +22,10 @@ type Explanation struct {
 	// Found is what a CESQL expression came to, with the attributes in it.
 	Found string `json:"found,omitempty"`
 	// Error is in what a CESQL expression ended. Such a rule does not match.
-	Error string        `json:"error,omitempty"`
-	Parts []Explanation `json:"parts,omitempty"`
+	Error string `json:"error,omitempty"`
+	// Decided is set at one place of an explanation: at the rule that made the whole what it is.
+	Decided bool          `json:"decided,omitempty"`
+	Parts   []Explanation `json:"parts,omitempty"`
 
 	op combination
 }
@@ -39,36 +42,70 @@ const (
 
 // Explain is Match with the reasons.
 func (f *Filter) Explain(e *event.Event) Explanation {
-	if f.rule == nil {
-		return Explanation{Matched: true, Wants: "every event"}
+	x := Explanation{Matched: true, Wants: "there is no rule, so every event matches"}
+	if f.rule != nil {
+		x = f.rule.explain(f.view(e), "")
 	}
-	return f.rule.explain(f.view(e), "")
+	x.deciding().Decided = true
+	return x
 }
 
-// Deciding is the part that made the whole what it is: the first that does not match where all must, the one that does where one is enough. Where several did it together it is
-// the rule around them.
-func (x Explanation) Deciding() Explanation {
+// Deciding is the part that made the whole what it is: the first that does not match where all must, the one that does where one is enough, and the
+// one that ended in the error of the whole. Where several did it together it is the rule around them.
+func (x Explanation) Deciding() Explanation { return *x.deciding() }
+
+func (x *Explanation) deciding() *Explanation {
 	for {
-		next := -1
-		for i, p := range x.Parts {
-			if len(x.Parts) == 1 && x.op != noneOf || x.op == allOf && !x.Matched && !p.Matched || x.op == anyOf && x.Matched && p.Matched {
-				next = i
-				break
+		next := slices.IndexFunc(x.Parts, func(p Explanation) bool {
+			switch {
+			case x.Error != "":
+				return p.Error != ""
+			case len(x.Parts) == 1 && x.op != noneOf:
+				return true
 			}
-		}
+			return x.op == allOf && !x.Matched && !p.Matched || x.op == anyOf && x.Matched && p.Matched
+		})
 		if next < 0 {
 			return x
 		}
-		x = x.Parts[next]
+		x = &x.Parts[next]
 	}
+}
+
+// Text is all of it for people: a line for each rule, those in it indented, and an arrow at the one that decided.
+func (x Explanation) Text() string {
+	var b strings.Builder
+	x.write(&b, 0)
+	return b.String()
+}
+
+func (x Explanation) write(b *strings.Builder, depth int) {
+	arrow, answer, line := " ", "no", x.String()
+	if x.Decided {
+		arrow = "→"
+	}
+	if x.Matched {
+		answer = "yes"
+	}
+	if x.op == noneOf && x.Found == "" && x.Error == "" {
+		line = placeLine(x.Rule, x.Wants) // what is in it has lines of its own
+	}
+	fmt.Fprintf(b, "%s %-3s  %s%s\n", arrow, answer, strings.Repeat("  ", depth), strings.Join(strings.Fields(line), " "))
+	for _, p := range x.Parts {
+		p.write(b, depth+1)
+	}
+}
+
+func placeLine(rule, text string) string {
+	if rule == "" {
+		return text
+	}
+	return rule + ": " + text
 }
 
 // String is one line for people.
 func (x Explanation) String() string {
 	var b strings.Builder
-	if x.Rule != "" {
-		fmt.Fprintf(&b, "%s: ", x.Rule)
-	}
 	switch {
 	case x.Error != "":
 		fmt.Fprintf(&b, "%s ends in an error: %s", x.Wants, x.Error)
@@ -83,7 +120,7 @@ func (x Explanation) String() string {
 	default:
 		fmt.Fprintf(&b, "wants %s that %s; the event has %s", x.Field, x.Wants, *x.Value)
 	}
-	return b.String()
+	return placeLine(x.Rule, b.String())
 }
 
 // show is what a field has, for people: texts in quotes, numbers and booleans of data as they are written.

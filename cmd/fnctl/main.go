@@ -55,7 +55,9 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	if ctx.Err() != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return exitInterrupted
 	}
-	c.report(cmd, err)
+	if !errors.Is(err, errNoMatch) {
+		c.report(cmd, err)
+	}
 	return exitCode(err)
 }
 
@@ -99,6 +101,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 		c.logsCommand(),
 		c.topicCommand(),
 		c.triggerCommand(),
+		c.filterCommand(),
 		c.secretCommand(),
 		c.tokenCommand(),
 		c.keyCommand(),
