@@ -174,6 +174,7 @@ func (m *matching[T]) askMany(c *crowd[T]) {
 		slices.SortFunc(m.candidates, func(a, b *filed[T]) int { return cmp.Compare(a.entry.ID, b.entry.ID) })
 		m.candidates = slices.Compact(m.candidates)
 	}
+	m.matched = slices.Grow(m.matched, len(m.candidates))
 	for _, f := range m.candidates {
 		m.ask(f.entry)
 	}

@@ -54,7 +54,6 @@ func (v *view) walk() {
 	}
 	w := walker{view: v, data: v.event.Data}
 	if w.space(); w.data[w.at] == '{' {
-		v.found = map[string]datum{}
 		w.object()
 	}
 }
@@ -100,15 +99,19 @@ func (w *walker) member(name []byte) {
 		return
 	}
 	here, below := w.view.wants(w.key)
-	_, twice := w.view.found[string(w.key)]
-	switch {
-	case twice || !here && !below:
+	if !here && !below {
+		w.skip()
+		return
+	}
+	key := string(w.key)
+	switch _, twice := w.view.found.get(key); {
+	case twice:
 		w.skip()
 	case below && w.data[w.at] == '{':
-		w.view.found[string(w.key)] = datum{kind: objectKind}
+		w.view.found.put(key, datum{kind: objectKind})
 		w.object()
 	default:
-		w.view.found[string(w.key)] = w.value()
+		w.view.found.put(key, w.value())
 	}
 }
 

@@ -219,15 +219,15 @@ func (c *crowd[T]) eachDatum(v *view, yield func(*shelf[T], datum)) {
 	}
 	if c.data.Len() <= manyNames {
 		for s := range c.data.All() {
-			if d, ok := v.found[s.name]; ok {
+			if d, ok := v.found.get(s.name); ok {
 				yield(s, d)
 			}
 		}
 		return
 	}
-	for key, d := range v.found {
-		if s := c.shelf(shelfName{data: true, name: key}); s != nil {
-			yield(s, d)
+	for _, f := range v.found.list {
+		if s := c.shelf(shelfName{data: true, name: f.key}); s != nil {
+			yield(s, f.datum)
 		}
 	}
 }

@@ -14,7 +14,7 @@ type view struct {
 
 	wanted []ordered.Set[*dataPath] // what the data is asked for, once
 	walked bool
-	found  map[string]datum // by dataPath.key
+	found  findings
 }
 
 // data is what the event's data has at a path that is among the wanted. The first question reads all of them.
@@ -22,8 +22,49 @@ func (v *view) data(p *dataPath) (datum, bool) {
 	if !v.walked {
 		v.walk()
 	}
-	d, ok := v.found[p.key]
-	return d, ok
+	return v.found.get(p.key)
+}
+
+// findings are what the data has at wanted places, in the order in which they stand there. Most events have few.
+type findings struct {
+	list  []finding
+	byKey map[string]int // place in list; nil while it is short
+}
+
+type finding struct {
+	key string // of a dataPath
+	datum
+}
+
+func (f *findings) get(key string) (datum, bool) {
+	if f.byKey != nil {
+		i, ok := f.byKey[key]
+		if !ok {
+			return datum{}, false
+		}
+		return f.list[i].datum, true
+	}
+	for i := range f.list {
+		if f.list[i].key == key {
+			return f.list[i].datum, true
+		}
+	}
+	return datum{}, false
+}
+
+// put adds what is not there yet.
+func (f *findings) put(key string, d datum) {
+	const short = 16
+	if f.byKey == nil && len(f.list) == short {
+		f.byKey = make(map[string]int, 2*short)
+		for i := range f.list {
+			f.byKey[f.list[i].key] = i
+		}
+	}
+	if f.byKey != nil {
+		f.byKey[key] = len(f.list)
+	}
+	f.list = append(f.list, finding{key, d})
 }
 
 // field is what a rule looks at: an attribute, or a place in the data.

@@ -31,7 +31,7 @@ func TestAMatcherThatWasChangedIsLikeANewOne(t *testing.T) {
 				continue
 			}
 			tr := onTopic(id, topics[rng.IntN(len(topics))])
-			tr.Filter = []string{"", "subject = 'k'", "subject = 'other'"}[rng.IntN(3)]
+			tr.Filter = []string{"", "subject = 'k'", "subject = 'other'", `{"prefix": {"subject": "k"}}`, `[{"not": {"data": {"a": {"exists": false}}}}]`}[rng.IntN(5)]
 			put = append(put, tr)
 		}
 		for _, id := range remove {

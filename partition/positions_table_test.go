@@ -77,7 +77,7 @@ func TestStartInThePastIsExact(t *testing.T) {
 	triggers := []Trigger{
 		on(1, "orders.new", "", &Range{}),
 		on(2, "orders.new", "type = 't1'", &Range{}),
-		on(3, "orders.>", "type = 't1' OR type = 't2'", &Range{}),
+		on(3, "orders.>", `{"any": [{"exact": {"type": "t1"}}, {"sql": "type = 't2'"}]}`, &Range{}),
 		on(4, "*.paid", "", &Range{From: middle.Offsets()}),
 		on(5, "orders.paid", "", nil),
 		on(6, "orders.paid", "", &Range{From: middle.Offsets(), To: end.Offsets()}),
