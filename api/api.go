@@ -137,7 +137,8 @@ type TriggerSpec struct {
 type TopicTrigger struct {
 	// Name is a topic; "*" stands for one token, ">" for the rest.
 	Name string `json:"name"`
-	// Filter is a CESQL expression, empty for every event.
+	// Filter is a CESQL expression or, when it begins with { or [, a filter of the CloudEvents Subscriptions API, or a list of them, as JSON. Empty is
+	// every event.
 	Filter string `json:"filter,omitempty"`
 	// Order is "none" (default) or "key": one event at a time per key, in order.
 	Order string `json:"order,omitempty"`

@@ -39,7 +39,7 @@ type DeadLetter struct {
 // DeadLetterQuery selects dead letters to list. Zero fields select all.
 type DeadLetterQuery struct {
 	Trigger string
-	Filter  string    // CESQL over the attributes of the event
+	Filter  string    // as of a TopicTrigger
 	Since   time.Time // given up then or later
 	Parked  bool      // only those whose key stands still
 	Limit   int       // 0 = what the server allows

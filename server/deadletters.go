@@ -51,7 +51,7 @@ func (s *Server) deadLetters(c echo.Context) error {
 }
 
 // letterQuery reads what lists and selections have in common.
-func (s *Server) letterQuery(ns, trigger, cesql string) (partition.LetterQuery, error) {
+func (s *Server) letterQuery(ns, trigger, text string) (partition.LetterQuery, error) {
 	q := partition.LetterQuery{Namespace: ns}
 	var err error
 	if trigger != "" {
@@ -59,8 +59,8 @@ func (s *Server) letterQuery(ns, trigger, cesql string) (partition.LetterQuery, 
 			return q, err
 		}
 	}
-	if strings.TrimSpace(cesql) != "" {
-		if q.Filter, err = filter.Parse(cesql); err != nil {
+	if strings.TrimSpace(text) != "" {
+		if q.Filter, err = filter.Parse(text); err != nil {
 			return q, refuse(errInvalid, "write it as in fn.yaml, for instance \"type = 'com.shop.order' AND subject LIKE 'a%'\"", "filter: %v", err)
 		}
 	}

@@ -276,6 +276,7 @@ func TestDeadLetterSelectionsThatAreRefused(t *testing.T) {
 		"no trigger":         {"redrive", api.DeadLetterSelection{Trigger: "x"}, 404, `no trigger "x"`},
 		"no filter":          {"redrive", api.DeadLetterSelection{All: true, Filter: "type ="}, 400, "filter: at character 7: found the end"},
 		"data in filter":     {"redrive", api.DeadLetterSelection{All: true, Filter: "data = 'x'"}, 400, "CESQL sees the attributes of an event, not its data"},
+		"dialect in filter":  {"redrive", api.DeadLetterSelection{All: true, Filter: `{"all": [{"exact": {"type": 7}}]}`}, 400, "filter: at character 29, all[0].exact.type: the value is a text in quotes, not 7"},
 		"large filter":       {"redrive", api.DeadLetterSelection{All: true, Filter: strings.Repeat("NOT ", 3000) + "TRUE"}, 400, "filter has 12004 bytes, the limit is 8192"},
 		"limit":              {"redrive", api.DeadLetterSelection{All: true, Limit: 1001}, 400, "limit 1001 is not between 0 and 1000"},
 		"page":               {"redrive", api.DeadLetterSelection{All: true, After: "x"}, 400, `after: "x" is not an id`},

@@ -36,7 +36,7 @@ func (c *cli) dlqLsCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&q.Trigger, "trigger", "", "only those of this trigger")
-	flags.StringVar(&q.Filter, "filter", "", "only events that this CESQL expression matches, as in fn.yaml")
+	flags.StringVar(&q.Filter, "filter", "", "only events that this filter matches: CESQL, or JSON of the Subscriptions API (docs/filters.md)")
 	flags.StringVar(&since, "since", "", "given up since then: a time span like 10m or 2d, or a time like 2026-01-31T12:00:00Z")
 	flags.BoolVar(&q.Parked, "parked", false, "only those whose key stands still (onFailure: park)")
 	flags.IntVar(&q.Limit, "limit", 0, "only so many (default what the server allows)")

@@ -27,7 +27,7 @@ func (s *changing) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&s.All, "all", false, "all dead letters that --trigger, --filter, --since and --parked let through")
 	flags.StringVar(&s.Trigger, "trigger", "", "with --all: only those of this trigger")
-	flags.StringVar(&s.Filter, "filter", "", "with --all: only events that this CESQL expression matches, as in fn.yaml")
+	flags.StringVar(&s.Filter, "filter", "", "with --all: only events that this filter matches: CESQL, or JSON of the Subscriptions API (docs/filters.md)")
 	flags.StringVar(&s.since, "since", "", "with --all: given up since then, a time span like 2h or a time")
 	flags.BoolVar(&s.Parked, "parked", false, "with --all: only those whose key stands still")
 	flags.BoolVar(&s.DryRun, "dry-run", false, "change nothing and print the IDs")
