@@ -1,6 +1,8 @@
 package manifest_test
 
 import (
+	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -82,4 +84,38 @@ func TestFaultsInFiltersHaveTheirPlace(t *testing.T) {
 			t.Errorf("%.80s\ngot  %.300v\nwant %s", tc.yaml, err, tc.want)
 		}
 	}
+}
+
+// FuzzFilter: what is taken is a filter, and what is JSON stays what it is.
+func FuzzFilter(f *testing.F) {
+	for _, seed := range []string{
+		`{"exact": {"type": "a", "data.b": "c\td"}}`, `[{"data": {"a.b": [1, -2.50, 1e3, "1e3", "true", true, null, {"numeric": [">=", 12345678901234567890]}]}}]`,
+		`{ not: { prefix: { source: /test } } }`, `"type = 'x'"`, `{}`, `[{sql: "a = 'b'"}]`, `{any: [{exact: {a: ~}}]}`, `{ data: { a: [ 0x1F, 1_000, .5, +3, 010, .inf ] } }`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.ContainsAny(text, "\r\n") {
+			return
+		}
+		m, err := manifest.Parse("fn.yaml", []byte(withFilter(" "+text)))
+		if err != nil {
+			return // FuzzParse looks at faults
+		}
+		triggers := m.Functions[0].Spec.Triggers
+		if len(triggers) != 1 || triggers[0].Topic == nil {
+			return
+		}
+		got := triggers[0].Topic.Filter
+		if _, err := filter.Parse(got); err != nil {
+			t.Fatalf("%s became %s: %v", text, got, err)
+		}
+		var want, have any
+		if strings.Contains(text, `\u`) || !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") || json.Unmarshal([]byte(text), &want) != nil {
+			return
+		}
+		if err := json.Unmarshal([]byte(got), &have); err != nil || !reflect.DeepEqual(have, want) {
+			t.Errorf("%s became %s, %v", text, got, err)
+		}
+	})
 }
