@@ -41,9 +41,14 @@ func (r *sqlRule) match(v *view) bool {
 	return got.Err == nil && got.Value == true
 }
 
-func (r *sqlRule) clauses() []clause     { return r.must }
-func (r *sqlRule) paths(func(*dataPath)) {}
-func (v *view) sdk() ce.Event            { return ce.Event{Context: attributes{view: v}} }
+func (r *sqlRule) clauses() []clause { return r.must }
+
+func (r *sqlRule) paths(func(*dataPath)) {} // it sees no data
+
+// sdk is the event as the SDK has events.
+func (v *view) sdk() ce.Event { return ce.Event{Context: attributes{view: v}} }
+
+// literal is the value of a literal, nil for what is none.
 func literal(tree antlr.ParseTree) (v any) {
 	expr, ok := tree.Accept(parser.NewExpressionVisitor()).(cesql.Expression)
 	if !ok {
