@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/evoke-run/evoke/event"
@@ -111,5 +112,71 @@ func BenchmarkMatch(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestEventsMatchedBeforeTheTriggersChangedAreMatchedAgain: filters are asked before an append has its turn, and a control record may have its own in between.
+func TestEventsMatchedBeforeTheTriggersChangedAreMatchedAgain(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, nil)
+	first := onTopic(1, "a")
+	tt.triggers(1, first)
+	e := newEvent("x", "k")
+	p := tt.place("default", e.Key(), e.Source, e.ID)
+	record, _ := publishPart("default", "a", []event.Event{e}, []int{0})
+	matched, err := p.match(record, nil)
+	if err != nil || !slices.Equal(record.stored[0].triggers, []uint64{1}) {
+		t.Fatalf("matched %v, %v", record.stored[0].triggers, err)
+	}
+	if again, err := p.match(record, matched); again != matched || err != nil {
+		t.Errorf("nothing has changed, and it is matched again: %v", err)
+	}
+	first.Filter = `{"exact": {"subject": "other"}}`
+	tt.triggers(2, first, onTopic(2, "a"))
+	p.appendMu.Lock()
+	done, err := p.appendMatched(record, matched)
+	p.appendMu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.wait(t.Context(), done); err != nil {
+		t.Fatal(err)
+	}
+	if got := tt.takeN(2, 1); got[0].Event.ID != "x" {
+		t.Errorf("got %s", got[0].Event.ID)
+	}
+	tt.takeNone(1)
+}
+
+// TestTriggersChangeUnderPublishers: whatever is stored was matched by the triggers in force there, as a replay of the log says.
+func TestTriggersChangeUnderPublishers(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, nil)
+	const rounds, each = 40, 25
+	one, two := onTopic(1, "a"), onTopic(2, "a") // exactly one of them wants an event, at any time
+	one.Filter, two.Filter = `{"exact": {"specversion": "1.0"}}`, `{"not": {"exact": {"specversion": "1.0"}}}`
+	tt.triggers(1, one, two)
+	var wg sync.WaitGroup
+	published := make(chan struct{}) // four publishers write, this test reads
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range rounds * each / 4 {
+				if _, err := tt.Publish(t.Context(), "default", "a", []event.Event{newEvent(fmt.Sprintf("%d-%d", g, i), fmt.Sprint("k", i))}); err != nil {
+					t.Error(err)
+				}
+				published <- struct{}{}
+			}
+		})
+	}
+	for generation := range uint64(rounds) {
+		for range each {
+			<-published
+		}
+		one.Filter, two.Filter = two.Filter, one.Filter
+		tt.triggers(generation+2, one, two)
+	}
+	wg.Wait()
+	if a, b := tt.Stats(1).Pending, tt.Stats(2).Pending; a+b != rounds*each || a == 0 || b == 0 {
+		t.Errorf("%d and %d events are pending, want %d together", a, b, rounds*each)
 	}
 }

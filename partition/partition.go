@@ -22,13 +22,13 @@ type partition struct {
 	log      eventlog.Log
 	unfollow func() // no apply runs when it has returned
 
-	// appendMu orders records: matching, sequence numbers and the log's order are one. It is never held together with mu.
+	// appendMu orders records: triggers in force, sequence numbers and the log's order are one. It is never held together with mu.
 	appendMu sync.Mutex
 	seq      uint64
 	lastTime int64
-	inForce  *TriggerSet     // by the last control record appended; nil until this node leads
-	newest   uint64          // its generation
-	replayed map[uint64]bool // triggers in force that have ever been replayed
+	inForce  atomic.Pointer[TriggerSet] // by the last control record appended, stored under appendMu; nil until this node leads
+	newest   uint64                     // its generation
+	replayed map[uint64]bool            // triggers in force that have ever been replayed
 
 	waiters waiters
 	leads   atomic.Bool           // begin has set it: this node may act, unless
@@ -124,7 +124,8 @@ func (p *partition) begin(like *TriggerSet) error {
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
 	p.lastTime = max(p.lastTime, clock)
-	p.inForce, p.newest, p.replayed = inForce, newest, replayed
+	p.inForce.Store(inForce)
+	p.newest, p.replayed = newest, replayed
 	p.leads.Store(true)
 	return nil
 }
@@ -133,27 +134,48 @@ func (p *partition) begin(like *TriggerSet) error {
 func (p *partition) acts() bool { return p.leads.Load() && p.deposed.Load() == nil }
 
 // append hands a record to the log, in the order of the calls. The channel gets what apply says of it.
+//
+// Filters are asked before the lock is taken: data of a megabyte, or a thousand filters that no index helps, must not hold up what is settled meanwhile. They are asked
+// again if the triggers have changed by then.
 func (p *partition) append(b body) (chan result, error) {
+	matched, err := p.match(b, nil)
+	if err != nil {
+		return nil, err
+	}
 	p.appendMu.Lock()
 	defer p.appendMu.Unlock()
-	return p.appendLocked(b)
+	return p.appendMatched(b, matched)
 }
 
-func (p *partition) appendLocked(b body) (chan result, error) {
+func (p *partition) appendLocked(b body) (chan result, error) { return p.appendMatched(b, nil) }
+
+// match sets the triggers of a record's events, by those in force, and answers by whom. Nothing is done when matched has done it.
+func (p *partition) match(b body, matched *matcher) (*matcher, error) {
+	set := p.inForce.Load()
+	if set == nil || set.matcher == matched {
+		return matched, nil
+	}
+	if _, ok := b.(*redriveAsRecord); ok {
+		return set.matcher, nil // edited events are for the trigger that gave them up, whatever they match
+	}
+	events := b.events()
+	for i := range events {
+		if err := set.matcher.match(&events[i]); err != nil {
+			return nil, err
+		}
+	}
+	return set.matcher, nil
+}
+
+func (p *partition) appendMatched(b body, matched *matcher) (chan result, error) {
 	if err := p.deposed.Load(); err != nil {
 		return nil, *err
 	}
 	if _, begins := b.(*leadRecord); !p.leads.Load() && !begins {
 		return nil, fmt.Errorf("partition %d: %w", p.index, errFollows)
 	}
-	events := b.events()
-	if _, ok := b.(*redriveAsRecord); ok {
-		events = nil // edited events are for the trigger that gave them up, whatever they match
-	}
-	for i := range events {
-		if err := p.inForce.matcher.match(&events[i]); err != nil {
-			return nil, err
-		}
+	if _, err := p.match(b, matched); err != nil {
+		return nil, err
 	}
 	p.lastTime = max(p.lastTime, time.Now().UnixMilli())
 	data := encodeRecord(header{epoch: p.table.epoch.Load(), seq: p.seq + 1, time: p.lastTime}, b)

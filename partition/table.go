@@ -193,7 +193,7 @@ func (t *Table) lead(ctx context.Context) error {
 		if err := p.begin(inForce); err != nil {
 			return err
 		}
-		inForce = p.inForce // only read: nobody else has the table yet
+		inForce = p.inForce.Load() // only read: nobody else has the table yet
 	}
 	return nil
 }

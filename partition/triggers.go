@@ -134,14 +134,16 @@ func (p *partition) setTriggers(generation uint64, d *difference) (chan result, 
 	if generation < p.newest {
 		return nil, nil
 	}
-	d.since(p.inForce)
+	d.since(p.inForce.Load())
 	if len(d.put) == 0 && len(d.remove) == 0 {
-		p.inForce, p.newest = d.to, generation
+		p.inForce.Store(d.to)
+		p.newest = generation
 		return nil, nil
 	}
 	done, err := p.appendLocked(&controlRecord{generation: generation, put: d.texts, remove: d.remove})
 	if err == nil {
-		p.inForce, p.newest = d.to, generation
+		p.inForce.Store(d.to)
+		p.newest = generation
 		p.noteReplays(d)
 	}
 	return done, err
