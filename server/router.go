@@ -177,7 +177,7 @@ type found struct {
 // path, segment by segment, then the method.
 func (r *router) find(namespace, host, method, path string, escaped bool) found {
 	w := walk{method: method, escaped: escaped}
-	if r.hosted > 0 {
+	if r.hosted > 0 && !strings.HasPrefix(host, ".") && !strings.HasPrefix(host, "*") { // else it is no name, and below none
 		host = strings.ToLower(strings.TrimSuffix(host, "."))
 		if r.search(&w, namespace, host, path) {
 			return w.found

@@ -314,6 +314,44 @@ func TestCloudEventsByWebhook(t *testing.T) {
 	}
 }
 
+// A sender has no more room and no more time than other clients.
+func TestHostileDeliveries(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *Options) { o.DrainTimeout = time.Second })
+	if got := b.deployHooks("default", api.WebhookTrigger{Scheme: "none"}); got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	for name, c := range map[string]struct {
+		body   string
+		header []string
+		status int
+		detail string
+	}{
+		"a bomb":     {zip(t, strings.Repeat(" ", maxBody+1)), []string{"Content-Type", "application/cloudevents-batch+json", "Content-Encoding", "gzip"}, 413, "the body is longer than 32 MiB once it is not compressed any more"},
+		"no type":    {"{}", []string{"Ce-Specversion", "1.0", "Ce-Source", "/a", "Ce-Id", "1"}, 400, `required attribute "type" is missing or empty`},
+		"no coding":  {"[]", []string{"Content-Type", "application/cloudevents-batch+json", "Content-Encoding", "br"}, 415, `content encoding "br" is not known here`},
+		"one is bad": {`[{"specversion":"1.0","id":"1","source":"/a","type":"t"},{"specversion":"1.0","id":"2"}]`, []string{"Content-Type", "application/cloudevents-batch+json"}, 400, "event 2"},
+	} {
+		if p := b.do("POST", b.gateway+"/webhooks/hello", c.body, c.header...).problem(t); p.Status != c.status || !strings.Contains(p.Detail, c.detail) {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+	b.bodyTimeout = 50 * time.Millisecond
+	got := b.sendBytes("POST /webhooks/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
+	if p := got.problem(t); p.Status != 408 || p.Detail != "the body did not arrive in the time that a client gets for it" {
+		t.Errorf("slow: %+v", p)
+	}
+	if n := b.deliveries("hello:webhook", "unreadable") + b.deliveries("hello:webhook", "invalid"); n != 5 {
+		t.Errorf("counted %d", n)
+	}
+	if events := b.stored("default", "_webhook.hello"); len(events) != 0 {
+		t.Errorf("kept %+v", events)
+	}
+	if n := b.bodies.held.Load(); n != 0 {
+		t.Errorf("%d bytes are still held", n)
+	}
+}
+
 // An answer of success means that the event is on disk; else the sender repeats.
 func TestDeliveryThatCannotBeKept(t *testing.T) {
 	t.Parallel()
