@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,29 +16,9 @@ import (
 // npmSDK is the version of the CloudEvents SDK of npm that speaks with the runtime here.
 const npmSDK = "cloudevents@10.0.0"
 
-// installSDK needs node, npm and its registry. Where tests must run (CI is set) their absence is a failure.
-func installSDK(t *testing.T) string {
-	t.Helper()
-	missing := t.Fatalf
-	if os.Getenv("CI") == "" {
-		missing = t.Skipf
-	}
-	for _, name := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(name); err != nil {
-			missing("the SDK of npm needs %s: %v", name, err)
-		}
-	}
-	dir := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "npm", "install", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", npmSDK).CombinedOutput()
-	if err != nil {
-		missing("npm install %s: %v\n%s", npmSDK, err, out)
-	}
-	return dir
-}
-
 func TestCloudEventsSDKOfNpm(t *testing.T) {
 	t.Parallel()
-	sdk := installSDK(t)
+	sdk := installNpm(t, npmSDK)
 	a := sharedApp(t)
 	a.write(t, "reply.wasm", replyingGuest())
 	a.deploy(t, "version: 1\napp: npm\nfunctions:\n  f: { wasm: ./reply.wasm, on: { http: {} } }\ntopics:\n  open: { ingress: true }\n")

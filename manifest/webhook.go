@@ -29,7 +29,7 @@ func (d *decoder) webhook(v value) *api.WebhookTrigger {
 		"idHeader":        only(&idHeader, d.anyText(&t.IDHeader, "the name of a header")),
 		"key":             only(&key, d.anyText(&t.Key, "header.NAME, query.NAME or an expression like data.repository.full_name")),
 		"origins":         func(v value) { t.Origins = d.texts(v, "a host name, or a list") },
-		"filter":          d.anyText(&t.Filter, `a filter like "subject = 'push'"`),
+		"filter":          func(v value) { t.Filter = d.filter(v) },
 		"order":           d.oneOf(&t.Order, "none", "key"),
 		"onFailure":       only(&failure, d.oneOf(&t.OnFailure, "skip", "park")),
 		"header":          hmac(d.anyText(&h.Header, "the header of the signature")),

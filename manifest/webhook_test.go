@@ -21,7 +21,7 @@ functions:
       - webhook: { scheme: github, secret: hub, filter: "subject = 'push'", order: key, onFailure: park, key: data.repository.full_name }
       - webhook: { scheme: stripe, secret: stripe_key, path: /webhooks/stripe, tolerance: 1m }
       - webhook: { scheme: hmac, secret: k, path: /webhooks/own, header: X-Sig, prefix: sha256=, encoding: base64, algorithm: sha512, timestampHeader: X-At, signed: "{timestamp}:{body}", idHeader: X-Id }
-      - webhook: { scheme: none, path: /webhooks/any, origins: [eventgrid.azure.net, "*.example.com"], key: header.X-User }
+      - webhook: { scheme: none, path: /webhooks/any, filter: { prefix: { type: com. } }, origins: [eventgrid.azure.net, "*.example.com"], key: header.X-User }
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ functions:
 		{Webhook: &api.WebhookTrigger{Scheme: "hmac", Secret: "k", Path: "/webhooks/own", IDHeader: "X-Id", HMAC: &api.HMAC{
 			Header: "X-Sig", Prefix: "sha256=", Encoding: "base64", Algorithm: "sha512", TimestampHeader: "X-At", Signed: "{timestamp}:{body}",
 		}}},
-		{Webhook: &api.WebhookTrigger{Scheme: "none", Path: "/webhooks/any", Origins: []string{"eventgrid.azure.net", "*.example.com"}, Key: "header.X-User"}},
+		{Webhook: &api.WebhookTrigger{Scheme: "none", Path: "/webhooks/any", Filter: `{"prefix":{"type":"com."}}`, Origins: []string{"eventgrid.azure.net", "*.example.com"}, Key: "header.X-User"}},
 	}
 	if got := m.Functions[0].Spec.Triggers; !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", dump(got), dump(want))
@@ -62,6 +62,7 @@ func TestWebhookFaults(t *testing.T) {
 		"scheme: slack, secret: a, key: header.X":                         "fn.yaml:5:55: " + place + `.key: "header.X" is not signed, so a replay could change it and would not be known again; take the key from the body, like data.account`,
 		"scheme: github, secret: a, key: params.id":                       "fn.yaml:5:56: " + place + `.key: "params.id" is neither header.NAME, query.NAME nor an expression like data.repository.full_name`,
 		"scheme: github, secret: a, key: header.":                         "fn.yaml:5:56: " + place + `.key: "header." is neither header.NAME, query.NAME nor an expression like data.repository.full_name`,
+		"scheme: github, secret: a, filter: { sqll: x }":                  "fn.yaml:5:61: " + place + `.filter: there is no dialect "sqll"; known are exact, prefix, suffix, all, any, not, sql (or cesql) and data`,
 		"scheme: github, secret: a, onFailure: park":                      "fn.yaml:5:62: " + place + ".onFailure: only keys that are kept in order can park; add `order: key`, or leave it at skip",
 		"scheme: github, secret: a, secrets: b":                           "fn.yaml:5:51: " + place + ".secrets is not a known key; did you mean secret?",
 	} {
