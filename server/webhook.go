@@ -15,7 +15,6 @@ import (
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/auth"
 	"github.com/evoke-run/evoke/event"
-	"github.com/evoke-run/evoke/registry"
 )
 
 // hook is a webhook trigger, ready to be used.
@@ -98,14 +97,19 @@ func (s *Server) deliver(c echo.Context, h *hook) (result string, err error) {
 	d := delivery{hook: h, r: r, body: body}
 	if err := s.verify(&d); err != nil {
 		if refused, ok := errors.AsType[*refusal](err); ok {
-			return refused.reason, refuse(errSignature, "check the secret at the sender, and here: fnctl secret set "+h.Secret, "%s", refused.detail)
+			return refused.reason, refuse(errSignature, "see that the sender signs with the secret that fnctl secret set was given, and that its clock is right", "%s", refused.detail)
 		}
 		return "no-secret", err
 	}
 	if answered, err := s.answerSender(c, &d); answered || err != nil {
 		return "handshake", err
 	}
-	events, err := s.events(&d)
+	plain, releasePlain, err := s.unpack(&d)
+	defer releasePlain()
+	if err != nil {
+		return "invalid", err
+	}
+	events, err := s.events(&d, plain)
 	if err != nil {
 		return "invalid", err
 	}
@@ -147,8 +151,7 @@ func (s *Server) verify(d *delivery) error {
 	}
 	err = d.shown.check(secrets, s.now(), d.hook.tolerance)
 	if _, refused := errors.AsType[*refusal](err); err != nil && !refused {
-		s.log.Warn("a webhook's secret is of no use", slog.String("namespace", d.hook.namespace), slog.String("secret", d.hook.Secret), slog.String("trigger", d.hook.trigger.Name), slog.Any("err", err))
-		return refuse(errNoSecret, "set it again, as the sender shows it: fnctl secret set "+d.hook.Secret, "secret %q cannot be used: %v", d.hook.Secret, err)
+		return s.noSecret(d.hook, err)
 	}
 	return err
 }
@@ -156,13 +159,17 @@ func (s *Server) verify(d *delivery) error {
 // secretsOf are the values that a delivery may be signed with.
 func (s *Server) secretsOf(h *hook) ([][]byte, error) {
 	values, err := s.o.Secrets.Secret(h.namespace, h.Secret)
-	if errors.Is(err, registry.ErrNotFound) { // a deploy has seen it: somebody removed it by force
-		return nil, refuse(errNoSecret, "set it: fnctl secret set "+h.Secret, "secret %q, which deliveries to webhook %q are checked with, is not set", h.Secret, h.name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("check a delivery to webhook %q: %w", h.name, err)
+	if err != nil { // a deploy has seen it: somebody removed it by force, or the key that opens it is missing
+		return nil, s.noSecret(h, err)
 	}
 	return values, nil
+}
+
+// noSecret tells the log what is wrong, and strangers only that something is.
+func (s *Server) noSecret(h *hook, err error) error {
+	s.log.Warn("deliveries to a webhook cannot be checked", slog.String("namespace", h.namespace), slog.String("trigger", h.trigger.Name), slog.String("secret", h.Secret), slog.Any("err", err))
+	return refuse(errNoSecret, "the server's log says what is wrong; fnctl describe trigger "+h.trigger.Name+" names the secret, fnctl secret set NAME sets it",
+		"deliveries to webhook %q cannot be checked now", h.name)
 }
 
 // delivery is one request of a webhook.
@@ -197,25 +204,36 @@ func (d *delivery) says() *said {
 	return d.read
 }
 
-// events are what the delivery becomes: an event of its scheme, or the CloudEvents that it has.
-func (s *Server) events(d *delivery) ([]event.Event, error) {
-	if d.takesEvents(encodingOf(d.r.Header)) {
-		body, release, err := s.bodies.plain(d.r.Header, d.body, maxBody)
-		defer release()
-		if err != nil {
-			return nil, err
-		}
-		events, err := decodeEvents(d.r.Header, body)
-		if err != nil {
-			return nil, err
-		}
-		for i := range events {
-			setIdentity(&events[i], auth.Identity{}) // the signature is of the body as a whole; it does not make this true
-			d.setKey(&events[i])
-		}
-		return events, s.delay(http.Header{}, events)
+// unpack is what CloudEvents are read from. Any other body stays as it came.
+func (s *Server) unpack(d *delivery) (plain []byte, release func(), err error) {
+	if !d.takesEvents(encodingOf(d.r.Header)) {
+		return nil, func() {}, nil
 	}
+	return s.bodies.plain(d.r.Header, d.body, maxBody)
+}
+
+// events are what the delivery becomes: an event of its scheme, or the CloudEvents that plain has.
+func (s *Server) events(d *delivery, plain []byte) ([]event.Event, error) {
 	s.forward(d.r)
+	if !d.takesEvents(encodingOf(d.r.Header)) {
+		events := []event.Event{s.deliveryEvent(d)}
+		carryTrace(d.r.Header, events)
+		return events, checkEvent(&events[0])
+	}
+	events, err := decodeEvents(d.r.Header, plain)
+	if err != nil {
+		return nil, err
+	}
+	carryTrace(d.r.Header, events)
+	for i := range events {
+		setIdentity(&events[i], auth.Identity{}) // a signature says which system sent it, not who in it
+		d.setKey(&events[i])
+	}
+	return events, s.delay(http.Header{}, events)
+}
+
+// deliveryEvent is that of a scheme.
+func (s *Server) deliveryEvent(d *delivery) event.Event {
 	e := event.Event{
 		Source: d.URLPath(d.namespace, d.function), Type: "dev.evoke.webhook." + d.Scheme, Time: s.now().UTC(),
 		DataContentType: d.r.Header.Get("Content-Type"), Data: d.body, Request: d.request(),
@@ -228,7 +246,7 @@ func (s *Server) events(d *delivery) ([]event.Event, error) {
 		e.Data = nil
 	}
 	d.setKey(&e)
-	return []event.Event{e}, checkEvent(&e)
+	return e
 }
 
 // takesEvents says whether a request of an encoding is read as CloudEvents. Signatures are of bodies: where one is asked for, attributes in headers prove nothing.

@@ -85,7 +85,8 @@ func TestDeliveryBecomesEvent(t *testing.T) {
 	} {
 		for ns, prefix := range map[string]string{"default": "", "acme": "/@acme"} {
 			url := b.gateway + prefix + "/webhooks/" + c.name
-			header := append(slices.Clone(c.header), "Authorization", "Bearer of-the-sender", "Cookie", "a=b")
+			header := append(slices.Clone(c.header), "Authorization", "Bearer of-the-sender", "Cookie", "a=b", "X-Forwarded-For", "10.9.8.7",
+				"Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 			for range 3 {
 				if got := b.do("POST", url, c.body, header...); got.status != c.status {
 					t.Fatalf("%s: %d %s", c.name, got.status, got.body)
@@ -101,7 +102,10 @@ func TestDeliveryBecomesEvent(t *testing.T) {
 				string(e.Data) != c.body || e.DataContentType != c.header[1] || !e.Time.Equal(clock) {
 				t.Errorf("%s: %+v, data %q", c.name, e, e.Data)
 			}
-			if r := string(e.Request); !strings.Contains(r, `"method":"POST"`) || !strings.Contains(r, `"route":"/webhooks/`+c.name+`"`) || strings.Contains(r, "of-the-sender") || strings.Contains(r, "cookie") {
+			if trace, _ := e.Extension("traceparent"); !strings.HasPrefix(trace, "00-4bf92f3577b34da6a3ce929d0e0e4736-") {
+				t.Errorf("%s: trace %q", c.name, trace)
+			}
+			if r := string(e.Request); !strings.Contains(r, `"method":"POST"`) || !strings.Contains(r, `"route":"/webhooks/`+c.name+`"`) || strings.Contains(r, "of-the-sender") || strings.Contains(r, "cookie") || strings.Contains(r, "10.9.8.7") || !strings.Contains(r, `["x-forwarded-for","127.0.0.1"]`) {
 				t.Errorf("%s: request %s", c.name, r)
 			}
 		}
@@ -195,12 +199,16 @@ func TestWebhookWithoutSecret(t *testing.T) {
 	}
 	signature := "sha256=" + hexOf("", "{}") // of an empty key, for which nobody needs to know anything
 	if p := b.do("POST", b.gateway+"/webhooks/hello", "{}", "X-Hub-Signature-256", signature).problem(t); p.Status != 503 || !strings.HasSuffix(p.Type, "secret-missing") ||
-		p.Detail != `secret "hub", which deliveries to webhook "hello" are checked with, is not set` || p.Next != "set it: fnctl secret set hub" {
+		p.Detail != `deliveries to webhook "hello" cannot be checked now` || !strings.HasPrefix(p.Next, "the server's log says what is wrong") || strings.Contains(p.Detail+p.Next, "hub") {
 		t.Errorf("%+v", p)
 	}
 	if p := b.do("POST", b.gateway+"/webhooks/std", "{}", "Webhook-Id", "1", "Webhook-Timestamp", now, "Webhook-Signature", "v1,QUFB").problem(t); p.Status != 503 ||
-		p.Detail != `secret "std" cannot be used: it is not whsec_ and base64, as Standard Webhooks writes secrets` || strings.Contains(p.Detail, "my secret") {
+		p.Detail != `deliveries to webhook "std" cannot be checked now` {
 		t.Errorf("%+v", p)
+	}
+	if log := b.logged.String(); !strings.Contains(log, `trigger=hello:webhook secret=hub err="secret hub in namespace default: `) || strings.Contains(log, "my secret") ||
+		!strings.Contains(log, `trigger=hello:webhook:2 secret=std err="it is not whsec_ and base64, as Standard Webhooks writes secrets"`) {
+		t.Errorf("log: %s", log)
 	}
 	if n := b.deliveries("hello:webhook", "no-secret") + b.deliveries("hello:webhook:2", "no-secret"); n != 2 {
 		t.Errorf("counted %v", n)
@@ -281,7 +289,7 @@ func TestSendersThatAsk(t *testing.T) {
 func TestCloudEventsByWebhook(t *testing.T) {
 	t.Parallel()
 	b := hooked(t)
-	one := `{"specversion":"1.0","id":"7","source":"/a","type":"t","subject":"s-1","data":{"n":1}}`
+	one := `{"specversion":"1.0","id":"7","source":"/a","type":"t","subject":"s-1","authid":"root","data":{"n":1}}`
 	signed := func(body string) string { return hexOf("s3cret", body) }
 	if got := b.do("POST", b.gateway+"/webhooks/any", "text", with("Content-Type", "text/plain", "WebHook-Request-Origin", "eventgrid.azure.net")...); got.status != 202 {
 		t.Errorf("%+v", got)
@@ -307,6 +315,9 @@ func TestCloudEventsByWebhook(t *testing.T) {
 	var ids []string
 	for _, e := range b.stored("default", "_webhook.hello.5") {
 		ids = append(ids, e.ID+" "+e.Type)
+		if who, ok := e.Extension("authid"); ok {
+			t.Errorf("the event says that it is of %q", who)
+		}
 	}
 	slices.Sort(ids)
 	if fmt.Sprint(ids) != "[7 t 9 dev.evoke.webhook.hmac]" {
