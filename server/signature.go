@@ -183,6 +183,8 @@ func standardProof(h http.Header, body []byte) (*proof, error) {
 		return nil, refusef(noSignature, "the header Webhook-Signature is missing")
 	case id == "":
 		return nil, refusef(noID, "the header Webhook-Id is missing")
+	case strings.Contains(id, "."): // or what is signed could be cut in another place
+		return nil, refusef(noID, "the header Webhook-Id has a dot, which Standard Webhooks forbids")
 	case at == "":
 		return nil, refusef(noTime, "the header Webhook-Timestamp is missing")
 	}

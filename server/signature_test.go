@@ -137,6 +137,7 @@ func TestSignaturesThatDoNotHold(t *testing.T) {
 		{stripeProof, headers("Stripe-Signature", "t=1,v1=xyz"), badSignature, "the header Stripe-Signature has no v1= with hex digits"},
 		{standardProof, headers(), noSignature, "the header Webhook-Signature is missing"},
 		{standardProof, headers("Webhook-Signature", "v1,QUFB"), noID, "the header Webhook-Id is missing"},
+		{standardProof, headers("Webhook-Signature", "v1,QUFB", "Webhook-Id", "1.2", "Webhook-Timestamp", "1"), noID, "the header Webhook-Id has a dot, which Standard Webhooks forbids"},
 		{standardProof, headers("Webhook-Signature", "v1,QUFB", "Webhook-Id", "1"), noTime, "the header Webhook-Timestamp is missing"},
 		{standardProof, headers("Webhook-Signature", "QUFB", "Webhook-Id", "1", "Webhook-Timestamp", "1"), badSignature, "the header Webhook-Signature has no v1, or v1a, with base64"},
 		{standardProof, headers("Webhook-Signature", "v1,?", "Webhook-Id", "1", "Webhook-Timestamp", "1"), badSignature, "the header Webhook-Signature has no v1, or v1a, with base64"},
