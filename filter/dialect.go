@@ -277,7 +277,7 @@ func (b builder) part(m member, place string) (dataPart, error) {
 		}
 		return existsPart(m.text == "true"), nil
 	}
-	return nil, b.fault(m.at, place, "there is no pattern %s; known are %s", clip(m.name), patterns)
+	return nil, b.fault(m.at, place, "there is no pattern %s; known are %s, and a field further down is named by a path such as \"order.total\"", clip(m.name), patterns)
 }
 
 // plain reads a value that must be there just so.

@@ -196,7 +196,7 @@ func TestDialectFaults(t *testing.T) {
 	t.Parallel()
 	const (
 		known    = "; known are exact, prefix, suffix, all, any, not, sql (or cesql) and data"
-		patterns = "; known are exact, prefix, suffix, numeric and exists"
+		patterns = `; known are exact, prefix, suffix, numeric and exists, and a field further down is named by a path such as "order.total"`
 	)
 	for text, want := range map[string]string{
 		`{`:                                                  "at character 2: this is not JSON: unexpected end of JSON input",
@@ -228,6 +228,7 @@ func TestDialectFaults(t *testing.T) {
 		`{"data": {"a": []}}`:                                "at character 16, data.a: the list of patterns is empty, so nothing could match",
 		`{"data": {"": 1}}`:                                  `at character 11, data: "" has an empty name`,
 		`{"data": {"a.b-c": {}}}`:                            `at character 20, data["a.b-c"][0]: the pattern is empty; it has at least one of exact, prefix, suffix, numeric and exists`,
+		`{"data": {"a": {"b": {"c": 1}}}}`:                   `at character 17, data.a[0]: there is no pattern "b"` + patterns,
 		`{"data": {"a": {"regex": "x"}}}`:                    `at character 17, data.a[0]: there is no pattern "regex"` + patterns,
 		`{"data": {"a": {"prefix": 1}}}`:                     "at character 27, data.a[0].prefix: it is a text of at least one character in quotes, not 1",
 		`{"data": {"a": {"exists": 1}}}`:                     "at character 27, data.a[0].exists: it is true or false, not 1",
