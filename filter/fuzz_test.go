@@ -82,7 +82,7 @@ func FuzzDialects(f *testing.F) {
 // FuzzData compares what filters see of data with what encoding/json does.
 func FuzzData(f *testing.F) {
 	for _, data := range []string{
-		`{"a":{"b":{"c":1}},"x":"y"}`, `{"a":[1,"2",null,[3],{"b":4}]}`, ` { "a" : { } , "a" : { "b" : 1 } } `, `{"\u0061":{"b":"\ud83d\ude00\n"}}`, `{"a.b":1,"":{"a":2}}`,
+		`{"a":{"b":{"c":1}},"x":"y"}`, `{"a":[1,"2",null,[3],{"b":4}]}`, ` { "a" : { } , "a" : { "b" : 1 } } `, `{"\u0061":{"b":"\ud83d\ude00\n"}}`, `{"\u0061":"\b\f\r\t\"\\\/\uD83D\u00e9\uDE00\uD83D\uD83D\uDE00\ud83d"}`, `{"a.b":1,"":{"a":2}}`,
 		`{"a":1} x`, `{"a":`, `[{"a":1}]`, `"a"`, ``, `{"a":-0.0e-5,"x":12345678901234567890}`, strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000),
 	} {
 		f.Add([]byte(data))
