@@ -19,6 +19,7 @@ type route struct {
 	Trigger  string   `json:"trigger"`
 	Kind     string   `json:"kind"`
 	Key      string   `json:"key,omitempty"`
+	Auth     string   `json:"auth"` // who may send
 }
 
 // routesOf are those of triggers, sorted by path, host and methods.
@@ -29,8 +30,10 @@ func routesOf(triggers []api.Trigger) []route {
 		switch {
 		case t.HTTP != nil:
 			bare := api.HTTPTrigger{Path: t.HTTP.Path}
+			r.Auth = t.HTTP.Auth.String()
 			r.Methods, r.Host, r.Path, r.Key = t.HTTP.Methods, t.HTTP.Host, bare.RouteText(t.Namespace, t.Function), t.HTTP.Key
 		case t.Webhook != nil:
+			r.Auth = webhookAuth(t.Webhook)
 			r.Methods, r.Path, r.Key = []string{"POST"}, t.Webhook.URLPath(t.Namespace, t.Function), t.Webhook.Key
 		default:
 			continue
@@ -61,10 +64,19 @@ func (c *cli) routes(ctx context.Context) error {
 			{title: "HOST", text: func(r route) string { return cmp.Or(r.Host, "any") }},
 			{title: "PATH", text: func(r route) string { return r.Path }},
 			{title: "FUNCTION", text: func(r route) string { return r.Function }},
+			{title: "AUTH", text: func(r route) string { return r.Auth }},
 			{title: "TRIGGER", wide: true, text: func(r route) string { return r.Trigger }},
 			{title: "KEY", wide: true, text: func(r route) string { return r.Key }},
 		},
 	})
+}
+
+// webhookAuth is what lets a delivery in.
+func webhookAuth(w *api.WebhookTrigger) string {
+	if w.Scheme == "none" {
+		return "none"
+	}
+	return w.Scheme + " signature"
 }
 
 // servesText is what of the gateway reaches a trigger, "" when nothing does.

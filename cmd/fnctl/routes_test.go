@@ -11,6 +11,7 @@ func TestRoutes(t *testing.T) {
 	t.Parallel()
 	order := api.Trigger{Namespace: "default", Name: "show:http", Function: "show", Kind: "http", HTTP: &api.HTTPTrigger{
 		Methods: []string{"GET", "PUT"}, Host: "api.example", Path: "/orders/{id}", Key: "params.id", Compress: true,
+		Auth: &api.Auth{Any: []api.AuthRule{{Key: &api.KeyAuth{Names: []string{"web"}}}, {JWT: &api.JWTAuth{Issuer: "https://id.example"}}}},
 		CORS: &api.CORS{Origins: []string{"https://a.example", "https://b.example"}, Credentials: true},
 	}}
 	hook := api.Trigger{Namespace: "default", Name: "hello:webhook", Function: "hello", Kind: "webhook", Topic: &api.TopicTrigger{Name: "_webhook.hello", Filter: "subject = 'push'"},
@@ -26,10 +27,10 @@ func TestRoutes(t *testing.T) {
 		"GET /ns/empty/triggers":             []api.Trigger{},
 		"GET /ns/default/triggers/show:http": order, "GET /ns/default/triggers/hello:webhook": hook,
 	})
-	f.fnctl("ls", "routes").want(t, 0, "METHOD    HOST          PATH            FUNCTION\n"+
-		"any       any           /fn/hello       hello\n"+
-		"GET,PUT   api.example   /orders/{id}    show\n"+
-		"POST      any           /webhooks/git   hello\n", "")
+	f.fnctl("ls", "routes").want(t, 0, "METHOD    HOST          PATH            FUNCTION   AUTH\n"+
+		"any       any           /fn/hello       hello      none\n"+
+		"GET,PUT   api.example   /orders/{id}    show       key web or jwt of https://id.example\n"+
+		"POST      any           /webhooks/git   hello      github signature\n", "")
 	f.fnctl("ls", "route", "-o", "name", "-n", "acme").want(t, 0, "/@acme/fn/hello\n", "")
 	f.fnctl("ls", "routes", "-n", "empty").want(t, 0, "", "no routes in namespace empty; a function gets one by an http or webhook trigger in fn.yaml\n")
 	if r := f.fnctl("ls", "routes", "-o", "json"); !strings.Contains(r.out, `"path": "/orders/{id}"`) || !strings.Contains(r.out, `"trigger": "show:http"`) {
@@ -45,7 +46,7 @@ func TestRoutes(t *testing.T) {
 		t.Errorf("triggers:\n%s", r.out)
 	}
 	r := f.fnctl("describe", "trigger", "show:http")
-	for _, want := range []string{"Serves:      GET,PUT api.example/orders/{id}\n", "Key:         params.id\n", "Pages of:    https://a.example, https://b.example, with credentials\n", "Compresses:  yes\n"} {
+	for _, want := range []string{"Serves:      GET,PUT api.example/orders/{id}\n", "Key:         params.id\n", "Pages of:    https://a.example, https://b.example, with credentials\n", "Compresses:  yes\n", "Auth:        key web or jwt of https://id.example\n"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("no %q in\n%s", want, r.out)
 		}
