@@ -69,6 +69,25 @@ func TestCredentialsAreSeenAndGo(t *testing.T) {
 	}
 }
 
+// What one node revokes, another one hears of by its watch.
+func TestCredentialsOfTwoNodes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	one, other := run(t, b.Registry), run(t, open(t, b.options))
+	revision := b.create(t, keyOf("k1", "shop", "web"))
+	if _, ok := other(revision).Credential("k1"); !ok {
+		t.Fatal("the other node does not know the key")
+	}
+	web, _ := one(revision).Key("shop", "web")
+	revision, err := b.DeleteCredential(t.Context(), web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := other(revision).Credential("k1"); ok {
+		t.Error("the other node still takes a key that was revoked")
+	}
+}
+
 func TestCredentialsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
