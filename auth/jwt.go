@@ -139,6 +139,16 @@ func (v *Verifier) Verify(ctx context.Context, token string, rule *api.JWTAuth) 
 	return identityOf(known, rule)
 }
 
+// Fetch has the keys of a rule's issuer fetched, unless they are here, and fails when they are not to be had.
+func (v *Verifier) Fetch(ctx context.Context, rule *api.JWTAuth) error {
+	from, err := v.issuer(rule)
+	if err != nil {
+		return err
+	}
+	_, err = v.keys(ctx, from, false)
+	return err
+}
+
 // known is what a token says, if its issuer has signed it: from memory when it was here before and its issuer's keys are the same.
 func (v *Verifier) known(ctx context.Context, from *issuer, token string, now time.Time) (*verified, error) {
 	at := recentKey{sha256.Sum256([]byte(token)), from}

@@ -1,6 +1,7 @@
 package manifest_test
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -77,5 +78,31 @@ func TestAuthThatIsWrong(t *testing.T) {
 	const closed = "fn.yaml:5:14: topics.t.auth: only what comes from outside is checked, and the topic is closed; add ingress: true, or leave auth out"
 	if err == nil || !strings.Contains(err.Error(), closed) {
 		t.Errorf("a closed topic: %v", err)
+	}
+}
+
+// What docs/security.md shows is read as it stands there.
+func TestAuthOfThePage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(page), "each say who may send:\n\n")
+	shown, _, _ = strings.Cut(shown, "\n\n")
+	forms := strings.Split(shown, "    auth:")[1:]
+	if len(forms) != 5 {
+		t.Errorf("%d forms of auth:\n%s", len(forms), shown)
+	}
+	for _, form := range forms {
+		lines := strings.ReplaceAll("    auth:"+strings.TrimRight(form, " "), "\n", "\n        ")
+		m, err := manifest.Parse("fn.yaml", []byte("version: 1\napp: a\nfunctions:\n  f:\n    wasm: f.wasm\n    on:\n      - http:\n        "+lines+"\n"))
+		if err != nil {
+			t.Errorf("%s: %v", form, err)
+			continue
+		}
+		if none := m.Functions[0].Spec.Triggers[0].HTTP.Auth == nil; none != strings.HasPrefix(form, " none") {
+			t.Errorf("%s: everybody may is %v", form, none)
+		}
 	}
 }

@@ -415,7 +415,19 @@ func TestIssuerOutOfReach(t *testing.T) {
 	b.replying(scheduler.Reply{Data: []byte("hi")})
 	i := newIssuer(t)
 	i.down.Store(true)
-	b.deployGuarded(map[string]*api.Auth{"f": anyOf(i.rule())})
+	digest := b.module()
+	deployed := b.send("PUT", b.admin+"/api/v1/ns/default/apps/guarded", api.App{Functions: map[string]api.FunctionSpec{
+		"f": {Module: digest, Triggers: []api.TriggerSpec{{HTTP: &api.HTTPTrigger{Auth: anyOf(byKey(), i.rule())}}}},
+		"g": {Module: digest, Triggers: []api.TriggerSpec{{HTTP: &api.HTTPTrigger{Auth: anyOf(byKey())}}}},
+	}})
+	var out api.Deployed
+	if err := json.Unmarshal([]byte(deployed.body), &out); err != nil || deployed.status != 200 || len(out.Functions) != 2 {
+		t.Fatalf("deploy: %d %s", deployed.status, deployed.body)
+	}
+	const warning = " cannot be fetched now, and until they can, its tokens get 503; the server's log says why"
+	if f, g := out.Functions[0].Warnings, out.Functions[1].Warnings; len(f) != 2 || f[1] != "the keys of issuer "+i.url+warning || len(g) != 1 {
+		t.Errorf("warnings %q and %q", f, g)
+	}
 	got := b.do("GET", b.gateway+"/fn/f", "", "Authorization", "Bearer "+i.token("scope", "orders:write"))
 	p := got.problem(t)
 	if p.Status != 503 || got.header.Get("Retry-After") != "10" || p.Detail != "the keys of issuer "+i.url+" cannot be fetched, so the token cannot be checked" || !strings.Contains(p.Next, "the server's log") {

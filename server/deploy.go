@@ -69,6 +69,7 @@ func (s *Server) deploy(c echo.Context) error {
 		return fmt.Errorf("app %q is deployed, but wait until it is in force: %w", param(c, "app"), err)
 	}
 	s.showDue(namespace(c), &deployed)
+	s.askIssuers(ctx, app, &deployed)
 	s.router() // so that the next request does not wait for it
 	return c.JSON(http.StatusOK, deployed)
 }
@@ -100,38 +101,4 @@ func (s *Server) checkModule(ctx context.Context, function string, spec api.Func
 		return "", nil, fmt.Errorf("function %q: check module: %w", function, err)
 	}
 	return kind, warnings, nil
-}
-
-// checkIssuers refuses those that this node would not ask for their keys.
-func (s *Server) checkIssuers(app api.App) error {
-	check := func(path string, a *api.Auth) error {
-		if a == nil {
-			return nil
-		}
-		for _, rule := range a.Any {
-			if rule.JWT == nil {
-				continue
-			}
-			if err := s.verifier.CheckRule(rule.JWT); err != nil {
-				return refuse(errInvalid, "correct it in fn.yaml and deploy again", "%s.auth: %v", path, err)
-			}
-		}
-		return nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(app.Topics)) {
-		if err := check("topics."+name, app.Topics[name].Auth); err != nil {
-			return err
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(app.Functions)) {
-		for i, t := range app.Functions[name].Triggers {
-			if t.HTTP == nil {
-				continue
-			}
-			if err := check(fmt.Sprintf("functions.%s.on[%d].http", name, i), t.HTTP.Auth); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
