@@ -301,3 +301,18 @@ func FuzzParseFile(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseRange(f *testing.F) {
+	for _, seed := range []string{"10.0.0.0/8", "192.0.2.1", "::1", "fd00::/8", "::ffff:10.0.0.1", "0.0.0.0/0", "fe80::1%eth0", "10.0.0.1/33", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := parseRange(text)
+		if err != nil {
+			return
+		}
+		if p.Bits() == 0 || p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != "" || !p.Contains(p.Addr()) {
+			t.Errorf("%q is read as %s", text, p)
+		}
+	})
+}

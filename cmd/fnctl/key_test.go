@@ -47,3 +47,21 @@ slow   functions f                       1/15m   never     0s
 	f.fnctl("key", "revoke", "web").want(t, 0, "", "revoked key web in namespace default\n")
 	f.fnctl("key", "revoke", "no").want(t, 3, "", "error: there is no DELETE /ns/default/keys/no\nTry: fnctl ls -n default\n")
 }
+
+func FuzzParseKeyRate(f *testing.F) {
+	for _, seed := range []string{"", "100/s", "1/15m", "7/14d", "-1/s", "1e9/s", "5/", "/s", "9/s/m"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rate, err := parseKeyRate(text)
+		if err != nil || rate == nil {
+			return
+		}
+		if rate.Limit < 1 || rate.Period < 0 {
+			t.Errorf("%q is read as %+v", text, rate)
+		}
+		if again, err := parseKeyRate(keyRateText(api.Key{Rate: rate})); rate.Period > 0 && (err != nil || *again != *rate) {
+			t.Errorf("%q is shown as %s, which is read as %+v, %v", text, keyRateText(api.Key{Rate: rate}), again, err)
+		}
+	})
+}
