@@ -16,7 +16,10 @@ func TestRoutes(t *testing.T) {
 	}}
 	hook := api.Trigger{Namespace: "default", Name: "hello:webhook", Function: "hello", Kind: "webhook", Topic: &api.TopicTrigger{Name: "_webhook.hello", Filter: "subject = 'push'"},
 		Webhook: &api.WebhookTrigger{Scheme: "github", Secret: "hub", Path: "/webhooks/git", Key: "data.repository.id"}}
+	open := api.Trigger{Namespace: "acme", Name: "hello:webhook:2", Function: "hello", Kind: "webhook", Webhook: &api.WebhookTrigger{Scheme: "none"}}
+	timed := api.Trigger{Namespace: "acme", Name: "hello:webhook:3", Function: "hello", Kind: "webhook", Webhook: &api.WebhookTrigger{Scheme: "stripe", Secret: "key"}}
 	f := newFake(t, map[string]any{
+		"GET /ns/acme/triggers/hello:webhook:2": open, "GET /ns/acme/triggers/hello:webhook:3": timed,
 		"GET /ns/default/triggers": []api.Trigger{
 			order,
 			{Namespace: "default", Name: "hello:http", Function: "hello", Kind: "http", HTTP: &api.HTTPTrigger{}},
@@ -41,6 +44,13 @@ func TestRoutes(t *testing.T) {
 	f.fnctl("rm", "route", "/x").want(t, 2, "", "error: route /x cannot be removed alone, it belongs to its function\nTry: remove it from `on:` in fn.yaml and deploy again\n")
 	if r := f.fnctl("describe", "trigger", "hello:webhook"); !strings.Contains(r.out, "Serves:     POST /webhooks/git\nChecks:     github, with secret hub\nTopic:      _webhook.hello\nFilter:     subject = 'push'\nKey:        data.repository.id\n") {
 		t.Errorf("describe a webhook:\n%s", r.out)
+	}
+	for name, want := range map[string]string{
+		"hello:webhook:2": "Serves:     POST /@acme/webhooks/hello\nChecks:     nothing: everybody can deliver\n", "hello:webhook:3": "Checks:     stripe, with secret key, not older than 5m0s\n",
+	} {
+		if r := f.fnctl("describe", "trigger", name, "-n", "acme"); !strings.Contains(r.out, want) {
+			t.Errorf("%s:\n%s", name, r.out)
+		}
 	}
 	if r := f.fnctl("ls", "triggers", "-o", "wide"); !strings.Contains(r.out, "POST /webhooks/git") || !strings.Contains(r.out, "GET,PUT api.example/orders/{id}") {
 		t.Errorf("triggers:\n%s", r.out)
