@@ -103,9 +103,10 @@ func TestManifestsThatAreWrong(t *testing.T) {
 		"unknown key": {head + "    timeot: 5s\n", 1, []string{
 			"fn.yaml:6:5: functions.f.timeot is not a known key; did you mean timeout?", "Try: correct the places named above",
 		}},
-		"later key": {head + "    secrets: [a]\n", 1, []string{"fn.yaml:6:5: functions.f.secrets is not supported yet"}},
+		"later key":              {head + "    on: { kafka: {} }\n", 1, []string{"fn.yaml:6:11: functions.f.on.kafka is not supported yet"}},
+		"secret that is not set": {head + "    secrets: [a]\n", 1, []string{"functions.f.secrets: there is no secret \"a\" in namespace", "set it first: fnctl secret set a"}},
 		"filter that does not parse": {head + "    on: { topic: { name: a, filter: \"type = \" } }\n", 1, []string{
-			"functions.f.on[0].topic.filter: at character 8: found the end, expected an attribute",
+			"fn.yaml:6:37: functions.f.on.topic.filter: at character 8: found the end, expected an attribute",
 		}},
 		"filter without a function of this name": {head + "    on: { topic: { name: a, filter: \"FLY(type)\" } }\n", 1, []string{"filter", "FLY"}},
 		"not YAML":                               {"version: 1\n\tapp: bad\n", 1, []string{"fn.yaml:2:", "not valid YAML"}},
