@@ -51,7 +51,7 @@ type HMAC struct {
 	Algorithm string `json:"algorithm,omitempty"`
 	// TimestampHeader has the time at which it was signed, in Unix seconds; "" = none is.
 	TimestampHeader string `json:"timestampHeader,omitempty"`
-	// Signed is what is signed, with {body} and {timestamp}. Default {body}, with a TimestampHeader {timestamp}.{body}.
+	// Signed is what is signed, with {body}, {timestamp} and {id}. Default {body}, with a TimestampHeader {timestamp}.{body}. Where a time is signed, an IDHeader is, too.
 	Signed string `json:"signed,omitempty"`
 }
 
@@ -109,8 +109,8 @@ func (w *WebhookTrigger) URLPath(namespace, function string) string {
 	return path
 }
 
-// Parts divides what is signed into texts and the placeholders {body}, which is there once, and {timestamp}.
-func (h *HMAC) Parts() ([]string, error) {
+// Parts divides what is signed into texts and the placeholders {body}, which is there once, {timestamp} and {id}, the value of idHeader.
+func (h *HMAC) Parts(idHeader string) ([]string, error) {
 	text := h.Signed
 	if text == "" {
 		text = "{body}"
@@ -118,33 +118,50 @@ func (h *HMAC) Parts() ([]string, error) {
 			text = "{timestamp}.{body}"
 		}
 	}
-	var parts []string
-	bodies, times := 0, 0
-	for text != "" {
-		at := strings.IndexByte(text, '{')
-		if at != 0 {
-			if at < 0 {
-				at = len(text)
-			}
-			parts, text = append(parts, text[:at]), text[at:]
-			continue
-		}
-		switch {
-		case strings.HasPrefix(text, "{body}"):
-			bodies++
-		case strings.HasPrefix(text, "{timestamp}"):
-			times++
-		default:
-			return nil, fmt.Errorf("%q has a { that begins neither {body} nor {timestamp}", shortText(h.Signed))
-		}
-		end := strings.IndexByte(text, '}') + 1
-		parts, text = append(parts, text[:end]), text[end:]
+	parts, err := splitSigned(text)
+	if err != nil {
+		return nil, err
 	}
+	bodies := 0
+	for i, part := range parts {
+		switch {
+		case part == "{body}":
+			bodies++
+		case part == "{id}" && (i+1 == len(parts) || parts[i+1][0] == '{'):
+			return nil, errors.New("a text like . comes behind {id}, or nobody can say where the id ends")
+		}
+	}
+	times, ids := slices.Contains(parts, "{timestamp}"), slices.Contains(parts, "{id}")
 	switch {
 	case bodies != 1:
 		return nil, errors.New("what is signed has {body} once, as in {timestamp}.{body}")
-	case (times > 0) != (h.TimestampHeader != ""):
+	case times != (h.TimestampHeader != ""):
 		return nil, errors.New("{timestamp} and timestampHeader belong together: a time that is not signed, or not sent, proves nothing")
+	case ids && idHeader == "":
+		return nil, errors.New("{id} is signed; name its header with idHeader")
+	case times && idHeader != "" && !ids:
+		return nil, errors.New("the id is not signed, so a replay could change it and would not be known again; write what the sender signs, like {id}.{timestamp}.{body}, or leave idHeader out")
+	}
+	return parts, nil
+}
+
+func splitSigned(text string) (parts []string, err error) {
+	for rest := text; rest != ""; {
+		at := strings.IndexByte(rest, '{')
+		if at < 0 {
+			at = len(rest)
+		}
+		if at == 0 {
+			for _, placeholder := range [...]string{"{body}", "{timestamp}", "{id}"} {
+				if strings.HasPrefix(rest, placeholder) {
+					at = len(placeholder)
+				}
+			}
+		}
+		if at == 0 {
+			return nil, fmt.Errorf("%q has a { that begins neither {body}, {timestamp} nor {id}", shortText(text))
+		}
+		parts, rest = append(parts, rest[:at]), rest[at:]
 	}
 	return parts, nil
 }

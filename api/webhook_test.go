@@ -36,22 +36,32 @@ func TestWhatIsSigned(t *testing.T) {
 		h    api.HMAC
 		want string
 	}{
+		{api.HMAC{TimestampHeader: "X", Signed: "{id}.{timestamp}.{body}"}, "{id} . {timestamp} . {body}"}, {api.HMAC{Signed: "{id}:{body}"}, "{id} : {body}"},
 		{api.HMAC{}, "{body}"}, {api.HMAC{TimestampHeader: "X"}, "{timestamp} . {body}"}, {api.HMAC{TimestampHeader: "X", Signed: "v1:{timestamp}{timestamp}:{body}}"}, "v1: {timestamp} {timestamp} : {body} }"},
 	} {
-		if got, err := c.h.Parts(); err != nil || strings.Join(got, " ") != c.want {
+		if got, err := c.h.Parts(idHeader(c.want)); err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%+v: %q, %v", c.h, got, err)
 		}
 	}
 }
 
+// idHeader is one when the id is signed.
+func idHeader(signed string) string {
+	if strings.Contains(signed, "{id}") {
+		return "X-Id"
+	}
+	return ""
+}
+
 // FuzzHMACParts: what is read is all of the text, with the body in it once.
 func FuzzHMACParts(f *testing.F) {
-	for _, seed := range []string{"{body}", "{timestamp}.{body}", "{", "}{body", "{body}{", "a{timestamp}"} {
-		f.Add(seed, "X-At")
+	for _, seed := range []string{"{body}", "{timestamp}.{body}", "{", "}{body", "{body}{", "a{timestamp}", "{id}.{timestamp}.{body}", "{id}{body}"} {
+		f.Add(seed, "X-At", "X-Id")
+		f.Add(seed, "", "")
 	}
-	f.Fuzz(func(t *testing.T, signed, header string) {
+	f.Fuzz(func(t *testing.T, signed, header, id string) {
 		h := api.HMAC{TimestampHeader: header, Signed: signed}
-		parts, err := h.Parts()
+		parts, err := h.Parts(id)
 		if err != nil {
 			return
 		}
@@ -64,7 +74,10 @@ func FuzzHMACParts(f *testing.F) {
 				bodies++
 			}
 		}
-		if bodies != 1 || slices.Contains(parts, "{timestamp}") != (header != "") {
+		if i := slices.Index(parts, "{id}"); i >= 0 && (id == "" || i+1 == len(parts) || parts[i+1] == "" || parts[i+1][0] == '{') {
+			t.Errorf("%q with id header %q is %q", signed, id, parts)
+		}
+		if bodies != 1 || slices.Contains(parts, "{timestamp}") != (header != "") || header != "" && id != "" && !slices.Contains(parts, "{id}") {
 			t.Errorf("%q with header %q is %q", signed, header, parts)
 		}
 	})

@@ -58,7 +58,7 @@ func (d *decoder) webhook(v value) *api.WebhookTrigger {
 		t.HMAC = h
 		if h.Header == "" {
 			d.fault(v.at(), "%s has no header; name the one that has the signature", v.path)
-		} else if _, err := h.Parts(); err != nil {
+		} else if _, err := h.Parts(t.IDHeader); err != nil {
 			place := signed
 			if place.node == nil {
 				place = v

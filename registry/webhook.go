@@ -96,7 +96,7 @@ func (f *faults) hmac(path string, t *api.WebhookTrigger) {
 	if strings.TrimSpace(h.Prefix) != h.Prefix || len(h.Prefix) > 64 {
 		f.add(path+".prefix", "%q begins or ends with a space, or has more than 64 bytes", shorten(h.Prefix))
 	}
-	if _, err := h.Parts(); err != nil {
+	if _, err := h.Parts(t.IDHeader); err != nil {
 		f.add(path+".signed", "%s", err)
 	}
 }

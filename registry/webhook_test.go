@@ -45,7 +45,8 @@ func TestWebhooksThatCannotBe(t *testing.T) {
 		{hmac(api.HMAC{Header: "X", Algorithm: "md5"}), `algorithm: "md5" is not sha256, sha512 or sha1`},
 		{hmac(api.HMAC{Header: "X", Prefix: "v1= "}), `prefix: "v1= " begins or ends with a space, or has more than 64 bytes`},
 		{hmac(api.HMAC{Header: "X", Signed: "{body}{body}"}), "signed: what is signed has {body} once, as in {timestamp}.{body}"},
-		{hmac(api.HMAC{Header: "X", Signed: "{bod"}), `signed: "{bod" has a { that begins neither {body} nor {timestamp}`},
+		{hmac(api.HMAC{Header: "X", Signed: "{bod"}), `signed: "{bod" has a { that begins neither {body}, {timestamp} nor {id}`},
+		{api.WebhookTrigger{Scheme: "hmac", Secret: "a", IDHeader: "Z", HMAC: &api.HMAC{Header: "X", TimestampHeader: "Y"}}, "signed: the id is not signed, so a replay could change it and would not be known again"},
 		{hmac(api.HMAC{Header: "X", TimestampHeader: "Y", Signed: "{body}"}), "signed: {timestamp} and timestampHeader belong together: a time that is not signed, or not sent, proves nothing"},
 	} {
 		a := app(map[string]api.FunctionSpec{"f": function("v1", onWebhook(c.trigger))})

@@ -226,9 +226,9 @@ func standardKey(secret []byte) (key, public []byte, err error) {
 }
 
 // hmacProof is as fn.yaml says.
-func hmacProof(t *api.HMAC) func(h http.Header, body []byte) (*proof, error) {
+func hmacProof(t *api.HMAC, idHeader string) func(h http.Header, body []byte) (*proof, error) {
 	hashes := map[string]func() hash.Hash{"": sha256.New, "sha256": sha256.New, "sha512": sha512.New, "sha1": sha1.New}
-	parts, _ := t.Parts() // a deploy has read it
+	parts, _ := t.Parts(idHeader) // a deploy has read it
 	return func(h http.Header, body []byte) (*proof, error) {
 		text := h.Get(t.Header)
 		if text == "" {
@@ -245,8 +245,17 @@ func hmacProof(t *api.HMAC) func(h http.Header, body []byte) (*proof, error) {
 				return nil, refusef(noTime, "the header %s is missing", t.TimestampHeader)
 			}
 		}
-		for _, part := range parts {
+		for i, part := range parts {
 			switch part {
+			case "{id}":
+				id := h.Get(idHeader)
+				if id == "" {
+					return nil, refusef(noID, "the header %s is missing", idHeader)
+				}
+				if strings.IndexByte(id, parts[i+1][0]) >= 0 { // or what is signed could be cut in another place
+					return nil, refusef(noID, "the header %s has a %q, which divides what is signed", idHeader, parts[i+1][:1])
+				}
+				p.signed = append(p.signed, []byte(id))
 			case "{body}":
 				p.signed = append(p.signed, body)
 			case "{timestamp}":

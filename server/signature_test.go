@@ -76,11 +76,12 @@ func TestSignaturesThatHold(t *testing.T) {
 		"standard, names of svix":  {proof: standardProof, secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body: standardBody, at: 1614265330, header: headers("Svix-Id", standardID, "Svix-Timestamp", standardTime, "Svix-Signature", ours)},
 		"stripe":                   {proof: stripeProof, secret: "whsec_x", body: "{}", at: 1700000000, header: headers("Stripe-Signature", "t=1700000000,v1="+hexOf("whsec_x", "1700000000.{}")+",v0=ab")},
 		"stripe, two keys":         {proof: stripeProof, secret: "whsec_x", body: "{}", at: 1700000000, header: headers("Stripe-Signature", "t=1700000000,v1="+hexOf("other", "1700000000.{}")+", v1="+hexOf("whsec_x", "1700000000.{}"))},
-		"hmac":                     {proof: hmacProof(&api.HMAC{Header: "X-Sig"}), secret: "s", body: "b", header: headers("X-Sig", hexOf("s", "b"))},
-		"hmac, sha1 and a prefix":  {proof: hmacProof(&api.HMAC{Header: "X-Sig", Prefix: "sha1=", Algorithm: "sha1"}), secret: "s", body: "b", header: headers("X-Sig", "sha1="+hex.EncodeToString(macOf(sha1.New, "s", "b")))},
-		"hmac, sha512 and base64":  {proof: hmacProof(&api.HMAC{Header: "X-Sig", Encoding: "base64", Algorithm: "sha512"}), secret: "s", body: "b", header: headers("X-Sig", base64.StdEncoding.EncodeToString(macOf(sha512.New, "s", "b")))},
-		"hmac, with a time":        {proof: hmacProof(&api.HMAC{Header: "X-Sig", TimestampHeader: "X-At"}), secret: "s", body: "b", at: 1700000000, header: headers("X-Sig", hexOf("s", "1700000000.b"), "X-At", "1700000000")},
-		"hmac, as another says it": {proof: hmacProof(&api.HMAC{Header: "X-Sig", TimestampHeader: "X-At", Signed: "v1:{body}|{timestamp}"}), secret: "s", body: "b", at: 1700000000, header: headers("X-Sig", hexOf("s", "v1:b|1700000000"), "X-At", "1700000000")},
+		"hmac":                     {proof: hmacProof(&api.HMAC{Header: "X-Sig"}, ""), secret: "s", body: "b", header: headers("X-Sig", hexOf("s", "b"))},
+		"hmac, sha1 and a prefix":  {proof: hmacProof(&api.HMAC{Header: "X-Sig", Prefix: "sha1=", Algorithm: "sha1"}, ""), secret: "s", body: "b", header: headers("X-Sig", "sha1="+hex.EncodeToString(macOf(sha1.New, "s", "b")))},
+		"hmac, sha512 and base64":  {proof: hmacProof(&api.HMAC{Header: "X-Sig", Encoding: "base64", Algorithm: "sha512"}, ""), secret: "s", body: "b", header: headers("X-Sig", base64.StdEncoding.EncodeToString(macOf(sha512.New, "s", "b")))},
+		"hmac, with a time":        {proof: hmacProof(&api.HMAC{Header: "X-Sig", TimestampHeader: "X-At"}, ""), secret: "s", body: "b", at: 1700000000, header: headers("X-Sig", hexOf("s", "1700000000.b"), "X-At", "1700000000")},
+		"hmac, with an id":         {proof: hmacProof(&api.HMAC{Header: "X-Sig", TimestampHeader: "X-At", Signed: "{id}.{timestamp}.{body}"}, "X-Id"), secret: "s", body: "b", at: 1700000000, header: headers("X-Sig", hexOf("s", "7.1700000000.b"), "X-At", "1700000000", "X-Id", "7")},
+		"hmac, as another says it": {proof: hmacProof(&api.HMAC{Header: "X-Sig", TimestampHeader: "X-At", Signed: "v1:{body}|{timestamp}"}, ""), secret: "s", body: "b", at: 1700000000, header: headers("X-Sig", hexOf("s", "v1:b|1700000000"), "X-At", "1700000000")},
 	} {
 		p, err := c.proof(c.header, []byte(c.body))
 		if err != nil {
@@ -117,7 +118,8 @@ func TestSignaturesThatHold(t *testing.T) {
 func TestSignaturesThatDoNotHold(t *testing.T) {
 	t.Parallel()
 	mac := strings.Repeat("ab", 32)
-	timed := hmacProof(&api.HMAC{Header: "X-Sig", Prefix: "sha256=", TimestampHeader: "X-At"})
+	timed := hmacProof(&api.HMAC{Header: "X-Sig", Prefix: "sha256=", TimestampHeader: "X-At"}, "")
+	named := hmacProof(&api.HMAC{Header: "X-Sig", Signed: "{id}.{body}"}, "X-Id")
 	for _, c := range []struct {
 		proof          func(h http.Header, body []byte) (*proof, error)
 		header         http.Header
@@ -144,6 +146,8 @@ func TestSignaturesThatDoNotHold(t *testing.T) {
 		{timed, headers(), noSignature, "the header X-Sig is missing"},
 		{timed, headers("X-Sig", mac), badSignature, `the header X-Sig is not hex of 32 bytes behind "sha256="`},
 		{timed, headers("X-Sig", "sha256="+mac), noTime, "the header X-At is missing"},
+		{named, headers("X-Sig", mac), noID, "the header X-Id is missing"},
+		{named, headers("X-Sig", mac, "X-Id", "1.2"), noID, `the header X-Id has a ".", which divides what is signed`},
 	} {
 		_, err := c.proof(c.header, nil)
 		if r, ok := errors.AsType[*refusal](err); !ok || r.reason != c.reason || r.detail != c.detail {
@@ -243,8 +247,9 @@ func FuzzStandardSignature(f *testing.F) {
 
 func FuzzHMACSignature(f *testing.F) {
 	f.Add("sha256="+strings.Repeat("ab", 32), "1700000000", "1", []byte("{}"))
-	fuzzProof(f, hmacProof(&api.HMAC{Header: "X-Sig", Prefix: "sha256=", TimestampHeader: "X-At"}), func(h http.Header, signature, at, _ string) {
+	fuzzProof(f, hmacProof(&api.HMAC{Header: "X-Sig", Prefix: "sha256=", TimestampHeader: "X-At", Signed: "{id}.{timestamp}.{body}"}, "X-Id"), func(h http.Header, signature, at, id string) {
 		h.Set("X-Sig", signature)
 		h.Set("X-At", at)
+		h.Set("X-Id", id)
 	})
 }

@@ -51,7 +51,7 @@ func hooksOf(f *api.Function) (out []*hook) {
 		case "standard":
 			h.proof = standardProof
 		case "hmac":
-			h.proof = hmacProof(h.HMAC)
+			h.proof = hmacProof(h.HMAC, h.IDHeader)
 		}
 		out = append(out, h)
 	}
