@@ -22,8 +22,10 @@ type host struct {
 	guest      *guest
 	key        string
 	state      []stateEntry // in the order of first use
-	lineage    lineage      // see tracing
-	fetches    *fetches     // nil before the first
+	lists      []partition.StateList
+	listed     int      // names in them
+	lineage    lineage  // see tracing
+	fetches    *fetches // nil before the first
 }
 
 // stateEntry is an entry the attempt has read or written.
@@ -74,7 +76,7 @@ func (h *host) Begin(op string, request []byte) func(context.Context, func(int) 
 // Call runs a capability of docs/abi.md section 8.
 func (h *host) Call(_ context.Context, op string, request []byte) (status int32, answer []byte) {
 	switch op {
-	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete:
+	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete, abi.OpStateList:
 		return h.callState(op, request)
 	case abi.OpSecretGet:
 		return h.secret(string(request))
@@ -88,6 +90,9 @@ func (h *host) callState(op string, request []byte) (status int32, answer []byte
 	}
 	if h.key == "" {
 		return abi.StatusNoKey, []byte("the event has no key; set partitionkey or subject, or key: on the http trigger")
+	}
+	if op == abi.OpStateList {
+		return h.listState(request)
 	}
 	name, value := string(request), []byte(nil)
 	if op == abi.OpStateSet {
@@ -173,6 +178,9 @@ func (h *host) finish(r sandbox.Result) (partition.Effects, sandbox.Result) {
 			e.Writes = append(e.Writes, partition.StateWrite{Name: s.name, Value: s.value, Delete: s.value == nil})
 			size += len(s.name) + len(s.value)
 		}
+	}
+	if len(h.lists) > 0 {
+		e.Joints = []partition.Joint{{Function: h.function.spec.Name, Lists: h.lists}}
 	}
 	for i, emitted := range r.Emitted {
 		ev := emitted.Event

@@ -74,6 +74,7 @@ const (
 	OpStateGet    = "state.get"
 	OpStateSet    = "state.set"
 	OpStateDelete = "state.delete"
+	OpStateList   = "state.list"
 	OpConfigGet   = "config.get"
 	OpSecretGet   = "secret.get"
 	OpHTTPFetch   = "http.fetch"
@@ -83,6 +84,7 @@ const (
 const (
 	StatusOK        int32 = 200
 	StatusNoContent int32 = 204
+	StatusPartial   int32 = 206 // of state.list: there are more names
 	StatusInvalid   int32 = 400
 	StatusDenied    int32 = 403
 	StatusNotFound  int32 = 404
@@ -112,5 +114,7 @@ const (
 	MaxRequest    = 1 << 20
 	MaxStateName  = 512
 	MaxStateValue = 256 << 10
-	MaxState      = 1000 // state entries that a delivery may look at or write
+	MaxState      = 1000   // state entries that a delivery may look at or write
+	MaxStatePage  = 1000   // names in one answer of state.list
+	MaxStateNames = 10_000 // names that a delivery may list
 )

@@ -46,6 +46,36 @@ func DeleteState(name string) error {
 	return nil
 }
 
+// ListState lists the names of the values under the key of the event that begin with prefix, in the order of their bytes, at most 10,000 in a delivery. A handler sees
+// what it wrote before, and is run again when another event creates, changes or deletes one of them meanwhile.
+func ListState(prefix string) (names []string, err error) {
+	for after := ""; ; after = names[len(names)-1] {
+		req := make([]byte, 0, 4+len(prefix)+len(after))
+		req = binary.LittleEndian.AppendUint32(req, uint32(len(prefix)))
+		status, answer := host.Do(abi.OpStateList, append(append(req, prefix...), after...))
+		if status != abi.StatusOK && status != abi.StatusPartial {
+			return nil, listError(prefix, status)
+		}
+		for len(answer) >= 4 {
+			n := binary.LittleEndian.Uint32(answer)
+			names, answer = append(names, string(answer[4:4+n])), answer[4+n:]
+		}
+		if status == abi.StatusOK {
+			return names, nil
+		}
+	}
+}
+
+func listError(prefix string, status int32) error {
+	switch status {
+	case abi.StatusTooLarge:
+		return &opError{"list state", prefix, "a delivery lists at most 10,000 names", ErrTooLarge}
+	case abi.StatusInvalid:
+		return &opError{"list state", prefix, "a prefix has at most 512 bytes", ErrInvalid}
+	}
+	return stateError("list state", prefix, status)
+}
+
 // GetStateJSON reads a value that SetStateJSON wrote into what v points to; false, and v untouched, when there is none.
 func GetStateJSON(name string, v any) (ok bool, err error) {
 	b, ok, err := GetState(name)

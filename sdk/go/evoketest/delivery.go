@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +31,7 @@ type delivery struct {
 	effects   int
 	logs      []Line
 	writes    map[string][]byte // nil deletes
+	listed    int               // names
 
 	calls   sync.Mutex // goroutines of the handler may call
 	answers []*answer  // by handle - 1
@@ -292,6 +295,8 @@ func (d *delivery) do(op string, req []byte) (status int32, body []byte) {
 		return abi.StatusOK, []byte(v)
 	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete:
 		return d.state(op, req)
+	case abi.OpStateList:
+		return d.list(req)
 	}
 	return abi.StatusNotFound, nil
 }
@@ -331,6 +336,39 @@ func (d *delivery) get(name string) (status int32, value []byte) {
 		return abi.StatusNotFound, nil
 	}
 	return abi.StatusOK, v
+}
+
+// list answers with a page.
+func (d *delivery) list(req []byte) (status int32, body []byte) {
+	n := binary.LittleEndian.Uint32(req)
+	prefix, after := string(req[4:4+n]), string(req[4+n:])
+	switch {
+	case d.rt.DenyState:
+		return abi.StatusDenied, nil
+	case d.key == "":
+		return abi.StatusNoKey, nil
+	case len(prefix) > abi.MaxStateName:
+		return abi.StatusInvalid, nil
+	}
+	there := maps.Clone(d.rt.State[d.key])
+	if there == nil {
+		there = map[string][]byte{}
+	}
+	maps.Copy(there, d.writes)
+	maps.DeleteFunc(there, func(name string, value []byte) bool {
+		return value == nil || !strings.HasPrefix(name, prefix) || after != "" && name <= after
+	})
+	names, status := slices.Sorted(maps.Keys(there)), int32(abi.StatusOK)
+	if len(names) > abi.MaxStatePage {
+		names, status = names[:abi.MaxStatePage], abi.StatusPartial
+	}
+	if d.listed += 1 + len(names); d.listed > abi.MaxStateNames {
+		return abi.StatusTooLarge, nil
+	}
+	for _, name := range names {
+		body = append(binary.LittleEndian.AppendUint32(body, uint32(len(name))), name...)
+	}
+	return status, body
 }
 
 // answer needs calls.

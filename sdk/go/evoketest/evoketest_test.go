@@ -220,6 +220,43 @@ func TestState(t *testing.T) {
 	}
 }
 
+func TestListState(t *testing.T) {
+	t.Parallel()
+	rt := evoketest.Runtime{State: map[string]map[string][]byte{"k": {"other": []byte("v")}, "k2": {"n/0": []byte("v")}}}
+	for i := range 2500 {
+		rt.State["k"][fmt.Sprintf("n/%04d", i)] = []byte("v")
+	}
+	e := evoke.NewEvent("t", nil)
+	e.Subject = "k"
+	got := rt.Deliver(func(context.Context, *evoke.Event) (evoke.Reply, error) {
+		err := errors.Join(evoke.DeleteState("n/0001"), evoke.SetState("n/9999", []byte("v")))
+		names, err2 := evoke.ListState("n/")
+		if len(names) != 2500 || names[0] != "n/0000" || names[1] != "n/0002" || names[2499] != "n/9999" {
+			t.Errorf("%d names %.3q", len(names), names)
+		}
+		all, err3 := evoke.ListState("")
+		if len(all) != 2501 || all[2500] != "other" {
+			t.Errorf("%d names", len(all))
+		}
+		none, err4 := evoke.ListState("x")
+		if len(none) != 0 {
+			t.Errorf("names %q", none)
+		}
+		_, tooLong := evoke.ListState(strings.Repeat("x", 513))
+		if !errors.Is(tooLong, evoke.ErrInvalid) || !strings.Contains(tooLong.Error(), "a prefix has at most 512 bytes") {
+			t.Errorf("got %v", tooLong)
+		}
+		_, err5 := evoke.ListState("")
+		if _, tooMany := evoke.ListState(""); !errors.Is(tooMany, evoke.ErrTooLarge) || !strings.Contains(tooMany.Error(), "at most 10,000 names") {
+			t.Errorf("got %v", tooMany)
+		}
+		return evoke.NoReply(), errors.Join(err, err2, err3, err4, err5)
+	}, e)
+	if got.Verdict != evoketest.Done {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestStateErrors(t *testing.T) {
 	t.Parallel()
 	var rt evoketest.Runtime

@@ -63,6 +63,7 @@ const (
 const (
 	StatusOK        = 200
 	StatusNoContent = 204
+	StatusPartial   = 206
 	StatusInvalid   = 400
 	StatusDenied    = 403
 	StatusNotFound  = 404
@@ -80,6 +81,7 @@ const (
 	OpStateGet    = "state.get"
 	OpStateSet    = "state.set"
 	OpStateDelete = "state.delete"
+	OpStateList   = "state.list"
 	OpConfigGet   = "config.get"
 	OpSecretGet   = "secret.get"
 	OpHTTPFetch   = "http.fetch"
@@ -96,4 +98,6 @@ const (
 	MaxStateName  = 512
 	MaxStateValue = 256 << 10
 	MaxState      = 1000 // state entries that a delivery may look at or write
+	MaxStatePage  = 1000
+	MaxStateNames = 10_000
 )
