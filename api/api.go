@@ -112,6 +112,8 @@ type Allow struct {
 	State bool `json:"state,omitempty"`
 	// HTTP lists where it may send requests, each as HTTPTarget has it: api.stripe.com, *.example.com:8443, http://localhost:3000.
 	HTTP []string `json:"http,omitempty"`
+	// Invoke lists the functions of its namespace that it may invoke, 64 at most; not itself.
+	Invoke []string `json:"invoke,omitempty"`
 }
 
 // Retry says when a failed event is tried again. Zero fields take the defaults: 8 attempts, 1s × 2 up to 5m, full jitter, 24h.

@@ -194,7 +194,8 @@ func (d *decoder) allow(v value) api.Allow {
 	var out api.Allow
 	d.object(v, keys{
 		read: map[string]func(value){
-			"state": d.boolean(&out.State),
+			"state":  d.boolean(&out.State),
+			"invoke": func(v value) { out.Invoke = d.invoked(v) },
 			"emit": func(v value) {
 				for _, item := range d.items(v, "a list of topics, like [orders.created]") {
 					out.Emit = append(out.Emit, d.topicName(item, true))
@@ -202,7 +203,6 @@ func (d *decoder) allow(v value) api.Allow {
 			},
 			"http": func(v value) { out.HTTP = d.httpTargets(v) },
 		},
-		later: []string{"invoke"},
 	})
 	return out
 }
@@ -228,6 +228,22 @@ func (d *decoder) httpTargets(v value) (targets []string) {
 		}
 	}
 	return targets
+}
+
+func (d *decoder) invoked(v value) (names []string) {
+	for _, item := range d.items(v, "a list of functions, like [price]") {
+		name, ok := d.text(item, "the name of a function")
+		switch {
+		case !ok:
+		case !isName(name):
+			d.fault(item.at(), "%s: %q is not a name: it is %s", item.path, shorten(name), nameRule)
+		case slices.Contains(names, name):
+			d.fault(item.at(), "%s: %q is there twice", item.path, name)
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (d *decoder) secrets(v value) (names []string) {

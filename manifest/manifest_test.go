@@ -26,7 +26,7 @@ functions:
     concurrency: 8
     reuse: true
     env: { CURRENCY: EUR, PORT: 8080, DEBUG: true, RATE: 1.50, EMPTY: "" }
-    allow: { emit: [orders.charged, audit.>], state: true, http: [api.stripe.com, "*.example.com:8443", "http://[::1]:*"] }
+    allow: { emit: [orders.charged, audit.>], state: true, invoke: [price, stock], http: [api.stripe.com, "*.example.com:8443", "http://[::1]:*"] }
     retry: { attempts: 5, factor: 1.5 }
     timeout: 200ms
     memory: 1Gi
@@ -64,7 +64,7 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 			{Name: "charge", Source: "./charge", Spec: api.FunctionSpec{
 				Timeout: duration(200 * time.Millisecond), Memory: 1 << 30, Concurrency: 8, Reuse: true,
 				Env:   map[string]string{"CURRENCY": "EUR", "PORT": "8080", "DEBUG": "true", "RATE": "1.50", "EMPTY": ""},
-				Allow: api.Allow{Emit: []string{"orders.charged", "audit.>"}, State: true, HTTP: []string{"api.stripe.com", "*.example.com:8443", "http://[::1]:*"}},
+				Allow: api.Allow{Emit: []string{"orders.charged", "audit.>"}, State: true, Invoke: []string{"price", "stock"}, HTTP: []string{"api.stripe.com", "*.example.com:8443", "http://[::1]:*"}},
 				Retry: &own, DeadLetter: &api.DeadLetterSpec{Keep: duration(48 * time.Hour), Topic: "orders.dead", Knative: true},
 				Triggers: []api.TriggerSpec{
 					{Topic: &api.TopicTrigger{Name: "orders.*", Filter: "type = 'com.shop.order'", Order: "key", OnFailure: "park"}},
@@ -273,12 +273,14 @@ func TestFaults(t *testing.T) {
 		{"topic start empty", fn("    on: [ { topic: { name: a, start: \"\" } } ]"), `fn.yaml:5:38: functions.charge.on[0].topic.start: it is empty; leave it out to begin with the events after the deploy`},
 		{"topic start token", fn("    on: [ { topic: { name: a, start: pos1-xx } } ]"), `fn.yaml:5:38: functions.charge.on[0].topic.start: the token "pos1-xx" is cut or has a wrong character; copy it whole`},
 		{"topic pattern", fn("    on: [ { topic: { name: 'a.>.b' } } ]"), `fn.yaml:5:28: functions.charge.on[0].topic.name: "a.>.b" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created; * stands for one token, > at the end for the rest`},
-		{"allow invoke", fn("    allow: { invoke: [a] }"), "fn.yaml:5:14: functions.charge.allow.invoke is not supported yet"},
 		{"allow http text", fn("    allow: { http: a.b }"), `fn.yaml:5:20: functions.charge.allow.http must be a list of hosts, like [api.stripe.com], not the text "a.b"`},
 		{"allow http path", fn("    allow: { http: [api.stripe.com/v1] }"), `fn.yaml:5:21: functions.charge.allow.http[0]: "api.stripe.com/v1" has a path; only the host and port are looked at, write api.stripe.com`},
 		{"allow http number", fn("    allow: { http: [443] }"), "fn.yaml:5:21: functions.charge.allow.http[0] must be a host, like api.stripe.com, not 443"},
 		{"allow http twice", fn("    allow: { http: [a.b, 'https://a.b:443'] }"), "fn.yaml:5:26: functions.charge.allow.http[1]: https://a.b:443 is there twice"},
 		{"allow http many", fn("    allow: { http: [" + manyNames(257) + "] }"), "fn.yaml:5:1447: functions.charge.allow.http[256]: a function has at most 256 of them; a pattern such as *.example.com stands for many"},
+		{"allow invoke text", fn("    allow: { invoke: price }"), `fn.yaml:5:22: functions.charge.allow.invoke must be a list of functions, like [price], not the text "price"`},
+		{"allow invoke no name", fn("    allow: { invoke: [price, Price_2] }"), `fn.yaml:5:30: functions.charge.allow.invoke[1]: "Price_2" is not a name: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit`},
+		{"allow invoke twice", fn("    allow: { invoke: [price, price] }"), `fn.yaml:5:30: functions.charge.allow.invoke[1]: "price" is there twice`},
 		{"allow emit text", fn("    allow: { emit: orders }"), `fn.yaml:5:20: functions.charge.allow.emit must be a list of topics, like [orders.created], not the text "orders"`},
 
 		{"retry attempts", fn("    retry: { attempts: 0 }"), "fn.yaml:5:24: functions.charge.retry.attempts must be from 1 to 100, not 0"},

@@ -56,6 +56,7 @@ func validate(namespace, app string, spec api.App, kinds map[string]string) erro
 		f.name(path, name)
 		f.function(path, spec.Functions[name])
 		f.batches(path, spec.Functions[name], kinds[name])
+		f.invoked(path+".allow.invoke", name, spec.Functions[name].Allow.Invoke)
 		f.claimedTwice(path, name, spec.Functions[name].Triggers, serves)
 		if kinds[name] == "" {
 			f.add(path+".module", "the kind of the module is not known; upload the module before the deploy")
@@ -165,6 +166,22 @@ func (f *faults) httpTargets(path string, targets []string) {
 	for i, text := range targets {
 		if _, err := api.ParseHTTPTarget(text); err != nil {
 			f.add(fmt.Sprintf("%s[%d]", path, i), "%s", err)
+		}
+	}
+}
+
+// maxInvoked is how many functions one may invoke.
+const maxInvoked = 64
+
+func (f *faults) invoked(path, function string, names []string) {
+	if len(names) > maxInvoked {
+		f.add(path, "there are %d functions, the limit is %d", len(names), maxInvoked)
+	}
+	for i, name := range names {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		f.name(at, name)
+		if name == function {
+			f.add(at, "a function cannot be invoked while it waits for what it invoked, so not by itself; emit an event that it gets instead")
 		}
 	}
 }

@@ -67,6 +67,9 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{func(f *api.FunctionSpec) { f.Allow.Emit = []string{"ok", "a..b"} }, `functions.f.allow.emit[1]: topic pattern "a..b" has an empty part; write parts separated by single dots, as in orders.created`},
 		{func(f *api.FunctionSpec) { f.Allow.HTTP = []string{"ok.example", "a b"} }, `functions.f.allow.http[1]: "a b": the host "a b" has the character ' '`},
 		{func(f *api.FunctionSpec) { f.Allow.HTTP = slices.Repeat([]string{"a.b"}, 257) }, "functions.f.allow.http: there are 257 targets, the limit is 256; a pattern such as *.example.com stands for many"},
+		{func(f *api.FunctionSpec) { f.Allow.Invoke = []string{"price", "Price"} }, `functions.f.allow.invoke[1]: "Price" is no name: use lower-case letters, digits and inner "-", as in order-mailer`},
+		{func(f *api.FunctionSpec) { f.Allow.Invoke = []string{"f"} }, `functions.f.allow.invoke[0]: a function cannot be invoked while it waits for what it invoked, so not by itself; emit an event that it gets instead`},
+		{func(f *api.FunctionSpec) { f.Allow.Invoke = slices.Repeat([]string{"price"}, 65) }, `functions.f.allow.invoke: there are 65 functions, the limit is 64`},
 		{func(f *api.FunctionSpec) { f.Allow.Emit = []string{"_inbox.f"} }, `functions.f.allow.emit[0]: "_inbox.f" has a part that begins with "_"; such topics belong to the runtime`},
 		{retry(api.Retry{Attempts: 101}), "functions.f.retry.attempts: 101 is not between 1 and 100"},
 		{retry(api.Retry{Attempts: -1}), "functions.f.retry.attempts: -1 is not between 1 and 100"},
@@ -165,7 +168,7 @@ func TestWhatIsAllowedAtTheEdges(t *testing.T) {
 	t.Parallel()
 	f := api.FunctionSpec{
 		Module: digestOf(nil), Timeout: api.Duration(maxTimeout), Memory: maxMemory, Env: map[string]string{"_A1": "x\ny"},
-		Allow: api.Allow{Emit: []string{">", "a.*"}, HTTP: []string{"*", "http://*:*", "a.b:1"}},
+		Allow: api.Allow{Emit: []string{">", "a.*"}, HTTP: []string{"*", "http://*:*", "a.b:1"}, Invoke: []string{"price", "not-there-yet"}},
 		Retry: &api.Retry{Attempts: 100, Initial: api.Duration(time.Second), Factor: 10, Max: api.Duration(time.Second), Jitter: "none"},
 		Triggers: []api.TriggerSpec{
 			{HTTP: &api.HTTPTrigger{Key: "header.X-Order-Id"}}, {Topic: &api.TopicTrigger{Name: "a.*.>", Filter: "type = 'x'", Order: "key"}}, onTopic("a"), onTopic("a"),

@@ -132,6 +132,8 @@ type invocation struct {
 	once        *partition.Once            // of a call that its client may repeat
 	before      func(start time.Time) bool // asked when it has its seat, whether it may run; nil = it may
 	more        []invocation               // of a batch: those behind the first, which stands for all in the history
+	caller      *host                      // of a function that another one invoked
+	asked       string                     // what it was asked: see host.asks
 }
 
 // attempt is one finished try.
@@ -147,15 +149,16 @@ type attempt struct {
 	held     bool              // it did not run: its trigger has been paused since it was taken, or invocation.before said no
 	cut      *cut              // somebody canceled it; nil = nobody
 	pushed   bool              // a host that it sent requests to has too much to do
+	host     *host             // nil when it did not run
 }
 
 // attempt runs the function on the event in a fresh sandbox, once it is its turn to begin.
 func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) attempt {
 	a := attempt{invocation: inv, revision: f.spec.Revision}
-	g, ok := s.processors.start(ctx, f.share, f.flow.use(inv.event), 1+len(inv.more), f.memory())
-	if !ok {
+	g, err := s.place(ctx, f, &inv)
+	if err != nil {
 		a.start = time.Now()
-		a.result, a.held = canceledResult(context.Cause(ctx).Error()), true
+		a.result, a.held = canceledResult(err.Error()), true
 		return a
 	}
 	a.held = s.isPaused(inv.triggerID) || inv.before != nil && !inv.before(time.Now())
@@ -166,10 +169,13 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	limited := withDeadline(ctx, f.timeout())
 	g.deadline = limited
 	h := &host{scheduler: s, function: f, invocation: inv, guest: g}
-	if inv.batch == "" { // the events of a batch have many keys
+	switch {
+	case inv.caller != nil:
+		h.key, h.stateView = inv.caller.key, inv.caller.view(f.spec.Name).copied()
+	case inv.batch == "": // the events of a batch have many keys
 		h.key = inv.event.Key()
 	}
-	a.start = time.Now()
+	a.start, a.host = time.Now(), h
 	s.seats.sit(g.seat, sitting{invocation: inv, function: f, start: a.start, stop: func() { limited.cancel(context.Canceled) }})
 	for one := range inv.all() {
 		if reason, ok := s.unwanted.remove(one.id); ok {
@@ -191,11 +197,25 @@ func (s *Scheduler) attempt(ctx context.Context, f *function, inv invocation) at
 	if a.result.Verdict == abi.Done {
 		a.effects, a.result = h.finish(a.result)
 	}
-	a.trace = h.lineage.trace
+	a.trace = h.tracing().trace
 	a.result = forAll(a.result, 1+len(inv.more))
 	f.series.attempt(&a)
 	s.learn(f, &a)
 	return a
+}
+
+// place waits until an attempt may begin.
+func (s *Scheduler) place(ctx context.Context, f *function, inv *invocation) (*guest, error) {
+	if inv.caller != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, s.patience, errNoPlace)
+		defer cancel()
+	}
+	g, ok := s.processors.start(ctx, f.share, f.flow.use(inv.event), 1+len(inv.more), f.memory())
+	if !ok {
+		return nil, context.Cause(ctx)
+	}
+	return g, nil
 }
 
 // givenBack says that nothing is decided: it did not run, or a stop has cut it, which is not the event's fault.

@@ -138,9 +138,18 @@ func (h *host) identity(r *fetch.Request) [sha256.Size]byte {
 	if id, ok := f.of[r.Event]; ok {
 		return id
 	}
-	sum, inv := sha256.New(), &h.invocation
-	hashAll(sum, h.function.spec.Namespace, h.function.spec.Name, inv.trigger)
-	switch e := h.eventOf(r); {
+	f.of[r.Event] = h.invocation.identity(h.function, h.eventOf(r))
+	return f.of[r.Event]
+}
+
+// identity is for one event of an invocation; nil = all of them. What an invoked function is asked is part of what its caller does.
+func (inv *invocation) identity(f *function, e *event.Event) [sha256.Size]byte {
+	sum := sha256.New()
+	hashAll(sum, f.spec.Namespace, f.spec.Name, inv.trigger)
+	switch {
+	case inv.caller != nil:
+		of := inv.caller.identityOfAll()
+		hashAll(sum, "invoked", of[:], inv.asked)
 	case inv.once != nil:
 		hashAll(sum, "once", inv.event.Key(), inv.once.Key, inv.once.Request[:])
 	case e != nil:
@@ -150,8 +159,15 @@ func (h *host) identity(r *fetch.Request) [sha256.Size]byte {
 			hashAll(sum, untraced(one.event))
 		}
 	}
-	f.of[r.Event] = [sha256.Size]byte(sum.Sum(nil))
-	return f.of[r.Event]
+	return [sha256.Size]byte(sum.Sum(nil))
+}
+
+// identityOfAll stands for what the delivery is about. Any goroutine may ask.
+func (h *host) identityOfAll() [sha256.Size]byte {
+	if len(h.invocation.more) > 0 {
+		return h.invocation.identity(h.function, nil)
+	}
+	return h.invocation.identity(h.function, h.invocation.event)
 }
 
 // untraced is an event but for its trace: who sends it again may do so in another one.

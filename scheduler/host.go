@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/sandbox"
 	"github.com/evoke-run/evoke/sdk/abi"
@@ -21,19 +22,10 @@ type host struct {
 	invocation invocation
 	guest      *guest
 	key        string
-	state      []stateEntry // in the order of first use
-	lists      []partition.StateList
-	listed     int      // names in them
-	lineage    lineage  // see tracing
-	fetches    *fetches // nil before the first
-}
-
-// stateEntry is an entry the attempt has read or written.
-type stateEntry struct {
-	name    string
-	version uint64 // when it was first looked at
-	value   []byte // nil = absent
-	changed bool
+	stateView
+	callees callees
+	lineage lineage  // see tracing
+	fetches *fetches // nil before the first
 }
 
 var _ sandbox.Host = (*host)(nil)
@@ -67,8 +59,11 @@ func (h *host) Outside(ctx context.Context, fuel int64, wait func()) {
 
 // Begin has the capabilities of docs/abi.md section 8 that wait for others.
 func (h *host) Begin(op string, request []byte) func(context.Context, func(int) bool) (int32, []byte) {
-	if op == abi.OpHTTPFetch {
+	switch op {
+	case abi.OpHTTPFetch:
 		return h.fetch(request)
+	case abi.OpInvoke:
+		return h.beginInvoke(request)
 	}
 	return nil
 }
@@ -164,35 +159,24 @@ func (h *host) entry(name string) (*stateEntry, error) {
 	if version != 0 && value == nil {
 		value = []byte{}
 	}
-	h.state = append(h.state, stateEntry{name: name, version: version, value: value})
+	h.state = append(h.state, stateEntry{name: name, version: version, first: value, value: value})
 	return &h.state[len(h.state)-1], nil
 }
 
 // finish turns what a successful attempt did into effects, or the attempt into a failure when they are too large.
 func (h *host) finish(r sandbox.Result) (partition.Effects, sandbox.Result) {
 	var e partition.Effects
-	size := 0
-	for _, s := range h.state {
-		e.Reads = append(e.Reads, partition.StateRead{Name: s.name, Version: s.version})
-		if s.changed {
-			e.Writes = append(e.Writes, partition.StateWrite{Name: s.name, Value: s.value, Delete: s.value == nil})
-			size += len(s.name) + len(s.value)
-		}
+	var size, more int
+	e.Reads, e.Writes, size = h.effects()
+	e.Joints, more = h.joints()
+	size += more
+	for _, emitted := range h.callees.emitted {
+		size += emitted.Event.Size()
 	}
-	if len(h.lists) > 0 {
-		e.Joints = []partition.Joint{{Function: h.function.spec.Name, Lists: h.lists}}
-	}
+	e.Emits = h.callees.emitted
 	for i, emitted := range r.Emitted {
 		ev := emitted.Event
-		if ev.ID == "" {
-			ev.ID = fmt.Sprintf("%s.%d", h.invocation.id, i)
-		}
-		if ev.Source == "" {
-			ev.Source = "/ns/" + h.function.spec.Namespace + "/functions/" + h.function.spec.Name
-		}
-		if ev.Time.IsZero() {
-			ev.Time = time.Now().UTC()
-		}
+		h.fillIn(&ev, fmt.Sprintf("%s.%d", h.invocation.id, i))
 		h.sign(&ev)
 		size += ev.Size()
 		e.Emits = append(e.Emits, partition.Emit{Topic: emitted.Topic, Event: ev})
@@ -203,4 +187,17 @@ func (h *host) finish(r sandbox.Result) (partition.Effects, sandbox.Result) {
 		return partition.Effects{}, r
 	}
 	return e, r
+}
+
+// fillIn sets what a guest may leave out of an event.
+func (h *host) fillIn(e *event.Event, id string) {
+	if e.ID == "" {
+		e.ID = id
+	}
+	if e.Source == "" {
+		e.Source = "/ns/" + h.function.spec.Namespace + "/functions/" + h.function.spec.Name
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now().UTC()
+	}
 }

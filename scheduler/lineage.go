@@ -66,10 +66,10 @@ func (h *host) tracing() *lineage {
 // sign marks an event that the attempt emits.
 func (h *host) sign(e *event.Event) {
 	if len(h.invocation.more) > 0 {
-		e.HopFrom(h.invocation.furthest(), h.lineage.function)
+		e.HopFrom(h.invocation.furthest(), h.function.spec.Name)
 		return
 	}
-	h.lineage.sign(e)
+	h.tracing().sign(e)
 }
 
 func setUnlessSet(e *event.Event, name, value string) {

@@ -86,6 +86,8 @@ type Scheduler struct {
 	calls      chan struct{} // a token for each synchronous call
 	freed      chan struct{} // set when there may be room for more; read by Run
 
+	patience time.Duration // of invoked functions
+
 	// work is the context of attempts. It ends only when draining takes too long.
 	work    context.Context
 	cutWork context.CancelCauseFunc
@@ -131,7 +133,7 @@ func New(o Options) *Scheduler {
 	}
 	s := &Scheduler{
 		opts: o, log: o.Logger, metrics: newMetrics(o.Registerer), keys: newKeyLocks(),
-		seats: newSeats(o.Begun, o.InFlight), calls: make(chan struct{}, o.Calls), freed: make(chan struct{}, 1),
+		seats: newSeats(o.Begun, o.InFlight), calls: make(chan struct{}, o.Calls), freed: make(chan struct{}, 1), patience: invokePatience,
 		functions: map[functionName]*function{}, triggers: map[uint64]*function{}, paces: map[uint64]*pace{}, paused: map[uint64]struct{}{},
 		broken: map[functionName]struct{}{}, forced: make(chan struct{}),
 	}

@@ -119,6 +119,7 @@ func specFields(s api.FunctionSpec) []string {
 		"May emit to", strings.Join(s.Allow.Emit, ", "),
 		"May keep state", yesNo(s.Allow.State),
 		"May send requests to", strings.Join(s.Allow.HTTP, ", "),
+		"May invoke", strings.Join(s.Allow.Invoke, ", "),
 		"May read secrets", strings.Join(s.Secrets, ", "),
 		"Env", strings.Join(slices.Sorted(maps.Keys(s.Env)), ", "),
 	}

@@ -23,7 +23,7 @@ var (
 		Namespace: "default", Name: "charge", App: "shop", Kind: "native", Revision: 4, Triggers: chargeTriggers,
 		Spec: api.FunctionSpec{
 			Module: "sha256:0123456789abcdef", Timeout: api.Duration(5 * time.Second), Memory: 64 << 20, Env: map[string]string{"B": "2", "A": "1"},
-			Allow: api.Allow{Emit: []string{"orders.charged"}, State: true}, Retry: &api.Retry{Attempts: 5, Factor: 1.5},
+			Allow: api.Allow{Emit: []string{"orders.charged"}, State: true, Invoke: []string{"price"}}, Retry: &api.Retry{Attempts: 5, Factor: 1.5},
 		},
 		Created: now.Add(-72 * time.Hour), Updated: now.Add(-5 * time.Minute),
 	}
@@ -146,7 +146,7 @@ func TestDescribeFunctionAndPeek(t *testing.T) {
 	f := newFake(t, answers())
 	got := f.fnctl("describe", "charge")
 	for _, want := range []string{
-		"Revision:        4\n", "Retry:           attempts 5, factor 1.5\n", "Env:             A, B\n", "May emit to:     orders.charged\n",
+		"Revision:        4\n", "Retry:           attempts 5, factor 1.5\n", "Env:             A, B\n", "May emit to:     orders.charged\n", "May invoke:      price\n",
 		"Instances:       fresh for every event\n",
 		"Concurrency:     as many as the node has room for\n", "\n\nTRIGGER ",
 	} {

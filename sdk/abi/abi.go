@@ -75,6 +75,7 @@ const (
 	OpStateSet    = "state.set"
 	OpStateDelete = "state.delete"
 	OpStateList   = "state.list"
+	OpInvoke      = "invoke"
 	OpConfigGet   = "config.get"
 	OpSecretGet   = "secret.get"
 	OpHTTPFetch   = "http.fetch"
@@ -95,6 +96,12 @@ const (
 
 	StatusUnreachable int32 = 502
 	StatusTimeout     int32 = 504
+
+	// Of invoke, beside those that say the same here: why the function did not reply. StatusInternal is that it failed.
+	StatusRejected    int32 = 422
+	StatusTrapped     int32 = 502
+	StatusUnavailable int32 = 503
+	StatusLoop        int32 = 508
 )
 
 // Exit codes of a WASI command.

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -297,6 +298,8 @@ func (d *delivery) do(op string, req []byte) (status int32, body []byte) {
 		return d.state(op, req)
 	case abi.OpStateList:
 		return d.list(req)
+	case abi.OpInvoke:
+		return d.invoke(req)
 	}
 	return abi.StatusNotFound, nil
 }
@@ -336,6 +339,31 @@ func (d *delivery) get(name string) (status int32, value []byte) {
 		return abi.StatusNotFound, nil
 	}
 	return abi.StatusOK, v
+}
+
+func (d *delivery) invoke(req []byte) (status int32, body []byte) {
+	n := binary.LittleEndian.Uint32(req)
+	name := string(req[4 : 4+n])
+	e, ok := parse(req[4+n:])
+	switch {
+	case d.rt.Invoke == nil:
+		return abi.StatusDenied, []byte("the test's Runtime has no Invoke")
+	case !ok:
+		return abi.StatusInvalid, []byte("the event is not valid")
+	}
+	answer, err := d.rt.Invoke(name, e)
+	var failed *evoke.InvokeError
+	switch {
+	case errors.As(err, &failed):
+		return int32(failed.Status), []byte(failed.Reason)
+	case err != nil:
+		return abi.StatusInternal, []byte(err.Error())
+	}
+	var attributes []byte
+	if answer.Attributes != nil {
+		attributes = mustJSON(answer.Attributes)
+	}
+	return abi.StatusOK, append(append(binary.LittleEndian.AppendUint32(nil, uint32(len(attributes))), attributes...), answer.Data...)
 }
 
 // list answers with a page.

@@ -36,6 +36,9 @@ type Runtime struct {
 	Secrets map[string]string
 	// AllowEmit is allow.emit of the manifest, with * and >; nil allows every topic.
 	AllowEmit []string
+	// Invoke stands in for the functions that the handler may invoke; nil denies all. An *evoke.InvokeError says what the handler gets instead of an answer; any other
+	// error is that the function failed.
+	Invoke func(function string, e *evoke.Event) (evoke.Answer, error)
 	// DenyState is a manifest without state: true.
 	DenyState bool
 	// HTTP answers the requests of evoke.Fetch and of package evokehttp, whatever host they are for; nil = nobody does.

@@ -257,6 +257,46 @@ func TestListState(t *testing.T) {
 	}
 }
 
+func TestInvoke(t *testing.T) {
+	t.Parallel()
+	rt := evoketest.Runtime{Invoke: func(function string, e *evoke.Event) (evoke.Answer, error) {
+		switch function {
+		case "price":
+			return evoke.Answer{Data: []byte(`{"of":` + string(e.Data()) + `}`), Attributes: map[string]any{"type": "priced"}}, nil
+		case "silent":
+			return evoke.Answer{}, nil
+		case "busy":
+			return evoke.Answer{}, &evoke.InvokeError{Status: 429, Reason: "no room"}
+		}
+		return evoke.Answer{}, errors.New("out of order")
+	}}
+	ask := evoke.NewEvent("ask", 7)
+	rt.Deliver(do(func(*evoke.Event) error {
+		a, err := evoke.Invoke("price", ask)
+		var price struct{ Of int }
+		if err != nil || a.Decode(&price) != nil || price.Of != 7 || a.Attributes["type"] != "priced" {
+			t.Errorf("got %+v, %v", a, err)
+		}
+		if a, err := evoke.Invoke("silent", ask); err != nil || a.Data != nil || a.Attributes != nil {
+			t.Errorf("got %+v, %v", a, err)
+		}
+		for function, want := range map[string]evoke.InvokeError{"busy": {Function: "busy", Status: 429, Reason: "no room"}, "other": {Function: "other", Status: 500, Reason: "out of order"}} {
+			var failed *evoke.InvokeError
+			if _, err := evoke.Invoke(function, ask); !errors.As(err, &failed) || *failed != want || err.Error() != "invoke "+function+": "+want.Reason {
+				t.Errorf("got %v", err)
+			}
+		}
+		return nil
+	}), keyed("k"))
+	rt.Invoke = nil
+	rt.Deliver(do(func(*evoke.Event) error {
+		if _, err := evoke.Invoke("price", ask); !errors.Is(err, evoke.ErrDenied) {
+			t.Errorf("got %v", err)
+		}
+		return nil
+	}), keyed("k"))
+}
+
 func TestStateErrors(t *testing.T) {
 	t.Parallel()
 	var rt evoketest.Runtime

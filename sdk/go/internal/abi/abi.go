@@ -74,6 +74,11 @@ const (
 
 	StatusUnreachable = 502
 	StatusTimeout     = 504
+
+	StatusRejected    = 422
+	StatusTrapped     = 502
+	StatusUnavailable = 503
+	StatusLoop        = 508
 )
 
 // Capabilities a guest can call.
@@ -82,6 +87,7 @@ const (
 	OpStateSet    = "state.set"
 	OpStateDelete = "state.delete"
 	OpStateList   = "state.list"
+	OpInvoke      = "invoke"
 	OpConfigGet   = "config.get"
 	OpSecretGet   = "secret.get"
 	OpHTTPFetch   = "http.fetch"
