@@ -13,6 +13,7 @@ import (
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/sandbox/wasmtest"
+	"github.com/evoke-run/evoke/sdk/abi"
 )
 
 const anEvent = `{"type":"ask"}`
@@ -306,4 +307,25 @@ func TestRetriesOfACallerRepeatTheKeysOfWhatItInvoked(t *testing.T) {
 	if len(slices.Compact(seen)) != 6 || slices.Contains(seen, "") {
 		t.Errorf("%q", seen)
 	}
+}
+
+// Whatever a guest sends, it gets an answer: a function that does not exist, or why not.
+func FuzzInvokeRequest(f *testing.F) {
+	for _, s := range []string{"", "abc", pair("nobody", anEvent), pair("nobody", `{"type":"t","id":"1","data":{"a":[]}}`), pair("f", anEvent), pair("x", ""), "\xff\xff\xff\xff", pair("nobody", `{"type":"t","subject":"\ud800"}`)} {
+		f.Add([]byte(s))
+	}
+	cause := newEvent("1", "k")
+	f.Fuzz(func(t *testing.T, request []byte) {
+		fn := &function{spec: &api.Function{Namespace: "default", Name: "f", Spec: api.FunctionSpec{Allow: api.Allow{Invoke: []string{"nobody"}}}}}
+		h := &host{scheduler: &Scheduler{functions: map[functionName]*function{}}, function: fn, invocation: invocation{id: "1", event: &cause}, key: "k"}
+		status, answer := h.beginInvoke(request)(t.Context(), func(int) bool { return true })
+		switch status {
+		case abi.StatusNotFound, abi.StatusInvalid, abi.StatusDenied, abi.StatusLoop:
+			if len(answer) == 0 {
+				t.Errorf("%d without a reason for %q", status, request)
+			}
+		default:
+			t.Errorf("%d %s for %q", status, answer, request)
+		}
+	})
 }
