@@ -63,7 +63,7 @@ func TestAnEventKeepsItsOwnTrace(t *testing.T) {
 func TestATraceBeginsWithTheEvent(t *testing.T) {
 	t.Parallel()
 	a, b := Event{ID: "1", Source: "/s"}, Event{ID: "/s", Source: "1"}
-	if a.OwnTrace() != a.OwnTrace() || a.OwnTrace().Trace == b.OwnTrace().Trace {
+	if again := a.OwnTrace(); a.OwnTrace() != again || again.Trace == b.OwnTrace().Trace {
 		t.Errorf("%s, %s", a.OwnTrace(), b.OwnTrace())
 	}
 	if _, ok := ParseTraceParent(a.OwnTrace().String()); !ok {

@@ -198,9 +198,10 @@ func TestApplyEndsUpWithTheSnapshotWhateverCameBefore(t *testing.T) {
 	if err := fresh.Apply(t.Context(), snap); err != nil {
 		t.Fatal(err)
 	}
-	a.s, fresh = fresh, a.s
+	was := a.s
+	a.s = fresh
 	a.check(snap)
-	a.s, fresh = fresh, a.s
+	a.s = was
 }
 
 func TestApplyLeavesAloneWhatHasNotChanged(t *testing.T) {
