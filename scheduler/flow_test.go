@@ -175,6 +175,7 @@ func TestRateLimitDrops(t *testing.T) {
 			t.Errorf("dead letter %s has attempts %+v", d.Event.ID, d.Attempts)
 		}
 	}
+	waitUntil(t, func() bool { return len(b.attempts()) == 8+3*2 })
 	dropped := 0
 	for _, e := range b.entries() {
 		if e.Next == nextDropped && e.Attempt != nil && e.Attempt.Class == ClassRateLimited && e.Attempt.Error == dropReason {

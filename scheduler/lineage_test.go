@@ -85,15 +85,8 @@ func TestHistoryHasTheTraceOfAnAttempt(t *testing.T) {
 	b.emitsTo("emits", "in", "out", `{"type":"t"}`)
 	b.deploy("fails", wasmtest.Says(abi.Failed, 0, "no"), api.FunctionSpec{Triggers: onTopic("in"), Retry: &api.Retry{Attempts: 2}})
 	b.publish("in", withExtension(newEvent("1", "k"), "traceparent", aTrace))
-	attempts := func() (n int) {
-		for _, e := range b.entries() {
-			if e.Attempt != nil {
-				n++
-			}
-		}
-		return n
-	}
-	b.eventually("both are done and in the history", func() bool { return len(b.stored("out")) == 1 && attempts() == 3 })
+	b.eventually("the event", func() bool { return len(b.stored("out")) == 1 })
+	waitUntil(t, func() bool { return len(b.attempts()) == 3 })
 	spans := map[string]bool{}
 	emitted, _ := b.stored("out")[0].Event.TraceParent()
 	for _, e := range b.entries() {
