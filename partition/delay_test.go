@@ -135,3 +135,27 @@ func TestThePastHoldsBackWhatIsDelayed(t *testing.T) {
 		}
 	}
 }
+
+// A replay brings an event that is still held back while one of its key runs: it comes before the others of its key that the replay brings.
+func TestAReplayKeepsAKeyInOrderBehindWhatIsDelayed(t *testing.T) {
+	t.Parallel()
+	tt := openTable(t, nil)
+	ordered := onTopic(2, "in")
+	ordered.Order = "key"
+	tt.publish("in", delayedEvent("far", "a", time.Now().Add(time.Hour)))
+	tt.triggers(1, ordered)
+	tt.publish("in", newEvent("one", "a"), newEvent("two", "a"))
+	tt.done(tt.takeN(2, 1)[0], Effects{})
+	two := tt.takeN(2, 1)[0]
+	ordered.Replay = &Replay{ID: 1}
+	tt.triggers(2, ordered)
+	for tt.Stats(2).CatchingUp > 0 {
+		<-tt.ready
+	}
+	tt.takeNone(2)
+	tt.done(two, Effects{})
+	tt.takeNone(2)
+	if list := tt.invocations(InvocationQuery{State: Waiting, Trigger: 2}); len(list) != 1 || list[0].Event.ID != "one" {
+		t.Errorf("behind the one that is held back wait %+v", list)
+	}
+}

@@ -49,22 +49,26 @@ func (f *feed) addAgain(offset uint64) {
 	f.again.add(offset)
 }
 
-// takeAgain returns the lowest offset behind the scan that nobody has looked at since it became pending anew.
-func (f *feed) takeAgain() (offset uint64, ok bool) {
+// takeAgain returns the lowest offset behind the scan that nobody has looked at since it became pending anew; waiting as in pick.
+func (f *feed) takeAgain(now int64) (offset uint64, waiting, ok bool) {
 	for f.again != nil {
 		if offset, ok = f.again.next(0); !ok {
 			f.again = nil
-			return 0, false
+			return 0, false, false
 		}
 		if f.again.remove(offset); f.again.count == 0 {
 			f.again = nil
 		}
 		_, running := f.running[offset]
-		if !running && f.trigger.pending.has(offset) {
-			return offset, true
+		if running || !f.trigger.pending.has(offset) {
+			continue
+		}
+		waiting = f.trigger.progress[offset].next > now
+		if !waiting || f.trigger.Order == "key" {
+			return offset, waiting, true
 		}
 	}
-	return 0, false
+	return 0, false, false
 }
 
 // waits says whether an event is pending for a trigger.

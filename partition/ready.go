@@ -134,7 +134,7 @@ func (r *ready) absorbOne(f *feed, c change) {
 		}
 		if c.offset < f.scan {
 			f.passed++
-			if later == 0 { // else its timer brings it
+			if later == 0 || f.trigger.Order == "key" { // else its timer brings it; in order, it holds up its key until then
 				f.addAgain(c.offset)
 			}
 		}
@@ -227,7 +227,10 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		put(&f.running, offset, struct{}{})
 		return offset, false, true
 	}
-	if offset, ok = f.takeAgain(); !ok {
+	if offset, waiting, ok = f.takeAgain(now); waiting {
+		return offset, true, true
+	}
+	if !ok {
 		offset, ok = f.takeRanked(true, now)
 	}
 	if ok {
