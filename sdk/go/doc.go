@@ -22,6 +22,8 @@
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags='-s -w' -o greet.wasm .
 //
+// [Typed] hands over the data as a value of the handler's own type; package evokehttp makes a function of an http.Handler.
+//
 // # What the error of a handler means
 //
 // No error is done: the reply is sent, and the emitted events and the state become real, together. Any error is failed: all of that is dropped, and

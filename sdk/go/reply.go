@@ -16,6 +16,8 @@ type Reply struct {
 	Status int
 	// Header are more headers, only for HTTP requests.
 	Header map[string]string
+	// Headers come after those of Header, in this order. A name may come more than once, as Set-Cookie does.
+	Headers [][2]string
 	// ContentType of Data. Without one the runtime looks at the data: JSON, UTF-8 text or bytes.
 	ContentType string
 	// Data is the body, at most 1 MiB.
@@ -112,6 +114,9 @@ func (r Reply) meta(e *Event) []byte {
 		for _, name := range names {
 			b = appendPair(b, name, r.Header[name])
 		}
+	}
+	for _, h := range r.Headers {
+		b = appendPair(b, h[0], h[1])
 	}
 	return append(b, ']', '}')
 }

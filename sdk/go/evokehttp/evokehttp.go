@@ -1,4 +1,4 @@
-// Package evokehttp connects net/http with the requests of a function. It is apart from package evoke because net/http would add to the size of functions that do not use it.
+// Package evokehttp connects net/http with functions: Handler runs an http.Handler as one, Client and Transport send the requests of one. It is apart from package evoke because net/http would add to the size of functions that do not use it.
 //
 //	res, err := evokehttp.Client.Get("https://api.example.com/v1/rates")
 //

@@ -69,9 +69,11 @@ type Result struct {
 	// Data is the reply, ContentType what the handler said of it.
 	Data        []byte
 	ContentType string
-	// Status and Header are of the reply to an HTTP request. Names in Header are as the handler wrote them.
-	Status int
-	Header map[string]string
+	// Status and Header are of the reply to an HTTP request. Names in Header are as the handler wrote them. Headers are the same in their
+	// order, with all values of a name.
+	Status  int
+	Header  map[string]string
+	Headers [][2]string
 
 	// Emitted are the events in order. They are empty when the verdict is not Done, as for everybody else.
 	Emitted []Emitted
@@ -194,11 +196,12 @@ func (d *delivery) result() Result {
 	}
 	out.Status, out.ContentType, out.Header = meta.Status, meta.DataContentType, map[string]string{}
 	for _, pair := range meta.Headers {
-		if pair[0] == "content-type" {
+		if strings.EqualFold(pair[0], "content-type") {
 			out.ContentType = pair[1]
 			continue
 		}
 		out.Header[pair[0]] = pair[1]
+		out.Headers = append(out.Headers, pair)
 	}
 	d.commit()
 	return out
