@@ -12,6 +12,8 @@ type App struct {
 	Topics    map[string]TopicSpec    `json:"topics,omitempty"`
 	// Canary brings the new revision of each function that this deploy changes in step by step; nil = it gets everything at once. It is of this deploy, not of the app.
 	Canary *Canary `json:"canary,omitempty"`
+	// Prune removes the functions of the app that Functions does not name, with their triggers and what waits in them. It is of this deploy, not of the app.
+	Prune bool `json:"prune,omitempty"`
 }
 
 // FunctionSpec is what a revision of a function is made of. A change of any field is a new revision.
@@ -189,6 +191,8 @@ type Deployed struct {
 	Topics    []string           `json:"topics,omitempty"`
 	// Orphans are functions of the app that this deploy does not name any more; they stay as they are.
 	Orphans []string `json:"orphans,omitempty"`
+	// Removed are those that App.Prune has removed instead.
+	Removed []string `json:"removed,omitempty"`
 }
 
 // DeployedFunction is one function of a deploy.

@@ -22,10 +22,7 @@ func (r *Registry) DeleteFunction(ctx context.Context, namespace, name string) (
 		p := &plan{deploy: deploy{namespace: namespace}, keys: r.keys}
 		key := r.keys.function(namespace, name)
 		p.relyOn(key, f.mod)
-		p.writes = []clientv3.Op{
-			clientv3.OpDelete(key),
-			clientv3.OpDelete(r.keys.revisionsOf(namespace, name), clientv3.WithRange(r.keys.revision(namespace, name, f.value.Revision))),
-		}
+		p.writes = r.keys.removal(namespace, name, f.value.Revision)
 		routes := []claimChange{{function: name, was: claimsOf(name, f.value.Triggers)}}
 		claimed, err := r.loadClaims(ctx, namespace, routes)
 		if err != nil {
@@ -38,6 +35,14 @@ func (r *Registry) DeleteFunction(ctx context.Context, namespace, name string) (
 		return 0, fmt.Errorf("delete function %s in namespace %s: %w", name, namespace, err)
 	}
 	return rev, nil
+}
+
+// removal takes a function away, and its revisions but for the newest.
+func (k keys) removal(namespace, name string, newest int) []clientv3.Op {
+	return []clientv3.Op{
+		clientv3.OpDelete(k.function(namespace, name)),
+		clientv3.OpDelete(k.revisionsOf(namespace, name), clientv3.WithRange(k.revision(namespace, name, newest))),
+	}
 }
 
 // DeleteTopic removes a topic that no trigger and no allow.emit calls by its full name; ErrConflict says which function does. It returns the etcd

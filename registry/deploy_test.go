@@ -329,3 +329,47 @@ func TestTopicIsNeverDeletedUnderATrigger(t *testing.T) {
 		}
 	}
 }
+
+// With Prune a deploy removes what it does not name any more, in the same transaction: a function can go on under another name, with its route.
+func TestDeployPrunes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deploy(t, "shop", app(map[string]api.FunctionSpec{"show": function("v1", at("/orders")), "list": function("v1", onTopic("orders")), "keep": function("v1")}))
+	b.deploy(t, "bank", app(map[string]api.FunctionSpec{"pay": function("v1")}))
+
+	renamed := app(map[string]api.FunctionSpec{"view": function("v1", at("/orders")), "keep": function("v1")})
+	if _, _, err := b.Deploy(t.Context(), "default", "shop", renamed, kindsOf(renamed)); !errors.Is(err, ErrConflict) {
+		t.Errorf("the route of a function that stays: %v", err)
+	}
+	renamed.Prune = true
+	got, revision := b.deploy(t, "shop", renamed)
+	want := api.Deployed{App: "shop", Removed: []string{"list", "show"}, Functions: []api.DeployedFunction{
+		{Name: "keep", Revision: 1, Change: "unchanged"},
+		{Name: "view", Revision: 1, Change: "created", Triggers: []string{"view:http"}, URLs: []string{"/orders"}},
+	}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v, want\n%+v", got, want)
+	}
+	var names []string
+	next := run(t, b.Registry)
+	s := next(revision)
+	for _, f := range s.Functions("default") {
+		names = append(names, f.Name)
+	}
+	if !slices.Equal(names, []string{"keep", "pay", "view"}) {
+		t.Errorf("there are %v, want keep, pay of the other app, and view", names)
+	}
+	if topics := s.Topics("default"); len(topics) != 1 || topics[0].Name != "orders" {
+		t.Errorf("topics %+v; their events stay", topics)
+	}
+
+	got, again := b.deploy(t, "shop", renamed)
+	if got.Removed != nil || again != revision {
+		t.Errorf("a second time it removed %v at %d, want nothing at %d", got.Removed, again, revision)
+	}
+	// The numbers of revisions go on.
+	back := app(map[string]api.FunctionSpec{"show": function("v2")})
+	if got, _ = b.deploy(t, "shop", back); got.Functions[0].Revision != 2 || !slices.Equal(got.Orphans, []string{"keep", "view"}) {
+		t.Errorf("brought back as %+v", got)
+	}
+}

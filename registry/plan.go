@@ -76,7 +76,9 @@ func newPlan(d deploy, k keys, s *state) (*plan, error) {
 		p.relyOn(k.nextTrigger(), s.nextTrigger.mod)
 		p.writes = append(p.writes, clientv3.OpPut(k.nextTrigger(), strconv.FormatUint(p.nextID, 10)))
 	}
-	p.orphans()
+	for _, name := range orphans(d.app, d.spec, s) {
+		p.orphan(name)
+	}
 	return p, nil
 }
 
@@ -187,14 +189,27 @@ func (p *plan) put(key string, v any) error {
 	return nil
 }
 
-// orphans finds functions of the app that the spec does not name any more.
-func (p *plan) orphans() {
-	for name, f := range p.state.functions {
-		if _, named := p.spec.Functions[name]; !named && f.value.App == p.app {
-			p.result.Orphans = append(p.result.Orphans, name)
+// orphan tells of a function that the spec does not name any more, or removes it.
+func (p *plan) orphan(name string) {
+	if !p.spec.Prune {
+		p.result.Orphans = append(p.result.Orphans, name)
+		return
+	}
+	f := p.state.functions[name]
+	p.relyOn(p.keys.function(p.namespace, name), f.mod)
+	p.writes = append(p.writes, p.keys.removal(p.namespace, name, f.value.Revision)...)
+	p.result.Removed = append(p.result.Removed, name)
+}
+
+// orphans are the functions of the app that the spec does not name any more, by name.
+func orphans(app string, spec api.App, s *state) (names []string) {
+	for name, f := range s.functions {
+		if _, named := spec.Functions[name]; !named && f.value.App == app {
+			names = append(names, name)
 		}
 	}
-	slices.Sort(p.result.Orphans)
+	slices.Sort(names)
+	return names
 }
 
 func deployed(f api.Function, change string) api.DeployedFunction {

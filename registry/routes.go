@@ -136,12 +136,17 @@ func (r *Registry) loadClaims(ctx context.Context, namespace string, changes []c
 	return out, nil
 }
 
-// claimChanges are what a deploy makes of the claims of its functions.
-func claimChanges(namespace string, spec api.App, s *state) []claimChange {
+// claimChanges are what a deploy makes of the claims of its functions. Those of functions that it removes are free for the others.
+func claimChanges(namespace, app string, spec api.App, s *state) []claimChange {
 	var out []claimChange
 	for _, name := range slices.Sorted(maps.Keys(spec.Functions)) {
 		will := bind(namespace, name, spec.Functions[name].Triggers, nil, func() uint64 { return 1 }) // for their names
 		out = append(out, claimChange{name, claimsOf(name, s.functions[name].value.Triggers), claimsOf(name, will)})
+	}
+	if spec.Prune {
+		for _, name := range orphans(app, spec, s) {
+			out = append(out, claimChange{function: name, was: claimsOf(name, s.functions[name].value.Triggers)})
+		}
 	}
 	return out
 }
