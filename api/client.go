@@ -93,7 +93,12 @@ func (c *Client) HasModule(ctx context.Context, digest string) (bool, error) {
 
 // PutModule uploads the bytes of a module; uploading it twice is fine.
 func (c *Client) PutModule(ctx context.Context, digest string, module []byte) error {
-	return c.send(ctx, request{method: http.MethodPut, path: []string{"modules", digest}, contentType: "application/wasm", body: module})
+	return c.UploadModule(ctx, digest, module, nil)
+}
+
+// UploadModule is PutModule that tells sent how many bytes have gone out so far. It is called by one goroutine at a time.
+func (c *Client) UploadModule(ctx context.Context, digest string, module []byte, sent func(bytes int)) error {
+	return c.send(ctx, request{method: http.MethodPut, path: []string{"modules", digest}, contentType: "application/wasm", body: module, sent: sent})
 }
 
 // Deploy puts an app in force, whole or not at all.
@@ -243,6 +248,7 @@ type request struct {
 	query       url.Values
 	contentType string
 	body        []byte
+	sent        func(bytes int) // is told how much of body has gone out; nil = nobody is
 }
 
 func get[T any](ctx context.Context, c *Client, r request) (T, error) {
@@ -294,6 +300,9 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
+	if r.sent != nil {
+		r.count(req)
+	}
 	req.Header.Set("Accept", "application/json, application/jsonl, application/problem+json")
 	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)
@@ -310,6 +319,26 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 		return nil, readProblem(res)
 	}
 	return res, nil
+}
+
+// count tells how the body of a request goes out. A transport that sends it again begins anew.
+func (r *request) count(req *http.Request) {
+	req.GetBody = func() (io.ReadCloser, error) {
+		return io.NopCloser(&counted{r: bytes.NewReader(r.body), sent: r.sent}), nil
+	}
+	req.Body, _ = req.GetBody() // never fails
+}
+
+// counted is a reader that tells how far it has been read.
+type counted struct {
+	r    *bytes.Reader
+	sent func(bytes int)
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.sent(int(c.r.Size()) - c.r.Len())
+	return n, err
 }
 
 // transportError keeps the end of the context apart from a server that does not answer.

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,6 +213,34 @@ func TestHasModuleTellsAbsentFromForbidden(t *testing.T) {
 	var p *api.Problem
 	if _, err := c.HasModule(context.Background(), "sha256:ab"); !errors.As(err, &p) || p.Status != status || err.Error() != "unauthorized" {
 		t.Errorf("401: got %v", err)
+	}
+}
+
+// The upload tells how far it is, up to its end.
+func TestUploadModuleTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	module := bytes.Repeat([]byte("wasm"), 100_000)
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || !bytes.Equal(body, module) || r.ContentLength != int64(len(module)) || r.Method != http.MethodPut {
+			t.Errorf("%s of %d bytes, %d in the header, %v", r.Method, len(body), r.ContentLength, err)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	var mu sync.Mutex
+	var steps []int
+	sent := func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		steps = append(steps, n)
+	}
+	if err := c.UploadModule(t.Context(), "sha256:ab", module, sent); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(steps) < 2 || !slices.IsSorted(steps) || steps[len(steps)-1] != len(module) {
+		t.Errorf("it told of %d steps, the last at %v of %d", len(steps), steps[max(len(steps)-1, 0):], len(module))
 	}
 }
 

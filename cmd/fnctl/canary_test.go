@@ -18,7 +18,7 @@ func TestDeployByCanary(t *testing.T) {
 	if got := f.requests(); !strings.HasSuffix(got, `"canary":{"percent":5,"step":15,"every":"1m30s","guards":"p95\u003c200ms","min":20}}`) {
 		t.Errorf("asked\n%s", got)
 	}
-	f.fnctl("deploy", twoModules(t), "two", "--dry-run", "--canary", "5", "--step=20", "--min=3").want(t, 0,
+	f.fnctl("deploy", twoModules(t), "two", "--dry-run", "-o", "yaml", "--canary", "5", "--step=20", "--min=3").want(t, 0,
 		"functions:\n  two:\n    module: "+digestOf+"\n    allow: {}\ncanary:\n  percent: 5\n  step: 20\n  every: 1m0s\n  guards: errors<1%,dead<1\n  min: 3\n",
 		"dry run: this is what would be deployed as app shop to namespace default; nothing was changed\n")
 }

@@ -33,7 +33,7 @@ const parallelBuilds = 2
 
 func (c *cli) deployCommand() *cobra.Command {
 	var file string
-	var dryRun bool
+	var o deployFlags
 	var canary canaryFlags
 	cmd := &cobra.Command{
 		Use:   "deploy [DIR | -f fn.yaml] [FUNCTION…]",
@@ -42,7 +42,13 @@ func (c *cli) deployCommand() *cobra.Command {
 
 Functions with a source are built by the Go toolchain on PATH; the Go SDK comes with fnctl, no network is needed for it.
 Modules that the server does not have are uploaded, then the whole app is put in force at once, or not at all.
-With FUNCTION only those are built and deployed; the others stay as they are.
+With FUNCTION only those are built and deployed; the others stay as they are. A deploy of what runs already changes nothing, and says so.
+
+--dry-run builds, asks the server what runs, and shows each setting that would change, its old value and its new one. It changes nothing; with -o yaml or -o json it asks nobody,
+and prints the app that would be deployed. --diff shows the same, in any format, and ends with exit code 9 when something would change, 0 when nothing would. What only the server can judge
+(a route that another function serves, a secret that is not set, a module that cannot run) shows at the deploy.
+
+A function that has left the manifest stays as it is until --prune: then it is removed in the same step, with its triggers and the events that wait in them. Topics stay, and their events.
 
 With --canary the new revision of each function that changes begins with a share of the keys and gets more after every interval in which all guards held. A guard
 that fails gives the traffic back at once, and what the new revision gave up on is handed to the old one. The command does not wait for that: fnctl traffic FUNCTION
@@ -52,11 +58,15 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
   dead               the dead letters that it made: dead<1`,
 		Example: `  fnctl deploy                       # fn.yaml in this directory
   fnctl deploy ./shop charge         # only the function charge of ./shop/fn.yaml
-  fnctl deploy -f prod.yaml --dry-run -o yaml
+  fnctl deploy -f prod.yaml --dry-run
+  fnctl deploy --diff || test $? = 9 # in a pipeline: show it, and go on
+  fnctl deploy --prune               # and remove what fn.yaml does not have any more
   fnctl deploy --canary 5% --step 15% --every 1m --guard 'errors<1%,dead<1'`,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the manifest (default fn.yaml in DIR)")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "build, print the app that would be deployed, change nothing")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "build, show what would change, change nothing")
+	cmd.Flags().BoolVar(&o.diff, "diff", false, "as --dry-run, with exit code 9 when something would change")
+	cmd.Flags().BoolVar(&o.prune, "prune", false, "remove functions of the app that the manifest does not have any more")
 	canary.add(cmd)
 	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -65,6 +75,9 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
 			return err
 		}
 		file, names := manifestFile(file, args)
+		if o.prune && len(names) > 0 {
+			return usagef("fnctl deploy --prune, without "+names[0], "--prune removes what the manifest does not have, so it is for the whole app")
+		}
 		m, err := readManifest(file)
 		if err != nil {
 			return err
@@ -77,9 +90,9 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
 		if err != nil {
 			return err
 		}
-		app.Canary = wanted
-		if dryRun {
-			return c.showApp(m.App, app)
+		app.Canary, app.Prune = wanted, o.prune
+		if o.dryRun || o.diff {
+			return c.plan(cmd.Context(), m.App, app, len(names) == 0, o)
 		}
 		deployed, err := c.deploy(cmd.Context(), m.App, app, modules)
 		if err != nil {
@@ -89,9 +102,41 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
 		c.sayNotes(deployed)
 		c.sayDue(deployed)
 		c.sayOrphans(m, deployed)
-		return c.showDeployed(deployed)
+		if err := c.showDeployed(deployed); err != nil {
+			return err
+		}
+		if unchanged(deployed) {
+			c.say("nothing changed: app %s runs as %s says", deployed.App, file)
+		}
+		return nil
 	}
 	return cmd
+}
+
+// deployFlags say what deploy does beside deploying.
+type deployFlags struct{ dryRun, diff, prune bool }
+
+// plan ends a deploy that only shows what it would do.
+func (c *cli) plan(ctx context.Context, name string, app api.App, whole bool, o deployFlags) error {
+	if !o.diff && (c.format == jsonForm || c.format == yamlForm) {
+		return c.showApp(name, app)
+	}
+	differences, err := c.diff(ctx, name, app, whole)
+	if err != nil {
+		return err
+	}
+	if err := c.showDiff(name, differences); err != nil {
+		return err
+	}
+	if o.diff && changesSomething(differences) {
+		return errWouldChange
+	}
+	return nil
+}
+
+// unchanged says whether a deploy found everything as it should be.
+func unchanged(d api.Deployed) bool {
+	return len(d.Topics) == 0 && len(d.Removed) == 0 && !slices.ContainsFunc(d.Functions, func(f api.DeployedFunction) bool { return f.Change != changeUnchanged })
 }
 
 // manifestFile finds the manifest and says which arguments are functions: a first argument that is a directory is none.
@@ -160,11 +205,8 @@ func (c *cli) build(ctx context.Context, m *manifest.Manifest, dir string) (api.
 	return m.API(digests), modules, nil
 }
 
-// showApp ends a dry run.
+// showApp ends a dry run in a format for machines.
 func (c *cli) showApp(name string, app api.App) error {
-	if c.format != jsonForm {
-		c.format = yamlForm
-	}
 	c.say("dry run: this is what would be deployed as app %s to namespace %s; nothing was changed", name, c.namespace)
 	return c.object(app)
 }
@@ -206,8 +248,7 @@ func (c *cli) upload(ctx context.Context, client *api.Client, p *progress, funct
 	if err != nil || has {
 		return err
 	}
-	p.doing("uploading %s (%s)", function, size(int64(len(module))))
-	if err := client.PutModule(ctx, digest, module); err != nil {
+	if err := client.UploadModule(ctx, digest, module, p.upload(function, len(module))); err != nil {
 		return err
 	}
 	p.done("uploaded %s (%s)", function, size(int64(len(module))))
@@ -293,9 +334,12 @@ func (c *cli) sayWarnings(d api.Deployed) {
 
 // sayOrphans names the app's functions that the manifest does not have any more. Those that were only not asked for are none.
 func (c *cli) sayOrphans(m *manifest.Manifest, d api.Deployed) {
+	for _, name := range d.Removed {
+		c.say("removed function %s of app %s with its triggers: the manifest does not have it any more", name, d.App)
+	}
 	for _, name := range d.Orphans {
 		if !slices.ContainsFunc(m.Functions, func(f manifest.Function) bool { return f.Name == name }) {
-			c.say("note: function %s is of app %s but not in its manifest any more; it stays as it is. To remove it: fnctl rm function %s", name, d.App, name)
+			c.say("note: function %s is of app %s but not in its manifest any more; it stays as it is. To remove it: fnctl deploy --prune, or fnctl rm function %s", name, d.App, name)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func TestDeployUploadsWhatIsMissing(t *testing.T) {
 	f.fnctl("deploy", twoModules(t)).want(t, exitOK, `FUNCTION   REVISION   CHANGE      TRIGGERS   URLS
 one        1          created     one:http   /fn/one
 two        3          unchanged   -          -
-`, "uploaded one (3 B)\nnote: function old is of app shop but not in its manifest any more; it stays as it is. To remove it: fnctl rm function old\n")
+`, "uploaded one (3 B)\nnote: function old is of app shop but not in its manifest any more; it stays as it is. To remove it: fnctl deploy --prune, or fnctl rm function old\n")
 	want := "HEAD /modules/" + digestOf + "\nPUT /modules/" + digestOf + "\n" +
 		`PUT /ns/default/apps/shop {"functions":{"one":{"module":"` + digestOf + `","allow":{},"on":[{"http":{}}]},"two":{"module":"` + digestOf + `","allow":{}}}}`
 	if got := f.requests(); got != want {
@@ -59,17 +59,17 @@ func TestDeployOfSomeFunctions(t *testing.T) {
 	f := newFake(t, map[string]any{"HEAD /modules/" + digestOf: stub{200, ""}, "PUT /ns/default/apps/shop": partly})
 	dir := twoModules(t)
 	// "one" is in the manifest and was only not asked for, so it is no orphan.
-	f.fnctl("deploy", "-f", filepath.Join(dir, "fn.yaml"), "two", "-o", "name").want(t, exitOK, "two\n", "")
+	f.fnctl("deploy", "-f", filepath.Join(dir, "fn.yaml"), "two", "-o", "name").want(t, exitOK, "two\n", "nothing changed: app shop runs as "+filepath.Join(dir, "fn.yaml")+" says\n")
 	if got := f.requests(); !strings.HasSuffix(got, `{"functions":{"two":{"module":"`+digestOf+`","allow":{}}}}`) || strings.Contains(got, "PUT /modules") {
 		t.Errorf("asked\n%s", got)
 	}
 	f.fnctl("deploy", dir, "three").want(t, exitUsage, "", "error: "+filepath.Join(dir, "fn.yaml")+" has no function \"three\"\nTry: one of one, two\n")
 }
 
-func TestDryRunAsksNobody(t *testing.T) {
+func TestDryRunForMachinesAsksNobody(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, nil)
-	f.fnctl("deploy", twoModules(t), "two", "--dry-run").want(t, exitOK, "functions:\n  two:\n    module: "+digestOf+"\n    allow: {}\n",
+	f.fnctl("deploy", twoModules(t), "two", "--dry-run", "-o", "yaml").want(t, exitOK, "functions:\n  two:\n    module: "+digestOf+"\n    allow: {}\n",
 		"dry run: this is what would be deployed as app shop to namespace default; nothing was changed\n")
 	if got := f.fnctl("deploy", twoModules(t), "--dry-run", "-o", "json"); !json.Valid([]byte(got.out)) {
 		t.Errorf("got %s", got.out)
@@ -150,11 +150,11 @@ func TestDeployBuildsGoFunctionsWithTheRealSDK(t *testing.T) {
 	dir := writeFiles(t, map[string]string{
 		"fn.yaml": goFunctions, "hello/main.go": helloGo, "broken/main.go": "package main\n\nfunc main() { missing() }\n",
 	})
-	got := f.fnctl("deploy", dir, "hello", "--dry-run")
+	got := f.fnctl("deploy", dir, "hello", "--dry-run", "-o", "yaml")
 	if got.code != 0 || !regexp.MustCompile(`module: sha256:[0-9a-f]{64}\n`).MatchString(got.out) || !strings.HasPrefix(got.stderr, "built hello (") {
 		t.Fatalf("got %+v", got)
 	}
-	if again := f.fnctl("deploy", dir, "hello", "--dry-run"); again.out != got.out {
+	if again := f.fnctl("deploy", dir, "hello", "--dry-run", "-o", "yaml"); again.out != got.out {
 		t.Errorf("the same sources gave\n%s\nthen\n%s", got.out, again.out)
 	}
 	got = f.fnctl("deploy", dir)

@@ -27,6 +27,7 @@ const (
 	exitUnreachable  = 6
 	exitTimeout      = 7
 	exitFunction     = 8
+	exitWouldChange  = 9
 	exitInterrupted  = 130
 )
 
@@ -76,6 +77,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, errWouldChange):
+		return exitWouldChange
 	case errors.As(err, &letters):
 		return letters.code
 	case errors.As(err, &usage):

@@ -55,7 +55,7 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	if ctx.Err() != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return exitInterrupted
 	}
-	if !errors.Is(err, errNoMatch) {
+	if !errors.Is(err, errNoMatch) && !errors.Is(err, errWouldChange) {
 		c.report(cmd, err)
 	}
 	return exitCode(err)
@@ -77,7 +77,7 @@ The server is found by --server, else FNCTL_SERVER, else ` + api.DefaultServer +
 FNCTL_CA names a file with the certificate of a server that the system does not know.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 unreachable, 7 timeout,
-8 the function returned an error, 130 interrupted.`,
+8 the function returned an error, 9 deploy --diff: something would change, 130 interrupted.`,
 		Example:       rootExample,
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -31,6 +31,21 @@ func (p *progress) doing(format string, args ...any) {
 	p.open = true
 }
 
+// upload says how far a module has been sent; nil when nobody is there to see it.
+func (p *progress) upload(function string, total int) func(sent int) {
+	if !p.terminal {
+		return nil
+	}
+	p.doing("uploading %s (%s)", function, size(int64(total)))
+	last := 0
+	return func(sent int) {
+		if percent := sent * 100 / max(total, 1); percent != last {
+			last = percent
+			p.doing("uploading %s (%s): %d %%", function, size(int64(total)), percent)
+		}
+	}
+}
+
 // done says what has ended; it stays on the screen.
 func (p *progress) done(format string, args ...any) {
 	p.mu.Lock()
