@@ -9,8 +9,9 @@ func (c *cli) completionCommand() *cobra.Command {
 		Short: "Print a completion script for a shell",
 		Example: `  source <(fnctl completion bash)
   fnctl completion fish > ~/.config/fish/completions/fnctl.fish`,
-		Args:      argCount(1, 1, "the name of a shell"),
-		ValidArgs: shells,
+		Args:              argCount(1, 1, "the name of a shell"),
+		ValidArgs:         shells,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // it needs no server
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("the shell", args[0], shells...); err != nil {
 				return err

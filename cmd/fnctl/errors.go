@@ -74,11 +74,14 @@ func exitCode(err error) int {
 	var problem *api.Problem
 	var unreachable *api.UnreachableError
 	var letters *failedLetters
+	var unwell *errUnwell
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errWouldChange):
 		return exitWouldChange
+	case errors.As(err, &unwell):
+		return unwell.code
 	case errors.As(err, &letters):
 		return letters.code
 	case errors.As(err, &usage):
@@ -111,6 +114,11 @@ func problemCode(p *api.Problem) int {
 		return exitUnreachable
 	}
 	return exitFailed
+}
+
+// isAnswer says whether an error is an answer that has been shown, and only the exit code is left to give.
+func isAnswer(err error) bool {
+	return errors.Is(err, errNoMatch) || errors.Is(err, errWouldChange) || errors.As(err, new(*errUnwell))
 }
 
 // report writes an error for people: what, which input, what to try.

@@ -29,14 +29,19 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // cli is one run of the program: its streams, its surroundings and the flags all commands share.
 type cli struct {
-	in       io.Reader
-	out, err io.Writer
-	getenv   func(string) string
-	now      func() time.Time
-	cacheDir string                                     // where the SDK is unpacked to; "" for the user's
-	sleep    func(context.Context, time.Duration) error // between the pages of what is paced; nil = it does
+	in        io.Reader
+	out, err  io.Writer
+	getenv    func(string) string
+	now       func() time.Time
+	goCommand string                                     // "" for the one on PATH
+	cacheDir  string                                     // where the SDK is unpacked to; "" for the user's
+	sleep     func(context.Context, time.Duration) error // between the pages of what is paced; nil = it does
 
+	// The flags, and after resolve what they come to.
 	server, token, namespace string
+	context                  string // --context
+	ca, caFrom               string // a file with certificates, and who names it
+	from                     string // who names the server
 	timeout                  time.Duration
 	format                   string
 }
@@ -55,7 +60,7 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	if ctx.Err() != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return exitInterrupted
 	}
-	if !errors.Is(err, errNoMatch) && !errors.Is(err, errWouldChange) {
+	if !isAnswer(err) {
 		c.report(cmd, err)
 	}
 	return exitCode(err)
@@ -73,8 +78,8 @@ func (c *cli) root() *cobra.Command {
 		Short: "Build, deploy and watch Evoke functions",
 		Long: `Build, deploy and watch Evoke functions.
 
-The server is found by --server, else FNCTL_SERVER, else ` + api.DefaultServer + `; its token by --token, else FNCTL_TOKEN.
-FNCTL_CA names a file with the certificate of a server that the system does not know.
+The server is found by --server, else FNCTL_SERVER, else the current context (fnctl context), else ` + api.DefaultServer + `; its token by --token,
+else FNCTL_TOKEN, else the context. FNCTL_CA names a file with the certificate of a server that the system does not know.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 unreachable, 7 timeout,
 8 the function returned an error, 9 deploy --diff: something would change, 130 interrupted.`,
@@ -84,11 +89,13 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.resolve() }
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
 	flags := root.PersistentFlags()
-	flags.StringVar(&c.server, "server", "", "address of the management API (default FNCTL_SERVER, else "+api.DefaultServer+")")
-	flags.StringVar(&c.token, "token", "", "token of the management API (default FNCTL_TOKEN)")
-	flags.StringVarP(&c.namespace, "namespace", "n", "default", "namespace")
+	flags.StringVar(&c.server, "server", "", "address of the management API (default FNCTL_SERVER, else the context's, else "+api.DefaultServer+")")
+	flags.StringVar(&c.token, "token", "", "token of the management API (default FNCTL_TOKEN, else the context's)")
+	flags.StringVarP(&c.namespace, "namespace", "n", "", "namespace (default FNCTL_NAMESPACE, else the context's, else "+defaultNamespace+")")
+	flags.StringVar(&c.context, "context", "", "use this context for the command; see fnctl context")
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long one call to the server may take; does not end what follows with -f")
 	root.AddCommand(
 		c.deployCommand(),
@@ -106,6 +113,8 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 		c.tokenCommand(),
 		c.keyCommand(),
 		c.auditCommand(),
+		c.contextCommand(),
+		c.doctorCommand(),
 		c.dlqCommand(),
 		c.invocationsCommand(),
 		c.backupCommand(),
@@ -124,20 +133,13 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 	return root
 }
 
-// client makes a client from flags and environment.
+// client makes a client for the server that resolve has found.
 func (c *cli) client() (*api.Client, error) {
-	server, token := c.server, c.token
-	if server == "" {
-		server = c.getenv("FNCTL_SERVER")
-	}
-	if token == "" {
-		token = c.getenv("FNCTL_TOKEN")
-	}
 	web, err := c.web()
 	if err != nil {
 		return nil, err
 	}
-	client, err := api.NewClient(api.ClientOptions{Server: server, Token: token, HTTP: web})
+	client, err := api.NewClient(api.ClientOptions{Server: c.server, Token: c.token, HTTP: web})
 	if err != nil {
 		return nil, &usageError{err: err}
 	}

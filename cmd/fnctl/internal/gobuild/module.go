@@ -28,6 +28,12 @@ type module struct {
 
 type goEnv struct{ GOVERSION, GOMOD string }
 
+// Toolchain answers the version of the go command, "go1.26.0", or *ToolchainError.
+func (b *Builder) Toolchain(ctx context.Context) (string, error) {
+	env, err := b.env(ctx, os.TempDir()) // where no go.mod asks for another one
+	return env.GOVERSION, err
+}
+
 // env asks the go command who it is and which module dir belongs to.
 func (b *Builder) env(ctx context.Context, dir string) (goEnv, error) {
 	var env goEnv
