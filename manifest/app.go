@@ -17,8 +17,8 @@ type defaults struct {
 func (d *decoder) manifest(root value) *Manifest {
 	m := &Manifest{}
 	var defs defaults
-	var version, app, functions *value
-	keep := func(out **value) func(value) { return func(v value) { *out = &v } }
+	var version, app, functions []value // at most one each, but for probes
+	keep := func(out *[]value) func(value) { return func(v value) { *out = append(*out, v) } }
 	if !d.object(root, keys{read: map[string]func(value){
 		"version":   keep(&version),
 		"app":       keep(&app),
@@ -28,23 +28,29 @@ func (d *decoder) manifest(root value) *Manifest {
 	}}) {
 		return m
 	}
-	d.version(root, version)
+	if version == nil {
+		d.fault(root.at(), "version is missing; write `version: 1`")
+	}
+	for _, v := range version {
+		d.version(v)
+	}
 	if app == nil {
 		d.fault(root.at(), "app is missing; name the app, like `app: shop`")
-	} else {
-		m.App = d.appName(*app)
+	}
+	for _, v := range app {
+		m.App = d.appName(v)
 	}
 	if functions == nil {
 		d.fault(root.at(), "functions is missing; an app has at least one function")
-		return m
 	}
-	m.Functions = d.functions(*functions, defs)
+	for _, v := range functions {
+		m.Functions = d.functions(v, defs)
+	}
 	return m
 }
 
-func (d *decoder) version(root value, v *value) {
-	if v == nil {
-		d.fault(root.at(), "version is missing; write `version: 1`")
+func (d *decoder) version(v value) {
+	if v.tell(Schema{Type: "integer", Minimum: &theVersion, Maximum: &theVersion}) {
 		return
 	}
 	if n, ok := v.node.(*ast.IntegerNode); !ok || n.GetToken().Value != "1" {
@@ -52,10 +58,16 @@ func (d *decoder) version(root value, v *value) {
 	}
 }
 
+// theVersion of manifests is the only one.
+var theVersion = 1
+
 func (d *decoder) appName(v value) string {
+	if v.tell(Schema{Type: "string", Pattern: namePattern}) {
+		return ""
+	}
 	s, ok := d.text(v, "a name like shop")
-	if ok && !isName(s) {
-		d.fault(v.at(), "app: %q is not a name: it is %s", shorten(s), nameRule)
+	if ok && !IsName(s) {
+		d.fault(v.at(), "app: %q is not a name: it is %s", shorten(s), NameRule)
 	}
 	return s
 }
@@ -118,8 +130,8 @@ func (d *decoder) topics(v value) map[string]api.TopicSpec {
 func (d *decoder) functions(v value, defs defaults) []Function {
 	var out []Function
 	ok := d.each(v, func(name string, keyAt at, child value) {
-		if !isName(name) {
-			d.fault(keyAt, "functions: %q is not a name: it is %s", shorten(name), nameRule)
+		if !IsName(name) {
+			d.fault(keyAt, "functions: %q is not a name: it is %s", shorten(name), NameRule)
 		}
 		out = append(out, d.function(name, keyAt, child, defs))
 	})

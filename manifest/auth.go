@@ -23,7 +23,7 @@ func (d *decoder) auth(v value) *api.Auth {
 		}
 		return out
 	}
-	if s, ok := wordOf(v); ok && s == "none" {
+	if s, ok := wordOf(v); ok && (v.tell(Schema{Type: "string", Enum: []string{"none", "key"}}) || s == "none") {
 		return nil
 	}
 	rule, ok := d.authRule(v)
@@ -36,6 +36,7 @@ func (d *decoder) auth(v value) *api.Auth {
 // authRule reads one way in; ok is false when it is none, which has been reported.
 func (d *decoder) authRule(v value) (rule api.AuthRule, ok bool) {
 	if s, isWord := wordOf(v); isWord {
+		v.tell(Schema{Type: "string", Enum: []string{"key"}})
 		switch s {
 		case "key":
 			return api.AuthRule{Key: &api.KeyAuth{}}, true
@@ -69,8 +70,8 @@ func (d *decoder) keyAuth(v value) *api.KeyAuth {
 		"names": func(v value) {
 			for _, item := range d.items(v, "a list of API keys, like [web]") {
 				s, ok := d.text(item, "the name of an API key")
-				if ok && !isName(s) {
-					d.fault(item.at(), "%s: %q is not a name: it is %s", item.path, shorten(s), nameRule)
+				if ok && !IsName(s) {
+					d.fault(item.at(), "%s: %q is not a name: it is %s", item.path, shorten(s), NameRule)
 				}
 				out.Names = append(out.Names, s)
 			}

@@ -235,8 +235,8 @@ func (d *decoder) invoked(v value) (names []string) {
 		name, ok := d.text(item, "the name of a function")
 		switch {
 		case !ok:
-		case !isName(name):
-			d.fault(item.at(), "%s: %q is not a name: it is %s", item.path, shorten(name), nameRule)
+		case !IsName(name):
+			d.fault(item.at(), "%s: %q is not a name: it is %s", item.path, shorten(name), NameRule)
 		case slices.Contains(names, name):
 			d.fault(item.at(), "%s: %q is there twice", item.path, name)
 		default:

@@ -13,6 +13,7 @@ import (
 type value struct {
 	path string
 	node ast.Node
+	out  *form // nil, but for a probe: what is told about it (see Schema)
 }
 
 func (v value) at() at { return position(v.node) }
@@ -20,9 +21,9 @@ func (v value) at() at { return position(v.node) }
 // child names a member of a map.
 func (v value) child(key string, n ast.Node) value {
 	if v.path == "" {
-		return value{key, n}
+		return value{path: key, node: n}
 	}
-	return value{v.path + "." + key, n}
+	return value{path: v.path + "." + key, node: n}
 }
 
 // position is where a node starts. A block map starts at its first key.
@@ -52,6 +53,9 @@ type keys struct {
 
 // object reads a map by its known keys and reports every other. It answers whether v is a map at all.
 func (d *decoder) object(v value, k keys) bool {
+	if v.out != nil {
+		return v.tellObject(k)
+	}
 	return d.each(v, func(name string, keyAt at, child value) {
 		if read, ok := k.read[name]; ok {
 			read(child)
@@ -75,6 +79,9 @@ func (d *decoder) unknown(p at, path, name string, known []string) {
 
 // each calls f for every member of a map, in order. An absent value (`http:`) is a map without members.
 func (d *decoder) each(v value, f func(name string, keyAt at, child value)) bool {
+	if v.out != nil {
+		return v.tellMap(f)
+	}
 	var members []*ast.MappingValueNode
 	switch n := v.node.(type) {
 	case *ast.MappingNode:
@@ -117,6 +124,9 @@ func keyName(key ast.MapKeyNode) (string, bool) {
 
 // items returns the members of a list, or nothing after reporting that v is none.
 func (d *decoder) items(v value, want string) []value {
+	if v.out != nil {
+		return v.tellItems()
+	}
 	seq, ok := v.node.(*ast.SequenceNode)
 	if !ok {
 		d.wrongType(v, want)
@@ -124,13 +134,16 @@ func (d *decoder) items(v value, want string) []value {
 	}
 	out := make([]value, len(seq.Values))
 	for i, n := range seq.Values {
-		out[i] = value{fmt.Sprintf("%s[%d]", v.path, i), n}
+		out[i] = value{path: fmt.Sprintf("%s[%d]", v.path, i), node: n}
 	}
 	return out
 }
 
 // text reads a string; ok is false after reporting that v is none.
 func (d *decoder) text(v value, want string) (s string, ok bool) {
+	if v.tell(Schema{Type: "string"}) {
+		return "", false
+	}
 	switch n := v.node.(type) {
 	case *ast.StringNode:
 		return n.Value, true
@@ -143,6 +156,9 @@ func (d *decoder) text(v value, want string) (s string, ok bool) {
 
 // scalar reads anything but a map or a list in the form it was written.
 func (d *decoder) scalar(v value) (s string, ok bool) {
+	if v.tell(Schema{Type: "string"}, Schema{Type: "number"}, Schema{Type: "boolean"}) {
+		return "", false
+	}
 	switch n := v.node.(type) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		return n.GetToken().Value, true

@@ -15,6 +15,9 @@ import (
 // duration reads a length of time above zero into out.
 func (d *decoder) duration(out *api.Duration) func(value) {
 	return func(v value) {
+		if v.tell(Schema{Type: "string", Examples: []any{"500ms", "30s", "14d"}}) {
+			return
+		}
 		if _, isInt := v.node.(*ast.IntegerNode); isInt {
 			d.fault(v.at(), "%s: %s has no unit; try %ss", v.path, kindName(v.node), kindName(v.node))
 			return
@@ -39,6 +42,9 @@ func (d *decoder) duration(out *api.Duration) func(value) {
 // memory reads a size in bytes into out. One wasm page is the least, and 32-bit memory ends at 4 GiB.
 func (d *decoder) memory(out *int64) func(value) {
 	return func(v value) {
+		if v.tell(Schema{Type: "string", Examples: []any{"64Mi", "1Gi"}}, Schema{Type: "integer"}) {
+			return
+		}
 		s, ok := d.scalar(v)
 		if !ok {
 			return
@@ -60,6 +66,9 @@ func (d *decoder) memory(out *int64) func(value) {
 // integer reads a whole number from least to most into out.
 func (d *decoder) integer(out *int, least, most int) func(value) {
 	return func(v value) {
+		if v.tell(Schema{Type: "integer", Minimum: &least, Maximum: &most}) {
+			return
+		}
 		n, ok := v.node.(*ast.IntegerNode)
 		if !ok {
 			d.wrongType(v, "a whole number")
@@ -78,7 +87,7 @@ func (d *decoder) integer(out *int, least, most int) func(value) {
 func (d *decoder) limit(out *int) func(value) {
 	read := d.integer(out, 1, api.MaxLimit)
 	return func(v value) {
-		if n, ok := v.node.(*ast.IntegerNode); ok && fmt.Sprint(n.Value) == "0" {
+		if n, ok := v.node.(*ast.IntegerNode); ok && v.out == nil && fmt.Sprint(n.Value) == "0" {
 			d.fault(v.at(), "%s: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause", v.path)
 			return
 		}
@@ -89,6 +98,10 @@ func (d *decoder) limit(out *int) func(value) {
 // factor reads a number from 1 to 100 into out.
 func (d *decoder) factor(out *float64) func(value) {
 	return func(v value) {
+		least, most := 1, 100
+		if v.tell(Schema{Type: "number", Minimum: &least, Maximum: &most}) {
+			return
+		}
 		var f float64
 		switch n := v.node.(type) {
 		case *ast.IntegerNode:
@@ -109,6 +122,9 @@ func (d *decoder) factor(out *float64) func(value) {
 
 func (d *decoder) boolean(out *bool) func(value) {
 	return func(v value) {
+		if v.tell(Schema{Type: "boolean"}) {
+			return
+		}
 		b, ok := v.node.(*ast.BoolNode)
 		if !ok {
 			d.wrongType(v, "true or false")
@@ -122,6 +138,9 @@ func (d *decoder) boolean(out *bool) func(value) {
 func (d *decoder) oneOf(out *string, words ...string) func(value) {
 	want := strings.Join(words, " or ")
 	return func(v value) {
+		if v.tell(Schema{Type: "string", Enum: words}) {
+			return
+		}
 		s, ok := d.text(v, want)
 		if !ok {
 			return
@@ -139,6 +158,9 @@ func (d *decoder) oneOf(out *string, words ...string) func(value) {
 // anyText reads text that is not empty into out; want says what it is.
 func (d *decoder) anyText(out *string, want string) func(value) {
 	return func(v value) {
+		if v.tell(Schema{Type: "string", MinLength: 1}) {
+			return
+		}
 		s, ok := d.text(v, want)
 		if !ok {
 			return
@@ -151,20 +173,33 @@ func (d *decoder) anyText(out *string, want string) func(value) {
 	}
 }
 
-// isName: names of apps and functions are parts of paths and host names.
-var isName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`).MatchString
+// IsName says whether an app or a function may be called so: names are parts of paths and host names.
+func IsName(s string) bool { return nameForm.MatchString(s) }
 
-const nameRule = "1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit"
+var nameForm = regexp.MustCompile(namePattern)
+
+const namePattern = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
+
+// NameRule says what IsName wants.
+const NameRule = "1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit"
 
 var (
-	isTopic        = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString
-	isTopicPattern = regexp.MustCompile(`^(([A-Za-z0-9_-]+|\*)\.)*([A-Za-z0-9_-]+|\*|>)$`).MatchString
+	isTopic        = regexp.MustCompile(topicPattern).MatchString
+	isTopicPattern = regexp.MustCompile(topicsPattern).MatchString
+)
+
+const (
+	topicPattern  = `^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`
+	topicsPattern = `^(([A-Za-z0-9_-]+|\*)\.)*([A-Za-z0-9_-]+|\*|>)$`
 )
 
 const topicRule = "letters, digits, - and _ in tokens joined by dots, like orders.created"
 
 // topicName reads a topic, or with pattern also one with * and >.
 func (d *decoder) topicName(v value, pattern bool) string {
+	if pattern && v.tell(Schema{Type: "string", Pattern: topicsPattern}) || v.tell(Schema{Type: "string", Pattern: topicPattern}) {
+		return ""
+	}
 	s, ok := d.text(v, "a topic like orders.created")
 	switch {
 	case !ok:

@@ -35,6 +35,7 @@ type cli struct {
 	now       func() time.Time
 	goCommand string                                     // "" for the one on PATH
 	cacheDir  string                                     // where the SDK is unpacked to; "" for the user's
+	dir       string                                     // where fnctl new makes a project; "" = here
 	sleep     func(context.Context, time.Duration) error // between the pages of what is paced; nil = it does
 
 	// The flags, and after resolve what they come to.
@@ -98,6 +99,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 	flags.StringVar(&c.context, "context", "", "use this context for the command; see fnctl context")
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long one call to the server may take; does not end what follows with -f")
 	root.AddCommand(
+		c.newCommand(),
 		c.deployCommand(),
 		c.lsCommand(),
 		c.describeCommand(),
@@ -124,6 +126,8 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 		c.replayCommand(),
 		c.trafficCommand(),
 		c.rollbackCommand(),
+		c.schemaCommand(),
+		c.sdkCommand(),
 		c.apiCommand(),
 		c.versionCommand(),
 		c.completionCommand(),

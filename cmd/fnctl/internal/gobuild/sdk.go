@@ -97,6 +97,22 @@ func unpackNew(z *zip.Reader, cacheDir, dir string) error {
 	return nil
 }
 
+// Unpack puts the archive into dir, over what is there.
+func Unpack(archive []byte, dir string) error {
+	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return fmt.Errorf("open the SDK archive: %w", err)
+	}
+	if complete(dir, z) {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if err := unpackNew(z, parent, dir); err != nil {
+		return fmt.Errorf("unpack the SDK into %s: %w", dir, err)
+	}
+	return nil
+}
+
 func unpackFile(z *zip.Reader, name, dir string) error {
 	if !filepath.IsLocal(filepath.FromSlash(name)) {
 		return fmt.Errorf("the archive names a file outside of itself: %q", name)

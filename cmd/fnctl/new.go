@@ -1,0 +1,305 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
+	"github.com/evoke-run/evoke/manifest"
+)
+
+// templates has a directory for each language, and in it one named project, which every project gets, and one for each trigger.
+// A file's name ends in .tmpl so that it is no Go file here.
+//
+//go:embed templates
+var templates embed.FS
+
+// language is what a function can be written in.
+type language struct {
+	name  string
+	title string
+	// finish does what files cannot say; nil = nothing.
+	finish func(c *cli, dir string) error
+}
+
+// languages: one that has no templates is to come.
+var languages = []language{
+	{name: "go", title: "Go", finish: (*cli).writeGoSDK},
+	{name: "ts", title: "TypeScript"},
+	{name: "js", title: "JavaScript"},
+	{name: "rust", title: "Rust"},
+}
+
+func (l language) there() bool {
+	_, err := fs.Stat(templates, path.Join("templates", l.name))
+	return err == nil
+}
+
+// triggers are those that it has a template for.
+func (l language) triggers() []string {
+	dirs, _ := fs.ReadDir(templates, path.Join("templates", l.name)) // nothing for one to come
+	var out []string
+	for _, d := range dirs {
+		if d.Name() != everyProject {
+			out = append(out, d.Name())
+		}
+	}
+	return out
+}
+
+const (
+	everyProject = "project"
+	templateEnd  = ".tmpl"
+	schemaFile   = "fn.schema.json"
+)
+
+// project is what templates are filled in with.
+type project struct {
+	Name   string
+	Secret string // a name for a secret made of it
+	Go     string // the oldest version of Go
+}
+
+func (c *cli) newCommand() *cobra.Command {
+	var lang, trigger string
+	cmd := &cobra.Command{
+		Use:   "new NAME",
+		Short: "Make a project with one function",
+		Long: `Make a directory NAME with a fn.yaml, a function, and events to test it with.
+
+Everything comes from fnctl itself: no network, no account. NAME is the name of the app, of its function and of the directory.
+fn.schema.json tells editors what a fn.yaml may have; after an update of fnctl, fnctl schema > fn.schema.json renews it.`,
+		Example: `  fnctl new hello                    # Go, called over HTTP
+  fnctl new orders -t topic          # handles the events of a topic
+  fnctl new report -l go -t cron`,
+		Args: argCount(1, 1, "the NAME of the project"),
+	}
+	cmd.Flags().StringVarP(&lang, "lang", "l", "go", "language: "+strings.Join(languageNames(true), ", "))
+	cmd.Flags().StringVarP(&trigger, "trigger", "t", "http", "what it handles: http, topic, cron or webhook")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		l, err := findLanguage(lang)
+		if err != nil {
+			return err
+		}
+		if err := oneOf("--trigger", trigger, l.triggers()...); err != nil {
+			return err
+		}
+		return c.newProject(args[0], l, trigger)
+	}
+	return cmd
+}
+
+// languageNames are those that are there, or those to come.
+func languageNames(there bool) []string {
+	var out []string
+	for _, l := range languages {
+		if l.there() == there {
+			out = append(out, l.name)
+		}
+	}
+	return out
+}
+
+func findLanguage(name string) (language, error) {
+	i := slices.IndexFunc(languages, func(l language) bool { return l.name == name || strings.EqualFold(l.title, name) })
+	have := strings.Join(languageNames(true), ", ")
+	if i < 0 {
+		return language{}, usagef("-l "+have, "there is no template for the language %q; there is %s", name, have)
+	}
+	if l := languages[i]; !l.there() {
+		return language{}, usagef("-l "+have, "a template for %s is to come; this fnctl has %s", l.title, have)
+	}
+	return languages[i], nil
+}
+
+func (c *cli) newProject(name string, l language, trigger string) error {
+	if err := checkProjectName(name); err != nil {
+		return err
+	}
+	files, err := render(l, trigger, project{Name: name, Secret: strings.ReplaceAll(name, "-", "_"), Go: gobuild.MinGo})
+	if err != nil {
+		return err
+	}
+	files[schemaFile] = manifest.JSONSchema()
+	dir := filepath.Join(c.dir, name)
+	if err := writeProject(dir, files); err != nil {
+		return err
+	}
+	if l.finish != nil {
+		if err := l.finish(c, dir); err != nil {
+			return err
+		}
+	}
+	c.say("made %s: a function in %s for %s", name, l.title, trigger)
+	for _, file := range sortedNames(files) {
+		c.say("  %s", path.Join(name, file))
+	}
+	c.say("next: cd %s && %s", name, nextSteps(name, trigger))
+	return nil
+}
+
+// nextSteps are commands that bring a new project into force.
+func nextSteps(name, trigger string) string {
+	if trigger == "webhook" {
+		return "fnctl secret set " + strings.ReplaceAll(name, "-", "_") + " && fnctl deploy"
+	}
+	return "fnctl deploy"
+}
+
+// checkProjectName: a name is a directory's, an app's and a function's.
+func checkProjectName(name string) error {
+	if manifest.IsName(name) {
+		return nil
+	}
+	if strings.ContainsAny(name, `/\`) {
+		return usagef("cd to where the project shall be, then fnctl new "+closestName(filepath.Base(name)), "NAME is a name, not a path: %q", name)
+	}
+	return usagef("fnctl new "+closestName(name), "%q is not a name for a project: it is %s", name, manifest.NameRule)
+}
+
+// closestName makes a name of what was meant to be one.
+func closestName(s string) string {
+	s = strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, s), "-")
+	if s == "" {
+		return "hello"
+	}
+	return strings.TrimRight(s[:min(len(s), 63)], "-")
+}
+
+// render fills in the templates: files by name.
+func render(l language, trigger string, p project) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, part := range []string{everyProject, trigger} {
+		root := path.Join("templates", l.name, part)
+		err := fs.WalkDir(templates, root, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := fs.ReadFile(templates, file)
+			if err != nil {
+				return err
+			}
+			t, err := template.New(file).Option("missingkey=error").Parse(string(text))
+			if err != nil {
+				return err
+			}
+			var out bytes.Buffer
+			if err := t.Execute(&out, p); err != nil {
+				return err
+			}
+			files[projectFile(strings.TrimPrefix(file, root+"/"))] = out.Bytes()
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("make the files of a %s project: %w", l.title, err)
+		}
+	}
+	return files, nil
+}
+
+// projectFile is what a template's file is called in a project. One that begins with a dot would not be embedded.
+func projectFile(name string) string {
+	name = strings.TrimSuffix(name, templateEnd)
+	if name == "gitignore" {
+		return ".gitignore"
+	}
+	return name
+}
+
+// writeProject makes the directory. It never writes into one that is there, so whatever it made can be taken away when it cannot go on.
+func writeProject(dir string, files map[string][]byte) (err error) {
+	if err := os.Mkdir(dir, 0o777); errors.Is(err, fs.ErrExist) {
+		return usagef("another NAME, or move "+dir+" away", "%s exists; nothing was written", dir)
+	} else if err != nil {
+		return fmt.Errorf("make the directory of the project: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	for _, name := range sortedNames(files) {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+			return fmt.Errorf("make the directory of %s: %w", name, err)
+		}
+		if err := os.WriteFile(file, files[name], 0o666); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func sortedNames(files map[string][]byte) []string {
+	var out []string
+	for name := range files {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// sdkDir is where the SDK is for editors and for the go command.
+const sdkDir = ".fnctl/sdk"
+
+func (c *cli) writeGoSDK(dir string) error {
+	return gobuild.Unpack(sdkArchive, filepath.Join(dir, filepath.FromSlash(sdkDir)))
+}
+
+func (c *cli) sdkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "sdk [DIR]",
+		Short: "Write the Go SDK into a project, for editors and go test",
+		Long: `Write the Go SDK that comes with fnctl into ` + sdkDir + ` of a project, where its go.mod looks for it.
+
+fnctl itself needs no such directory: it builds with the SDK that it brings. Editors and go test do, in a new clone and after an update of fnctl.`,
+		Example: "  fnctl sdk",
+		Args:    argCount(0, 1, "the DIR of a project"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			if _, err := os.Stat(filepath.Join(dir, "fn.yaml")); errors.Is(err, fs.ErrNotExist) {
+				return usagef("fnctl sdk DIR, with a directory that has a fn.yaml", "there is no %s", filepath.Join(dir, "fn.yaml"))
+			}
+			return c.writeGoSDK(dir)
+		},
+	}
+}
+
+func (c *cli) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON schema of fn.yaml",
+		Long: `Print the JSON schema of fn.yaml, for editors.
+
+With this as its first line, a fn.yaml is completed and checked by editors that know the YAML language server:
+  # yaml-language-server: $schema=./` + schemaFile,
+		Example: "  fnctl schema > " + schemaFile,
+		Args:    argCount(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := c.out.Write(manifest.JSONSchema())
+			return err
+		},
+	}
+}
