@@ -50,7 +50,7 @@ func (d *decoder) manifest(root value) *Manifest {
 }
 
 func (d *decoder) version(v value) {
-	if v.tell(Schema{Type: "integer", Minimum: &theVersion, Maximum: &theVersion}) {
+	if v.tell(schema{Type: "integer", Minimum: &theVersion, Maximum: &theVersion}) {
 		return
 	}
 	if n, ok := v.node.(*ast.IntegerNode); !ok || n.GetToken().Value != "1" {
@@ -62,7 +62,7 @@ func (d *decoder) version(v value) {
 var theVersion = 1
 
 func (d *decoder) appName(v value) string {
-	if v.tell(Schema{Type: "string", Pattern: namePattern}) {
+	if v.tell(schema{Type: "string", Pattern: namePattern}) {
 		return ""
 	}
 	s, ok := d.text(v, "a name like shop")

@@ -23,7 +23,7 @@ func (d *decoder) auth(v value) *api.Auth {
 		}
 		return out
 	}
-	if s, ok := wordOf(v); ok && (v.tell(Schema{Type: "string", Enum: []string{"none", "key"}}) || s == "none") {
+	if s, ok := wordOf(v); ok && (v.tell(schema{Type: "string", Enum: []string{"none", "key"}}) || s == "none") {
 		return nil
 	}
 	rule, ok := d.authRule(v)
@@ -36,7 +36,7 @@ func (d *decoder) auth(v value) *api.Auth {
 // authRule reads one way in; ok is false when it is none, which has been reported.
 func (d *decoder) authRule(v value) (rule api.AuthRule, ok bool) {
 	if s, isWord := wordOf(v); isWord {
-		v.tell(Schema{Type: "string", Enum: []string{"key"}})
+		v.tell(schema{Type: "string", Enum: []string{"key"}})
 		switch s {
 		case "key":
 			return api.AuthRule{Key: &api.KeyAuth{}}, true

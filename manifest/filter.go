@@ -16,7 +16,7 @@ const filterExample = `a filter like "type = 'com.shop.order'" or { exact: { typ
 
 // filter reads a CESQL expression, or a filter of the Subscriptions API, which is written in YAML here and is JSON from then on.
 func (d *decoder) filter(v value) string {
-	if v.tell(Schema{Type: "string", MinLength: 1}, Schema{Type: "object"}, Schema{Type: "array"}) {
+	if v.tell(schema{Type: "string", MinLength: 1}, schema{Type: "object"}, schema{Type: "array"}) {
 		return "" // which filters there are, package filter knows
 	}
 	w := filterWriter{decoder: d}

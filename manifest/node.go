@@ -13,7 +13,7 @@ import (
 type value struct {
 	path string
 	node ast.Node
-	out  *form // nil, but for a probe: what is told about it (see Schema)
+	out  *form // nil, but for a probe: what is told about it (see JSONSchema)
 }
 
 func (v value) at() at { return position(v.node) }
@@ -141,7 +141,7 @@ func (d *decoder) items(v value, want string) []value {
 
 // text reads a string; ok is false after reporting that v is none.
 func (d *decoder) text(v value, want string) (s string, ok bool) {
-	if v.tell(Schema{Type: "string"}) {
+	if v.tell(schema{Type: "string"}) {
 		return "", false
 	}
 	switch n := v.node.(type) {
@@ -156,7 +156,7 @@ func (d *decoder) text(v value, want string) (s string, ok bool) {
 
 // scalar reads anything but a map or a list in the form it was written.
 func (d *decoder) scalar(v value) (s string, ok bool) {
-	if v.tell(Schema{Type: "string"}, Schema{Type: "number"}, Schema{Type: "boolean"}) {
+	if v.tell(schema{Type: "string"}, schema{Type: "number"}, schema{Type: "boolean"}) {
 		return "", false
 	}
 	switch n := v.node.(type) {

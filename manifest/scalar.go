@@ -15,7 +15,7 @@ import (
 // duration reads a length of time above zero into out.
 func (d *decoder) duration(out *api.Duration) func(value) {
 	return func(v value) {
-		if v.tell(Schema{Type: "string", Examples: []any{"500ms", "30s", "14d"}}) {
+		if v.tell(schema{Type: "string", Examples: []any{"500ms", "30s", "14d"}}) {
 			return
 		}
 		if _, isInt := v.node.(*ast.IntegerNode); isInt {
@@ -42,7 +42,7 @@ func (d *decoder) duration(out *api.Duration) func(value) {
 // memory reads a size in bytes into out. One wasm page is the least, and 32-bit memory ends at 4 GiB.
 func (d *decoder) memory(out *int64) func(value) {
 	return func(v value) {
-		if v.tell(Schema{Type: "string", Examples: []any{"64Mi", "1Gi"}}, Schema{Type: "integer"}) {
+		if v.tell(schema{Type: "string", Examples: []any{"64Mi", "1Gi"}}, schema{Type: "integer"}) {
 			return
 		}
 		s, ok := d.scalar(v)
@@ -66,7 +66,7 @@ func (d *decoder) memory(out *int64) func(value) {
 // integer reads a whole number from least to most into out.
 func (d *decoder) integer(out *int, least, most int) func(value) {
 	return func(v value) {
-		if v.tell(Schema{Type: "integer", Minimum: &least, Maximum: &most}) {
+		if v.tell(schema{Type: "integer", Minimum: &least, Maximum: &most}) {
 			return
 		}
 		n, ok := v.node.(*ast.IntegerNode)
@@ -99,7 +99,7 @@ func (d *decoder) limit(out *int) func(value) {
 func (d *decoder) factor(out *float64) func(value) {
 	return func(v value) {
 		least, most := 1, 100
-		if v.tell(Schema{Type: "number", Minimum: &least, Maximum: &most}) {
+		if v.tell(schema{Type: "number", Minimum: &least, Maximum: &most}) {
 			return
 		}
 		var f float64
@@ -122,7 +122,7 @@ func (d *decoder) factor(out *float64) func(value) {
 
 func (d *decoder) boolean(out *bool) func(value) {
 	return func(v value) {
-		if v.tell(Schema{Type: "boolean"}) {
+		if v.tell(schema{Type: "boolean"}) {
 			return
 		}
 		b, ok := v.node.(*ast.BoolNode)
@@ -138,7 +138,7 @@ func (d *decoder) boolean(out *bool) func(value) {
 func (d *decoder) oneOf(out *string, words ...string) func(value) {
 	want := strings.Join(words, " or ")
 	return func(v value) {
-		if v.tell(Schema{Type: "string", Enum: words}) {
+		if v.tell(schema{Type: "string", Enum: words}) {
 			return
 		}
 		s, ok := d.text(v, want)
@@ -158,7 +158,7 @@ func (d *decoder) oneOf(out *string, words ...string) func(value) {
 // anyText reads text that is not empty into out; want says what it is.
 func (d *decoder) anyText(out *string, want string) func(value) {
 	return func(v value) {
-		if v.tell(Schema{Type: "string", MinLength: 1}) {
+		if v.tell(schema{Type: "string", MinLength: 1}) {
 			return
 		}
 		s, ok := d.text(v, want)
@@ -197,7 +197,7 @@ const topicRule = "letters, digits, - and _ in tokens joined by dots, like order
 
 // topicName reads a topic, or with pattern also one with * and >.
 func (d *decoder) topicName(v value, pattern bool) string {
-	if pattern && v.tell(Schema{Type: "string", Pattern: topicsPattern}) || v.tell(Schema{Type: "string", Pattern: topicPattern}) {
+	if pattern && v.tell(schema{Type: "string", Pattern: topicsPattern}) || v.tell(schema{Type: "string", Pattern: topicPattern}) {
 		return ""
 	}
 	s, ok := d.text(v, "a topic like orders.created")

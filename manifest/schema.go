@@ -9,8 +9,8 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// Schema is the part of JSON Schema that fn.yaml needs.
-type Schema struct {
+// schema is the part of JSON Schema that fn.yaml needs.
+type schema struct {
 	Schema      string `json:"$schema,omitempty"`
 	Title       string `json:"title,omitempty"`
 	Description string `json:"description,omitempty"`
@@ -24,12 +24,12 @@ type Schema struct {
 	Maximum   *int     `json:"maximum,omitempty"`
 	Examples  []any    `json:"examples,omitempty"`
 	// Items are those of a list.
-	Items *Schema `json:"items,omitempty"`
+	Items *schema `json:"items,omitempty"`
 	// Properties are the keys of a map; with AdditionalProperties false there are no others, else it is the schema of what is under any other key.
-	Properties           map[string]*Schema `json:"properties,omitempty"`
+	Properties           map[string]*schema `json:"properties,omitempty"`
 	AdditionalProperties any                `json:"additionalProperties,omitempty"`
 
-	AnyOf []*Schema `json:"anyOf,omitempty"`
+	AnyOf []*schema `json:"anyOf,omitempty"`
 }
 
 // form is what is known so far about the values at one place of a manifest. Each of alternatives is one that may be there.
@@ -39,7 +39,7 @@ type form struct {
 }
 
 type alternative struct {
-	Schema
+	schema
 	items *form
 	keys  map[string]*form
 	other *form // under any other key
@@ -86,7 +86,7 @@ func (f *form) probes(path string) []value {
 }
 
 // tell says what may stand here, if v is a probe; the reader then has nothing left to do.
-func (v value) tell(schemas ...Schema) bool {
+func (v value) tell(schemas ...schema) bool {
 	if v.out == nil {
 		return false
 	}
@@ -115,13 +115,13 @@ func typeOf(n ast.Node) string {
 }
 
 // add answers the alternative with this schema, new or as it is.
-func (f *form) add(s Schema) *alternative {
+func (f *form) add(s schema) *alternative {
 	for _, a := range f.alternatives {
-		if reflect.DeepEqual(a.Schema, s) {
+		if reflect.DeepEqual(a.schema, s) {
 			return a
 		}
 	}
-	a := &alternative{Schema: s, keys: map[string]*form{}}
+	a := &alternative{schema: s, keys: map[string]*form{}}
 	f.alternatives = append(f.alternatives, a)
 	return a
 }
@@ -134,7 +134,7 @@ func (v value) tellObject(k keys) bool {
 	if typeOf(v.node) != "object" {
 		return false
 	}
-	a := v.out.add(Schema{Type: mapOrNothing, AdditionalProperties: false})
+	a := v.out.add(schema{Type: mapOrNothing, AdditionalProperties: false})
 	for name, read := range k.read {
 		if a.keys[name] == nil {
 			a.keys[name] = &form{path: join(v.out.path, name)}
@@ -158,7 +158,7 @@ func (v value) tellMap(read func(name string, keyAt at, child value)) bool {
 	if typeOf(v.node) != "object" {
 		return false
 	}
-	a := v.out.add(Schema{Type: mapOrNothing})
+	a := v.out.add(schema{Type: mapOrNothing})
 	if a.other == nil {
 		a.other = &form{path: v.out.path}
 	}
@@ -173,26 +173,26 @@ func (v value) tellItems() []value {
 	if typeOf(v.node) != "array" {
 		return nil
 	}
-	a := v.out.add(Schema{Type: "array"})
+	a := v.out.add(schema{Type: "array"})
 	if a.items == nil {
 		a.items = &form{path: v.out.path}
 	}
 	return a.items.probes(v.path + "[0]")
 }
 
-func (f *form) schema() *Schema {
-	var out []*Schema
+func (f *form) schema() *schema {
+	var out []*schema
 	for _, a := range f.alternatives {
-		s := a.Schema
+		s := a.schema
 		if a.items != nil {
 			s.Items = a.items.schema()
 		}
 		if len(a.keys) > 0 {
-			s.Properties = map[string]*Schema{}
+			s.Properties = map[string]*schema{}
 		}
 		for name, child := range a.keys {
 			s.Properties[name] = child.schema()
-			s.Properties[name].Description = about[child.path]
+			s.Properties[name].Description = description(child.path)
 		}
 		if a.other != nil {
 			s.AdditionalProperties = a.other.schema()
@@ -202,5 +202,5 @@ func (f *form) schema() *Schema {
 	if len(out) == 1 {
 		return out[0]
 	}
-	return &Schema{AnyOf: out}
+	return &schema{AnyOf: out}
 }

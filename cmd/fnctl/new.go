@@ -76,7 +76,7 @@ func (c *cli) newCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new NAME",
 		Short: "Make a project with one function",
-		Long: `Make a directory NAME with a fn.yaml, a function, and events to test it with.
+		Long: `Make a directory NAME with a fn.yaml, a function, and events to test it with (fnctl test).
 
 Everything comes from fnctl itself: no network, no account. NAME is the name of the app, of its function and of the directory.
 fn.schema.json tells editors what a fn.yaml may have; after an update of fnctl, fnctl schema > fn.schema.json renews it.`,
@@ -149,12 +149,12 @@ func (c *cli) newProject(name string, l language, trigger string) error {
 	return nil
 }
 
-// nextSteps are commands that bring a new project into force.
+// nextSteps are commands that try a new project and bring it into force.
 func nextSteps(name, trigger string) string {
 	if trigger == "webhook" {
-		return "fnctl secret set " + strings.ReplaceAll(name, "-", "_") + " && fnctl deploy"
+		return "fnctl test && fnctl secret set " + strings.ReplaceAll(name, "-", "_") + " && fnctl deploy"
 	}
-	return "fnctl deploy"
+	return "fnctl test && fnctl deploy"
 }
 
 // checkProjectName: a name is a directory's, an app's and a function's.

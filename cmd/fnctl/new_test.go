@@ -34,7 +34,7 @@ func TestNewSaysWhatItMade(t *testing.T) {
   hello/fn.yaml
   hello/go.mod
   hello/main.go
-next: cd hello && fnctl deploy
+next: cd hello && fnctl test && fnctl deploy
 `)
 	if _, err := os.Stat(filepath.Join(dir, "hello", ".fnctl", "sdk", "go.mod")); err != nil {
 		t.Errorf("the SDK for editors: %v", err)

@@ -35,6 +35,9 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 	if len(args) > 0 && args[0] == restoreCommand {
 		return restore(args[1:], getenv, os.Stdin, stderr)
 	}
+	if len(args) > 0 && args[0] == testCommand {
+		return test(args[1:], os.Stdin, stdout, stderr)
+	}
 	config, err := node.LoadConfig(args, getenv, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

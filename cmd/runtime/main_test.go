@@ -27,6 +27,8 @@ func TestUsage(t *testing.T) {
 		{args: []string{"restore", file}, code: 2, stderr: "read backup: open " + file},
 		{args: []string{"restore", "--partitions", "0", file}, code: 2, stderr: "partitions: 0 is not from 1 to 1024"},
 		{args: []string{"restore", "--data-dir", t.TempDir() + "/d", "main.go"}, code: 1, stderr: "main.go: not a backup: it does not begin with EVOKEBAK"},
+		{args: []string{"test", "me"}, code: 2, stderr: `runtime test: it takes no arguments, but there is "me"; try: fnctl test`},
+		{args: []string{"test", "--help"}, stderr: "usage: runtime test"},
 		{args: []string{"extra"}, code: 2, stderr: `unexpected argument "extra"; try: runtime --help`},
 		{args: []string{"--partitions", "many"}, code: 2, stderr: `--partitions: "many" is not a whole number`},
 		{args: []string{"--config", file}, code: 2, stderr: "read configuration: open " + file},

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/event"
+	"github.com/evoke-run/evoke/manifest"
+)
+
+// The names of what belongs to an event, NAME.json.
+const (
+	eventsDir   = "events"
+	eventEnd    = ".json"
+	goldenEnd   = ".golden.json"
+	stubsEnd    = ".stubs.json"
+	commonStubs = "stubs.json"
+)
+
+// testCase is one event and what is expected of it.
+type testCase struct {
+	name   string // "order"
+	file   string
+	golden string // file
+	trial  api.TrialCase
+
+	// set by judge:
+	result  api.TrialResult
+	faults  []string // what is wrong, each of some lines
+	updated bool
+}
+
+// findTests finds the events of functions, and leaves out functions without. All that is wrong with them is reported at once.
+func findTests(dir string, alone bool, functions []manifest.Function) ([]suite, error) {
+	common, err := eventFiles(filepath.Join(dir, eventsDir))
+	if err != nil {
+		return nil, err
+	}
+	if len(common) > 0 && !alone {
+		return nil, usagef("mkdir "+filepath.Join(dir, eventsDir, "FUNCTION")+", and move it there", "%s: the app has several functions, and nothing says which one the event is for", common[0])
+	}
+	var out []suite
+	var errs []error
+	for _, f := range functions {
+		files, err := eventFiles(filepath.Join(dir, eventsDir, f.Name))
+		if err != nil {
+			return nil, err
+		}
+		s := suite{function: f}
+		for _, file := range slices.Concat(common, files) {
+			t, err := readCase(file)
+			s.cases, errs = append(s.cases, t), append(errs, err)
+		}
+		if len(s.cases) > 0 {
+			out = append(out, s)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if len(out) == 0 {
+		return nil, usagef(`echo '{"type": "com.example.thing", "data": {}}' > `+filepath.Join(dir, eventsDir, "first.json"), "there are no events to test with in %s", filepath.Join(dir, eventsDir))
+	}
+	return out, nil
+}
+
+// eventFiles are the events in a directory, which need not be there.
+func eventFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for events: %w", err)
+	}
+	var out []string
+	for _, e := range entries {
+		name := e.Name()
+		if !e.IsDir() && strings.HasSuffix(name, eventEnd) && !strings.HasSuffix(name, goldenEnd) && !strings.HasSuffix(name, stubsEnd) && name != commonStubs {
+			out = append(out, filepath.Join(dir, name))
+		}
+	}
+	return out, nil
+}
+
+func readCase(file string) (*testCase, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read event: %w", err)
+	}
+	base := strings.TrimSuffix(file, eventEnd)
+	t := &testCase{name: filepath.Base(base), file: file, golden: base + goldenEnd}
+	if t.trial.Event, t.trial.Request, err = readTestEvent(t.name, text); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, stubs := range []string{base + stubsEnd, filepath.Join(filepath.Dir(file), commonStubs)} {
+		text, err := os.ReadFile(stubs)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			t.trial.Stubs, err = readStubs(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", stubs, err)
+		}
+		break
+	}
+	return t, nil
+}
+
+// strictly reads JSON into v, all of it, and refuses members that v does not have.
+func strictly(text []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("there is something behind the end of the JSON value")
+	}
+	return nil
+}
+
+func readStubs(text []byte) (s api.TrialStubs, err error) {
+	if err := strictly(text, &s); err != nil {
+		return s, fmt.Errorf("%w; stubs are { \"state\": {…}, \"secrets\": {…}, \"http\": […], \"invoke\": {…} }", err)
+	}
+	for i, r := range s.HTTP {
+		switch {
+		case r.URL == "":
+			return s, fmt.Errorf("http[%d] has no url", i)
+		case r.Status != 0 && (r.Status < 100 || r.Status > 599):
+			return s, fmt.Errorf("http[%d]: %d is no status of HTTP", i, r.Status)
+		}
+	}
+	for name, r := range s.Invoke {
+		if err := oneOf("invoke."+name+".verdict", cmp.Or(r.Verdict, "done"), "done", "failed", "rejected"); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// requestOfTest is evokehttp of a test event: part 3 of docs/abi.md, of which anything may be left out.
+type requestOfTest struct {
+	Method  string            `json:"method"`
+	Path    string            `json:"path"`
+	RawPath string            `json:"rawPath"`
+	Route   string            `json:"route"`
+	Params  map[string]string `json:"params"`
+	Query   [][2]string       `json:"query"`
+	Headers [][2]string       `json:"headers"`
+}
+
+// testTime is when events of tests happen that do not say when.
+const testTime = "2026-01-31T12:00:00Z"
+
+// readTestEvent reads a CloudEvent and fills in what a person leaves out. The HTTP request that it was is its member evokehttp.
+func readTestEvent(name string, text []byte) (ev, request json.RawMessage, err error) {
+	var members map[string]json.RawMessage
+	var other *json.UnmarshalTypeError
+	switch err := json.Unmarshal(text, &members); {
+	case errors.As(err, &other):
+		return nil, nil, fmt.Errorf("an event is a JSON object, and it is of type %s", other.Value)
+	case err != nil:
+		return nil, nil, fmt.Errorf("it is no JSON: %w", err)
+	case members == nil:
+		return nil, nil, errors.New("an event is a JSON object, and it is null")
+	}
+	fill := func(attribute, value string) {
+		if _, there := members[attribute]; !there && value != "" {
+			members[attribute], _ = json.Marshal(value) // a string
+		}
+	}
+	_, hasData := members["data"]
+	if text, ok := members["evokehttp"]; ok {
+		delete(members, "evokehttp")
+		var contentType string
+		if request, contentType, err = readRequest(text, hasData); err != nil {
+			return nil, nil, fmt.Errorf("evokehttp: %w", err)
+		}
+		fill("type", event.HTTPRequestType)
+		fill("datacontenttype", contentType)
+	}
+	fill("specversion", "1.0")
+	fill("id", name)
+	fill("source", "/fnctl/test")
+	fill("time", testTime)
+	if hasData {
+		fill("datacontenttype", "application/json")
+	}
+	if ev, err = json.Marshal(members); err != nil {
+		return nil, nil, err
+	}
+	var e event.Event
+	if err := e.UnmarshalJSON(ev); err != nil {
+		return nil, nil, err
+	}
+	return ev, request, e.Validate()
+}
+
+func readRequest(text []byte, hasBody bool) (request json.RawMessage, contentType string, err error) {
+	r := requestOfTest{Params: map[string]string{}, Query: [][2]string{}, Headers: [][2]string{}}
+	if err := strictly(text, &r); err != nil {
+		return nil, "", err
+	}
+	if r.Method == "" {
+		r.Method = "GET"
+		if hasBody {
+			r.Method = "POST"
+		}
+	}
+	r.Path = cmp.Or(r.Path, "/")
+	r.RawPath = cmp.Or(r.RawPath, r.Path)
+	for i := range r.Headers {
+		r.Headers[i][0] = strings.ToLower(r.Headers[i][0])
+	}
+	slices.SortStableFunc(r.Headers, func(a, b [2]string) int { return cmp.Compare(a[0], b[0]) })
+	for _, h := range r.Headers {
+		if h[0] == "content-type" {
+			contentType = h[1]
+		}
+	}
+	request, err = json.Marshal(r)
+	return request, contentType, err
+}

@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A new project, whatever it handles, passes its own test and can be deployed, with nothing but the two programs and Go.
+func TestNewProjects(t *testing.T) {
+	t.Parallel()
+	a := sharedApp(t)
+	projects := a.dir
+	for _, trigger := range []string{"http", "topic", "cron", "webhook"} {
+		a.dir = projects
+		name := "new-" + trigger
+		a.must(t, "new", name, "-t", trigger)
+		a.dir = filepath.Join(projects, name)
+		if trigger == "topic" { // a clone has no SDK for editors
+			if err := os.RemoveAll(filepath.Join(a.dir, ".fnctl")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := readTree(t, a.dir)
+		// With --update whatever is not as expected would be written: the files are compared below. One run, for compiling takes 15 s with the race detector.
+		if out := a.must(t, "test", "--update"); strings.Count(out, "ok ") == 0 || strings.Contains(out, "wrote") {
+			t.Errorf("%s: fnctl test --update printed\n%s", trigger, out)
+		}
+		if after := readTree(t, a.dir); after != before {
+			t.Errorf("%s: fnctl test --update changed a new project:\n%s\nbefore:\n%s", trigger, after, before)
+		}
+		if trigger == "webhook" {
+			set := a.command("secret", "set", "new_webhook")
+			set.Stdin = strings.NewReader("a long and random text")
+			if out, err := set.CombinedOutput(); err != nil {
+				t.Fatalf("set the secret: %v\n%s", err, out)
+			}
+		}
+		if out := a.must(t, "deploy"); !strings.Contains(out, name) {
+			t.Errorf("%s: fnctl deploy printed\n%s", trigger, out)
+		}
+	}
+	if out := a.must(t, "invoke", "new-http", "-d", `{"name": "Ada"}`); strings.TrimSpace(out) != `{"text":"hello Ada"}` {
+		t.Errorf("the new function replied %s", out)
+	}
+}
+
+// readTree is the names and texts of all files of a project but for the SDK.
+func readTree(t *testing.T, dir string) string {
+	t.Helper()
+	var out strings.Builder
+	for _, pattern := range []string{"*", "events/*"} {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if text, err := os.ReadFile(file); err == nil {
+				out.WriteString(file + "\n" + string(text))
+			}
+		}
+	}
+	return out.String()
+}
+
+// A function that ends badly is a result, too, and it is told what its log said.
+func TestTestOfWhatEndsBadly(t *testing.T) {
+	t.Parallel()
+	a := sharedApp(t)
+	for name, text := range map[string]string{
+		"fn.yaml": "version: 1\napp: bad\nfunctions:\n  bad: { source: ., timeout: 300ms, on: { http: {} } }\n",
+		"main.go": `package main
+
+import (
+	"context"
+
+	evoke "github.com/evoke-run/evoke/sdk/go"
+)
+
+func init() { evoke.Handle(bad) }
+
+func main() {}
+
+func bad(_ context.Context, e *evoke.Event) (evoke.Reply, error) {
+	evoke.Infof("asked to %s", e.Type)
+	switch e.Type {
+	case "panic":
+		panic("on purpose")
+	case "loop":
+		for {
+		}
+	}
+	return evoke.NoReply(), evoke.Rejectf("no such thing: %s", e.Type)
+}
+`,
+		"events/panic.json": `{"type": "panic"}`, "events/loop.json": `{"type": "loop"}`, "events/reject.json": `{"type": "other"}`,
+		"events/reject.golden.json": `{"verdict": "rejected", "reason": "no such thing: other"}`,
+	} {
+		a.write(t, name, []byte(text))
+	}
+	r := a.fnctl(t, "test")
+	for _, want := range []string{
+		"FAIL  events/loop.json\n      there is no events/loop.golden.json, so nothing is expected; this came:\n", `"class": "deadline"`, "log info: asked to loop",
+		"FAIL  events/panic.json\n", "on purpose", "ok    events/reject.json\n",
+	} {
+		if !strings.Contains(r.stdout, want) {
+			t.Errorf("%q is not in what was printed", want)
+		}
+	}
+	if want := "error: 2 of 3 events did not come to what is expected\nTry: fnctl test --update, when what comes is right\n"; r.code != 1 || !strings.HasSuffix(r.stderr, want) || t.Failed() {
+		t.Errorf("%s\nwant %s", r, want)
+	}
+}
