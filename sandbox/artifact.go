@@ -33,7 +33,8 @@ type artifactHead struct {
 	MaxPages   uint32           `json:"maxPages"`
 	Resettable bool             `json:"resettable"`
 	WhyNot     string           `json:"whyNot"`
-	Code       string           `json:"code"` // file below the directory of compiled code; "" when the engine looks after that itself
+	Script     bool             `json:"script,omitempty"` // it is no module: the body is a script, and all else is the engine's
+	Code       string           `json:"code"`             // file below the directory of compiled code; "" when the engine looks after that itself
 }
 
 func newArtifact(r *rewrite.Result, code string) *artifact {
@@ -71,14 +72,23 @@ func (r *Runtime) artifact(ctx context.Context, m *Module, memory int64) (*artif
 	if err != nil {
 		return nil, err
 	}
+	if isScript(wasm) {
+		return r.scriptArtifact(key, wasm)
+	}
 	if _, err := r.check(wasm, memory); err != nil {
 		return nil, err
 	}
+	return r.makeArtifact(ctx, key, wasm)
+}
+
+// makeArtifact rewrites a module that has been checked, and compiles it when that is done by another process.
+func (r *Runtime) makeArtifact(ctx context.Context, key string, wasm []byte) (*artifact, error) {
 	if r.compiler != nil {
 		if err := r.compiler.compile(ctx, wasm, r.modulePath(key), r.dataPath(key)); err != nil {
 			return nil, err
 		}
 		var a artifact
+		var err error
 		a.wasm, err = readSealed(r.modulePath(key), &a.head)
 		return &a, err
 	}
@@ -107,6 +117,9 @@ func (r *Runtime) savedArtifact(key string) *artifact {
 			r.logger.Warn("cannot use a rewritten module of an earlier time, making it again", slog.String("file", r.modulePath(key)), slog.Any("err", err))
 		}
 		return nil
+	}
+	if a.head.Script {
+		return &a
 	}
 	if !r.hasCode(&a.head) || !isFile(r.dataPath(key)) {
 		return nil

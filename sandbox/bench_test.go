@@ -213,3 +213,61 @@ func ownMemory(b *testing.B) (rss, heap int64) {
 	}
 	return rss, int64(stats.HeapAlloc)
 }
+
+// scriptEvent is an order of 330 bytes.
+const scriptEvent = `{"id":"order-2026-000123","customer":{"name":"Ada Lovelace","email":"ada@example.com","tier":"gold"},"items":[{"sku":"A-1001","quantity":2,"price":1999},` +
+	`{"sku":"B-2002","quantity":1,"price":4950},{"sku":"C-3003","quantity":5,"price":250}],"currency":"EUR","note":"Please deliver in the morning, before ten","paid":true,"total":10198}`
+
+const scriptHandler = `export default function order(event) {
+  const o = event.data;
+  const total = o.items.reduce((sum, i) => sum + i.quantity * i.price, 0);
+  return { id: o.id, customer: o.customer.name, total, discount: o.customer.tier === "gold" ? Math.floor(total / 10) : 0, lines: o.items.length };
+}`
+
+// BenchmarkScript is a JSON handler, isolated, and in an instance that is never reset.
+func BenchmarkScript(b *testing.B) {
+	m := loadScript(b, newRuntime(b), scriptHandler, Settings{Memory: 4 << 30})
+	e := jsonEvent(scriptEvent)
+	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+	b.Cleanup(cancel)
+	b.Run("isolated", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if res := m.Invoke(ctx, e, discard{&fakeHost{}}); len(res.Data) == 0 {
+				b.Fatal(res.Reason)
+			}
+		}
+	})
+	b.Run("never-reset", func(b *testing.B) {
+		i, err := m.current().newInstance(m.current().snapshot.Load())
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer m.current().discard(i)
+		b.ReportAllocs()
+		for b.Loop() {
+			i.inv = invocation{}
+			i.begin(ctx, delivery{event: e, host: discard{&fakeHost{}}, started: time.Now()})
+			if err := i.inv.runScript(); err != nil || len(i.inv.reply) == 0 {
+				b.Fatal(err, i.inv.first.reason)
+			}
+		}
+	})
+	b.Run("deploy", func(b *testing.B) {
+		engine, err := m.runtime.scripts(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		p := m.current()
+		p.data = engine.data // let go of when its snapshot had been made
+		for b.Loop() {
+			s, res := p.initialise(b.Context(), discard{&fakeHost{}})
+			if res != nil {
+				b.Fatal(res.Reason)
+			}
+			if err := s.close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -15,6 +15,7 @@ import (
 const (
 	KindNative  = "native"       // exports evoke_handle: one call per event
 	KindCommand = "wasi-command" // exports _start: a process per event
+	KindScript  = "javascript"   // no module but a script, which the runtime's own engine runs
 )
 
 const (

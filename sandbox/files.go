@@ -13,12 +13,16 @@ import (
 // fileNames are the files that a module comes back from, base names but for the code.
 type fileNames struct {
 	module, data string // in the directory of images
+	engine       string // there too, of a script: the module that runs it, whose data and code the others then are
 	image        string // there too; "" for a module that has no snapshot
 	code         string // below the directory of compiled code; "" when the engine looks after that itself
 }
 
 func (p *program) fileNames(h *artifactHead) fileNames {
 	n := fileNames{module: "module-" + p.module.key, data: "data-" + p.module.key, code: h.Code}
+	if p.script != nil {
+		n.engine, n.data = "module-"+engineKey(), "data-"+engineKey()
+	}
 	if p.resettable {
 		n.image = "image-" + p.imageKey()
 	}
@@ -30,7 +34,7 @@ func (r *Runtime) onDisk(n *fileNames) bool {
 	if r.imageDir == "" || n.module == "" || r.compiler != nil && n.code == "" {
 		return false
 	}
-	for _, name := range []string{n.module, n.data, n.image} {
+	for _, name := range []string{n.module, n.engine, n.data, n.image} {
 		if name != "" && !isFile(filepath.Join(r.imageDir, name)) {
 			return false
 		}
@@ -47,10 +51,16 @@ func (r *Runtime) sweep(now time.Time) {
 	needed := map[string]bool{}
 	for _, m := range r.opened() {
 		n := m.knownFiles()
-		for _, name := range []string{n.module, n.data, n.image} {
+		for _, name := range []string{n.module, n.engine, n.data, n.image} {
 			needed[filepath.Join(r.imageDir, name)] = true
 		}
 		needed[filepath.Join(r.cacheDir, n.code)] = true
+	}
+	if e := r.scriptEngine.Load(); e != nil { // it stays in memory, and scripts come back only with its files
+		for _, name := range []string{"module-" + engineKey(), "data-" + engineKey()} {
+			needed[filepath.Join(r.imageDir, name)] = true
+		}
+		needed[filepath.Join(r.cacheDir, e.head.Code)] = true
 	}
 	var files []string
 	if r.imageDir != "" {

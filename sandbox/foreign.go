@@ -84,7 +84,7 @@ func describeText(text string) (what, advice string) {
 	case strings.HasPrefix(text, "package "), has("\npackage "):
 		return "it looks like Go source", "give fn.yaml the package's folder as source:, fnctl deploy builds it"
 	case has("export default", "export ", "import ", "require(", "=>", "function ", "const ", "let "):
-		return "it looks like JavaScript or TypeScript source", "give a WebAssembly module: JavaScript is not built by this version"
+		return "it looks like JavaScript or TypeScript that exports no default", "write export default function (event, context) { … } in one file of JavaScript; bundle what it imports (docs/javascript.md)"
 	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
 		return "it looks like JSON", "give the path of a .wasm file"
 	}

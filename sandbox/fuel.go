@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -49,7 +50,7 @@ func overflow(context.Context, api.Module, []uint64) {
 // guests keep all processors busy.
 func (inv *invocation) breathe() {
 	now := time.Now()
-	if !now.Before(inv.deadline) || inv.Err() != nil {
+	if inv.over(now) {
 		panic(errStopped)
 	}
 	if now.Sub(inv.turn) < inv.patience {
@@ -61,6 +62,14 @@ func (inv *invocation) breathe() {
 	inv.deadline, _ = inv.Deadline()
 	runtime.Gosched()
 	inv.back(now)
+}
+
+// over says that the guest's time is up.
+func (inv *invocation) over(now time.Time) bool {
+	if inv.moment > 0 && !errors.Is(inv.Err(), context.Canceled) {
+		return !now.Before(inv.deadline.Add(inv.moment))
+	}
+	return !now.Before(inv.deadline) || inv.Err() != nil
 }
 
 // back ends what began with Leave of the memory. The time since then is not the guest's: other goroutines had it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -106,7 +107,7 @@ func (f hostFunc) goFunc(module string) api.GoModuleFunc {
 			return
 		case inv.phase == initialising && !f.init:
 			panic(&trapError{fmt.Sprintf("%s may not be called during %s", name, inv.during)})
-		case inv.Err() != nil:
+		case inv.Err() != nil && inv.over(time.Now()):
 			panic(errStopped)
 		}
 		f.call(call{inv, guestMemory{guest.Memory(), name}}, stack)

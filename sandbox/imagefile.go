@@ -25,15 +25,20 @@ type savedSnapshot struct {
 	Globals    []uint64      `json:"globals"`
 	Generators []int         `json:"generators"`
 	Mono       time.Duration `json:"mono"` // the guest's monotonic clock at the end
+	Script     *scriptState  `json:"script,omitempty"`
 	Drew       bool          `json:"drew"`
 }
 
 // imageKey names what a snapshot follows from: what runs, what it can see, and who runs it.
 func (p *program) imageKey() string {
 	h := sha256.New()
-	for _, part := range []string{
+	parts := []string{
 		fileFormat, abi.Module, p.module.key, fmt.Sprint(p.memory), string(p.seed), strings.Join(p.args, "\x00"), strings.Join(p.environ, "\x00"),
-	} {
+	}
+	if p.script != nil {
+		parts = append(parts, engineKey(), scriptKey())
+	}
+	for _, part := range parts {
 		_ = binary.Write(h, binary.LittleEndian, uint64(len(part))) // a hash takes everything
 		h.Write([]byte(part))
 	}
@@ -79,7 +84,7 @@ func (p *program) saveImage(s *snapshot) {
 
 func encodeImage(s *snapshot) []byte {
 	memory := s.image.Bytes()
-	saved := savedSnapshot{Size: len(memory), Globals: s.globals, Generators: s.generators, Mono: s.mono, Drew: s.drew}
+	saved := savedSnapshot{Size: len(memory), Globals: s.globals, Generators: s.generators, Mono: s.mono, Script: s.script, Drew: s.drew}
 	const page = 4096
 	zeros := make([]byte, page)
 	for at := 0; at < len(memory); at += page {
@@ -111,7 +116,10 @@ func (p *program) readImage(path string) (*snapshot, error) {
 	if len(saved.Globals) != len(p.globals) {
 		return nil, fmt.Errorf("it has %d globals, the module %d", len(saved.Globals), len(p.globals))
 	}
-	s := &snapshot{globals: saved.Globals, generators: saved.Generators, mono: saved.Mono, drew: saved.Drew}
+	if (p.script != nil) != (saved.Script != nil) {
+		return nil, errDamaged
+	}
+	s := &snapshot{script: saved.Script, globals: saved.Globals, generators: saved.Generators, mono: saved.Mono, drew: saved.Drew}
 	s.ahead = max(0, s.mono-p.runtime.uptime())
 	if s.image, err = p.runtime.system.NewImage(memory); err != nil {
 		return nil, err
@@ -140,6 +148,9 @@ func decodeImage(content []byte, limit int64) (saved savedSnapshot, memory []byt
 		if at < 0 || at > saved.Size-generatorSize {
 			return saved, nil, errDamaged
 		}
+	}
+	if saved.Script != nil && saved.Script.check(saved.Size) != nil {
+		return saved, nil, errDamaged
 	}
 	return saved, memory, nil
 }

@@ -112,6 +112,7 @@ func FuzzDecodeImage(f *testing.F) {
 	m := load(f, logsInit(), Settings{})
 	f.Add("{}", encodeImage(m.current().snapshot.Load()))
 	f.Add(`{"size":65536,"runs":[[65535,2]],"generators":[65535]}`, []byte("xx"))
+	f.Add(`{"size":65536,"script":{"context":1,"slots":65504,"random":65528}}`, []byte{})
 	f.Fuzz(func(t *testing.T, head string, body []byte) {
 		if !json.Valid([]byte(head)) {
 			return
@@ -119,6 +120,9 @@ func FuzzDecodeImage(f *testing.F) {
 		saved, memory, err := decodeImage(seal(json.RawMessage(head), body), 1<<20)
 		if err == nil && (len(memory) != saved.Size || saved.Size > 1<<20) {
 			t.Errorf("%d bytes", len(memory))
+		}
+		if s := saved.Script; err == nil && s != nil && max(int(s.Slots)+slotsSize, int(s.Random)+8) > len(memory) {
+			t.Errorf("%+v in %d bytes", s, len(memory))
 		}
 		if err != nil && err != errDamaged {
 			t.Error(err)

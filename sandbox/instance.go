@@ -36,7 +36,9 @@ type instance struct {
 
 	idleSince time.Time
 	trimmed   bool
-	used      bool // it is as an event left it, see Settings.Reuse
+	script    *scriptState // of a script
+	stack     [5]uint64    // for calls of its engine
+	used      bool         // it is as an event left it, see Settings.Reuse
 }
 
 // newInstance makes an instance in the state of a snapshot, or with nil before everything: without even its data.
@@ -56,6 +58,7 @@ func (p *program) newInstance(s *snapshot) (*instance, error) {
 		return nil, errors.Join(err, i.close())
 	}
 	if s != nil {
+		i.script = s.script
 		i.setGlobals()
 	}
 	return i, nil
@@ -131,6 +134,9 @@ func (i *instance) refresh() error {
 			generator := memory[at : at+generatorSize]
 			i.random.XORKeyStream(generator, generator) // what the snapshot has there hides nothing and spoils nothing
 		}
+	}
+	if i.script != nil {
+		return i.reseed(i.script)
 	}
 	if !i.program.exports[abi.ExportRestore] {
 		return nil

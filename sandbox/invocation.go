@@ -33,11 +33,15 @@ type invocation struct {
 	turn     time.Time     // when the guest last let other goroutines run
 	patience time.Duration // how long others have to wait from then on
 	outside  time.Duration // time that was not the guest's: in host calls, asleep, waiting for its turn
+	moment   time.Duration // what it has beyond the deadline, see scriptMoment
 	world    *world        // of a snapshot that is being made, else nil: the real one
 	phase    phase
 	during   string // the export that runs
 	stack    [1]uint64
 	bill     Bill
+
+	interrupted bool   // a script was told to end
+	where       string // a script was when it ended, for messages
 
 	first   delivered
 	more    []delivered // of a batch: the events behind the first

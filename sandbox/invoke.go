@@ -91,6 +91,9 @@ func (i *instance) begin(ctx context.Context, d delivery) {
 	inv.turn, inv.patience = inv.begun, turn
 	inv.deadline, _ = ctx.Deadline()
 	inv.timeout = inv.deadline.Sub(inv.started)
+	if i.program.script != nil {
+		inv.moment = scriptMoment
+	}
 	inv.log.host, inv.phase = d.host, initialising
 	i.fill()
 }
@@ -110,7 +113,7 @@ func (i *instance) deliver(ctx context.Context, d delivery) (res Result, ended t
 	if i.snapshot == nil || stackTooLarge(err) {
 		return res, ended, false
 	}
-	if err == nil && i.program.settings.Reuse && i.program.kind != KindCommand {
+	if err == nil && i.program.settings.Reuse && i.program.kind == KindNative {
 		i.keepState()
 		return res, ended, true
 	}
@@ -139,8 +142,11 @@ func (inv *invocation) run() error {
 			return err
 		}
 	}
-	if i.program.kind == KindCommand {
+	switch i.program.kind {
+	case KindCommand:
 		return inv.runCommand()
+	case KindScript:
+		return inv.runScript()
 	}
 	inv.phase = handling
 	v, err := inv.callExport(abi.ExportHandle)

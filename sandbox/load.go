@@ -1,11 +1,13 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/evoke-run/evoke/sandbox/quickjs"
 	"github.com/evoke-run/evoke/sandbox/rewrite"
 )
 
@@ -19,7 +21,7 @@ type Settings struct {
 	// Seed decides the random bytes that initialisation gets, so that every node with the same seed makes the same snapshot. Nobody outside should know
 	// it; empty = derived from the module's bytes.
 	Seed []byte
-	// Reuse leaves an instance as an event left it, for the next one to find: faster, and without isolation between events. A command ignores it, and an
+	// Reuse leaves an instance as an event left it, for the next one to find: faster, and without isolation between events. A command and a script ignore it, and an
 	// instance that trapped or was stopped is put back all the same.
 	Reuse       bool
 	InitTimeout time.Duration // for start function, _initialize and evoke_init together while loading; 0 = 30 s
@@ -86,7 +88,13 @@ func (m *Module) knownOnDisk() bool {
 	if err != nil || head.checkMemory(p.memory) != nil {
 		return false
 	}
-	p.adopt(&head)
+	if head.Script {
+		if !p.adoptKnownScript(&head) {
+			return false
+		}
+	} else {
+		p.adopt(&head)
+	}
 	files := p.fileNames(&head)
 	m.setFiles(files)
 	return r.onDisk(&files)
@@ -116,6 +124,10 @@ func (p *program) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.head.Script {
+		p.script = newScript(a.wasm, p.settings.Function)
+		return p.loadScript(ctx)
+	}
 	p.adopt(&a.head)
 	p.module.setFiles(p.fileNames(&a.head))
 	read := make(chan *snapshot, 1) // while the engine reads the code
@@ -141,9 +153,46 @@ func (p *program) load(ctx context.Context) error {
 	return nil
 }
 
+// loadScript brings a script into memory, on top of the engine that all share.
+func (p *program) loadScript(ctx context.Context) error {
+	e, err := p.runtime.scripts(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.head.checkMemory(p.memory); err != nil {
+		return err
+	}
+	p.adopt(&e.head)
+	p.module.setFiles(p.fileNames(&e.head))
+	p.compiled = e.compiled
+	p.findExports()
+	if saved := p.savedImage(); saved != nil {
+		p.snapshot.Store(saved)
+		return nil
+	}
+	p.data = e.data
+	return p.prepare(ctx)
+}
+
+// adoptKnownScript is adopt for a script of which only the files are known. It says whether the engine's are there, too, and makes head the engine's.
+func (p *program) adoptKnownScript(head *artifactHead) bool {
+	r := p.runtime
+	a := r.savedArtifact(p.module.key)
+	if a == nil || readHead(r.modulePath(engineKey()), head) != nil || head.checkMemory(p.memory) != nil {
+		return false
+	}
+	p.script = newScript(a.wasm, p.settings.Function)
+	p.adopt(head)
+	return true
+}
+
 // rewriteModule puts the rewriter's refusals into ours.
 func rewriteModule(wasm []byte) (*rewrite.Result, error) {
-	rewritten, err := rewrite.Module(wasm, rewrite.Options{MaxModuleBytes: maxModule})
+	o := rewrite.Options{MaxModuleBytes: maxModule}
+	if bytes.Equal(wasm, quickjs.Wasm) {
+		o.MaxStackBytes = engineStack
+	}
+	rewritten, err := rewrite.Module(wasm, o)
 	if err == nil {
 		return rewritten, nil
 	}

@@ -43,7 +43,7 @@ type loading struct {
 	err  error
 }
 
-// Kind is KindNative or KindCommand; "" while the module has not been loaded.
+// Kind is KindNative, KindCommand or KindScript; "" while the module has not been loaded.
 func (m *Module) Kind() string {
 	if p := m.current(); p != nil {
 		return p.kind

@@ -113,6 +113,7 @@ func (inv *invocation) failure(err error) failure {
 		inv.program.runtime.logger.Error("sandbox failed", slog.String("function", inv.program.settings.Function), slog.Any("err", err))
 		return failure{ClassInternal, "the sandbox failed; the runtime's log has the details"}
 	}
+	text += inv.where
 	if inv.log.crash != "" {
 		text = inv.log.crash + " (" + text + ")"
 	}
@@ -147,7 +148,7 @@ func (inv *invocation) stopped(err error) (failure, bool) {
 	if inv.timeout <= 0 {
 		return failure{ClassDeadline, tooLate + during}, true
 	}
-	return failure{ClassDeadline, fmt.Sprintf("did not finish within %s%s", roundTimeout(inv.timeout), during)}, true
+	return failure{ClassDeadline, fmt.Sprintf("did not finish within %s%s%s", roundTimeout(inv.timeout), during, inv.where)}, true
 }
 
 // roundTimeout undoes the moment that passed between setting the deadline and starting: 29.9996s was meant to be 30s.
@@ -178,7 +179,10 @@ func guestError(err error) (text string, ok bool) {
 	var trap *trapError
 	var exit *exitError
 	var init *initError
+	var script *scriptError
 	switch {
+	case errors.As(err, &script):
+		return script.Error(), true
 	case errors.As(err, &init):
 		return init.Error(), true
 	case errors.As(err, &exit):

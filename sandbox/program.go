@@ -24,7 +24,8 @@ type program struct {
 	config   wazero.ModuleConfig
 	settings Settings
 	kind     string
-	memory   int64 // limit in bytes, whole pages
+	script   *script // nil for what is a module itself
+	memory   int64   // limit in bytes, whole pages
 	exports  map[string]bool
 	args     []string
 	environ  []string
@@ -86,8 +87,13 @@ func (p *program) findExports() {
 	for name := range p.compiled.ExportedFunctions() {
 		p.exports[name] = true
 	}
-	if p.kind = KindCommand; p.exports[abi.ExportHandle] {
+	switch {
+	case p.script != nil:
+		p.kind = KindScript
+	case p.exports[abi.ExportHandle]:
 		p.kind = KindNative
+	default:
+		p.kind = KindCommand
 	}
 }
 
@@ -96,7 +102,7 @@ func (p *program) warnings() []string {
 		return []string{"every event gets a new instance and initialises it, which takes milliseconds: " + p.whyNot}
 	}
 	s := p.snapshot.Load()
-	if s != nil && s.drew && len(s.generators) == 0 && !p.exports[abi.ExportRestore] {
+	if s != nil && p.script == nil && s.drew && len(s.generators) == 0 && !p.exports[abi.ExportRestore] {
 		return []string{"initialisation drew random bytes that every event will begin with; draw them when handling an event, or export " + abi.ExportRestore + " and draw them anew there"}
 	}
 	return nil
@@ -104,7 +110,15 @@ func (p *program) warnings() []string {
 
 // close frees everything but the instances that run; those are closed when their event ends.
 func (p *program) close(ctx context.Context) error {
-	return errors.Join(p.closeInstances(), p.compiled.Close(ctx))
+	return errors.Join(p.closeInstances(), p.closeCode(ctx))
+}
+
+// closeCode frees the machine code, unless it is the engine of scripts, which stays.
+func (p *program) closeCode(ctx context.Context) error {
+	if p.script != nil {
+		return nil
+	}
+	return p.compiled.Close(ctx)
 }
 
 // closeInstances closes those that wait.

@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -56,10 +57,11 @@ type Runtime struct {
 	logger   *slog.Logger
 	started  time.Time
 
-	system    *linear.System
-	compiler  *compiler // nil: in this process
-	reading   turns
-	compiling chan struct{} // holds a token for each module that the engine reads or compiles: both need memory
+	system       *linear.System
+	compiler     *compiler // nil: in this process
+	reading      turns
+	scriptEngine atomic.Pointer[scriptEngine] // nil before the first script
+	compiling    chan struct{}                // holds a token for each module that the engine reads or compiles: both need memory
 
 	stop      chan struct{} // closed by Close
 	houseKept chan struct{} // closed by keepHouse at its end
@@ -117,6 +119,9 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		}
 	}
 	if err := r.offerGovernor(ctx); err != nil {
+		return nil, errors.Join(err, r.closeEngine(ctx))
+	}
+	if err := r.offerScripts(ctx); err != nil {
 		return nil, errors.Join(err, r.closeEngine(ctx))
 	}
 	r.system = linear.NewSystem()

@@ -17,6 +17,7 @@ type snapshot struct {
 	generators []int         // addresses of random generators to be refreshed before each event
 	mono       time.Duration // the guest's monotonic clock when it was made
 	ahead      time.Duration // what the guest's monotonic clock was ahead of ours when it was made
+	script     *scriptState  // of a script
 	drew       bool          // initialisation asked for random bytes
 }
 
@@ -33,7 +34,7 @@ func (p *program) initialise(ctx context.Context, h Host) (*snapshot, *Result) {
 	wall, mono := time.Now().UnixNano(), p.runtime.uptime()
 	w := newWorld(p.seed, 0, wall, mono)
 	s, res := p.snapshotIn(ctx, w, h)
-	if s == nil || !w.drew {
+	if s == nil || !w.drew || p.script != nil { // the engine has one generator, which is found by other means
 		return s, res
 	}
 	// A second time with other random bytes: what differs came from them.
@@ -61,7 +62,7 @@ func (p *program) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, 
 		return nil, &res
 	}
 	i.inv.log.flush()
-	s := &snapshot{mono: w.mono + w.passed, drew: w.drew}
+	s := &snapshot{script: i.script, mono: w.mono + w.passed, drew: w.drew}
 	s.ahead = max(0, s.mono-p.runtime.uptime())
 	if s.image, err = p.runtime.system.NewImage(i.memory.Bytes()); err != nil {
 		return nil, p.instanceFailure(&hostError{err})
@@ -92,6 +93,9 @@ func (i *instance) boot() error {
 		if _, err := i.inv.callExport(abi.ExportInitialize); err != nil {
 			return err
 		}
+	}
+	if i.program.script != nil {
+		return i.bootScript()
 	}
 	if i.program.exports[abi.ExportInit] {
 		code, err := i.inv.callExport(abi.ExportInit)

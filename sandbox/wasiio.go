@@ -172,25 +172,33 @@ func pollEvent(s []byte) []byte {
 }
 
 func (c call) sleep(d time.Duration) {
+	if err := c.rest(d); err != nil {
+		panic(err)
+	}
+}
+
+// rest sleeps, unless the time is over first.
+func (inv *invocation) rest(d time.Duration) error {
 	if d <= 0 {
-		return
+		return nil
 	}
-	if c.world != nil {
-		c.world.sleep(d)
-		return
+	if inv.world != nil {
+		inv.world.sleep(d)
+		return nil
 	}
-	defer c.back(time.Now())
-	c.instance.memory.Leave()
-	c.host.Outside(c.Context, c.instance.burnt(), func() {
+	defer inv.back(time.Now())
+	inv.instance.memory.Leave()
+	inv.host.Outside(inv.Context, inv.instance.burnt(), func() {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-		case <-c.Done():
+		case <-inv.Done():
 		}
 	})
-	c.deadline, _ = c.Deadline()
-	if c.Err() != nil {
-		panic(errStopped)
+	inv.deadline, _ = inv.Deadline()
+	if inv.Err() != nil {
+		return errStopped
 	}
+	return nil
 }

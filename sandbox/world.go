@@ -23,11 +23,14 @@ func newWorld(seed []byte, variant byte, wall int64, mono time.Duration) *world 
 	return &world{random: rand.NewChaCha8(sha256.Sum256(append([]byte{variant}, seed...))), wall: wall, mono: mono}
 }
 
+// wallNow is the time of day without a look at the clock.
+func (w *world) wallNow() int64 { return w.wall + int64(w.passed) }
+
 func (w *world) now(clock uint32) int64 {
 	w.sleep(tick)
 	switch clock {
 	case clockRealtime:
-		return w.wall + int64(w.passed)
+		return w.wallNow()
 	case clockMonotonic:
 		return int64(w.mono + w.passed)
 	}

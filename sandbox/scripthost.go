@@ -1,0 +1,181 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/evoke-run/evoke/sdk/abi"
+)
+
+const moduleScript = "env" // the engine's imports; no guest may name them, see Runtime.check
+
+// offerScripts makes the host module that the engine of scripts calls. It is not among the imports that guests may name themselves.
+func (r *Runtime) offerScripts(ctx context.Context) error {
+	host := hostFunc{name: "host_call", sig: signature{params("iiiii"), []api.ValueType{i32}}, init: true, call: scriptCall}
+	none := func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = 0 }
+	builder := r.engine.NewHostModuleBuilder(moduleScript)
+	for _, f := range []struct {
+		name string
+		sig  signature
+		run  api.GoModuleFunc
+	}{
+		{host.name, host.sig, host.goFunc(moduleScript)},
+		{"host_interrupt", signature{nil, host.sig.results}, interrupt},
+		{"host_get_timezone_offset", signature{params("ii"), host.sig.results}, none}, // UTC
+		{"host_module_normalize", signature{params("ii"), host.sig.results}, none},    // there is one module
+		{"host_module_load", signature{params("ii"), host.sig.results}, none},
+		{"host_promise_rejection", signature{params("iii"), nil}, func(context.Context, api.Module, []uint64) {}}, // not asked for
+	} {
+		builder.NewFunctionBuilder().WithGoModuleFunction(f.run, f.sig.params, f.sig.results).Export(f.name)
+	}
+	if _, err := builder.Instantiate(ctx); err != nil {
+		return fmt.Errorf("make host module %s: %w", moduleScript, err)
+	}
+	return nil
+}
+
+// interrupt is asked by the engine whether to go on. It stops a script whose time is over once: what runs then is how it says where it was.
+func interrupt(ctx context.Context, _ api.Module, stack []uint64) {
+	inv := ctx.(*invocation)
+	stack[0] = 0
+	if !inv.interrupted && (errors.Is(inv.Err(), context.Canceled) || !time.Now().Before(inv.deadline)) {
+		inv.interrupted = true
+		stack[0] = 1
+	}
+}
+
+const maxHostArguments = 8
+
+// scriptCall is the prelude's function host: its arguments are strings, the first says what it is about. The answer is a string, or undefined.
+func scriptCall(c call, stack []uint64) {
+	i, count, values := c.instance, min(uint32(stack[3]), maxHostArguments), uint64(uint32(stack[4]))
+	arguments := make([]string, count)
+	for n := range arguments {
+		b, err := i.argument(values, n)
+		if err != nil {
+			panic(inHost(err))
+		}
+		arguments[n] = string(b)
+	}
+	answer, ok := c.answer(arguments)
+	if !ok {
+		v, err := i.engine("qjs_get_undefined")
+		if err != nil {
+			panic(inHost(err))
+		}
+		stack[0] = v
+		return
+	}
+	at, err := i.put([]byte(answer))
+	if err == nil {
+		at, err = i.engine("qjs_new_string", at, uint64(len(answer)))
+	}
+	if err != nil {
+		panic(inHost(err))
+	}
+	stack[0] = at
+}
+
+// inHost is the error of a call into the engine as the host function that made it may panic with.
+func inHost(err error) error {
+	if errors.Is(err, errStopped) {
+		return errStopped
+	}
+	return &trapError{err.Error()}
+}
+
+// argument is what the nth of the values at an address holds, a string.
+func (i *instance) argument(values uint64, n int) ([]byte, error) {
+	boxed, err := i.view(values+4*uint64(n), 4)
+	if err != nil {
+		return nil, err
+	}
+	v, err := i.unbox(uint64(binary.LittleEndian.Uint32(boxed)))
+	if err != nil {
+		return nil, err
+	}
+	return i.text(i.script, v)
+}
+
+// answer does what a script asks for.
+func (c call) answer(arguments []string) (answer string, ok bool) {
+	arg := func(n int) string {
+		if n < len(arguments) {
+			return arguments[n]
+		}
+		return ""
+	}
+	switch arg(0) {
+	case "log":
+		c.log.line(scriptLevel(arg(1)), arg(2))
+		return "", false
+	case "env":
+		return c.environment(), true
+	case "emit":
+		return c.emitText(arg(1), arg(2)), true
+	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete, abi.OpSecretGet:
+		return c.capability(arg(0), arg(1), arg(2)), true
+	case "attributes":
+		if e := c.eventOf(arg(1)); e != nil {
+			return string(e.event.AttributesJSON()), true
+		}
+	case "request":
+		if e := c.eventOf(arg(1)); e != nil && e.event.Request != nil {
+			return string(e.event.Request), true
+		}
+	}
+	return "", false
+}
+
+// eventOf finds an event of the delivery by its number.
+func (c call) eventOf(number string) *delivered {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n >= c.count() || c.phase != handling {
+		return nil
+	}
+	return c.at(n)
+}
+
+func scriptLevel(name string) slog.Level {
+	switch name {
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
+
+// environment is what programs find in theirs, as JSON.
+func (c call) environment() string {
+	all := map[string]string{}
+	for _, line := range c.program.environ {
+		name, value, _ := strings.Cut(line, "=")
+		all[name] = value
+	}
+	b, err := json.Marshal(all)
+	if err != nil {
+		panic(err) // strings
+	}
+	return string(b)
+}
+
+// emitText emits an event and says what was wrong with it, or nothing.
+func (c call) emitText(topic, body string) string {
+	if c.phase != handling {
+		return "emit may not be called before there is an event"
+	}
+	_, problem := c.emit([]byte(topic), []byte(body))
+	return problem
+}
