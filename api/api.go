@@ -219,7 +219,7 @@ type Function struct {
 	Namespace string       `json:"namespace"`
 	Name      string       `json:"name"`
 	App       string       `json:"app"`
-	Kind      string       `json:"kind"` // "native" or "wasi-command"
+	Kind      string       `json:"kind"` // "native", "wasi-command" or "javascript"
 	Revision  int          `json:"revision"`
 	Spec      FunctionSpec `json:"spec"`
 	Triggers  []Trigger    `json:"triggers"`

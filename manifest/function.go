@@ -11,6 +11,7 @@ import (
 func (d *decoder) function(name string, keyAt at, v value, defs defaults) Function {
 	f := Function{Name: name, Spec: api.FunctionSpec{Timeout: defs.timeout, Memory: defs.memory, Retry: defs.retry}}
 	hasModule := false
+	var reuseAt at
 	from := func(read func(value)) func(value) {
 		return func(v value) {
 			if hasModule {
@@ -38,14 +39,17 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"retry":       func(v value) { f.Spec.Retry = d.retry(v, defs.retry) },
 			"timeout":     d.duration(&f.Spec.Timeout),
 			"memory":      d.memory(&f.Spec.Memory),
-			"reuse":       d.boolean(&f.Spec.Reuse),
+			"reuse":       func(v value) { reuseAt = v.at(); d.boolean(&f.Spec.Reuse)(v) },
 			"deadLetter":  func(v value) { f.Spec.DeadLetter = d.deadLetter(v) },
 		},
 	}) {
 		return f
 	}
+	if f.Script() && f.Spec.Reuse {
+		d.fault(reuseAt, "functions.%s.reuse is not for scripts: each event begins with what the script's top-level code left; leave it out", name)
+	}
 	if !hasModule {
-		d.fault(keyAt, "functions.%s has no code; add `source: ./%s` (a Go package) or `wasm: ./%s.wasm`", name, name, name)
+		d.fault(keyAt, "functions.%s has no code; add `source: ./%s` (a Go package), `source: ./%s.js` or `wasm: ./%s.wasm`", name, name, name, name)
 	}
 	return f
 }
@@ -62,13 +66,15 @@ func (d *decoder) scale(v value) api.Scale {
 	return out
 }
 
-// source reads the directory of a Go package and refuses the languages that come later by their name.
+// source reads the directory of a Go package or the path of a script, and refuses the languages that come later by their name.
 func (d *decoder) source(v value) string {
 	var s string
-	d.anyText(&s, "the directory of a Go package")(v)
+	d.anyText(&s, "the directory of a Go package or a .js file")(v)
 	switch ext := strings.ToLower(path.Ext(s)); ext {
-	case ".ts", ".js", ".mjs", ".cjs", ".tsx", ".jsx":
-		d.fault(v.at(), "%s: JavaScript and TypeScript sources (%s) are not supported yet", v.path, shorten(s))
+	case ".ts", ".tsx", ".jsx":
+		d.fault(v.at(), "%s: TypeScript and JSX sources (%s) are not supported yet; make a module of JavaScript of it, as `esbuild --bundle --format=esm` does, and name that", v.path, shorten(s))
+	case ".cjs":
+		d.fault(v.at(), "%s: %s is a CommonJS module; write it as an ES module, with export default, in a .js file", v.path, shorten(s))
 	case ".rs", ".toml":
 		d.fault(v.at(), "%s: Rust sources (%s) are not supported yet; build the crate for wasm32-wasip1 and name the file with wasm:", v.path, shorten(s))
 	case ".go":

@@ -7,6 +7,8 @@ package manifest
 import (
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -30,12 +32,18 @@ type Manifest struct {
 // Function is one entry of `functions`. Exactly one of Source and Wasm is set; both are as written, relative to the manifest's directory.
 type Function struct {
 	Name string
-	// Source is the directory of a Go package.
+	// Source is the directory of a Go package, or a file of JavaScript, see Script.
 	Source string
 	// Wasm is a module that is built already.
 	Wasm string
 	// Spec has everything but Module, with the manifest's defaults laid under it.
 	Spec api.FunctionSpec
+}
+
+// Script says whether the function is a script: Source is then the file that is deployed.
+func (f *Function) Script() bool {
+	ext := strings.ToLower(path.Ext(f.Source))
+	return ext == ".js" || ext == ".mjs"
 }
 
 // API is the app as the management API takes it. digests holds the digest of each function's module by the function's name.
