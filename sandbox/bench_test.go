@@ -261,7 +261,7 @@ func BenchmarkScript(b *testing.B) {
 		p := m.current()
 		p.data = engine.data // let go of when its snapshot had been made
 		for b.Loop() {
-			s, res := p.initialise(b.Context(), discard{&fakeHost{}})
+			s, res := p.initialise(ctx, discard{&fakeHost{}})
 			if res != nil {
 				b.Fatal(res.Reason)
 			}
