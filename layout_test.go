@@ -49,8 +49,9 @@ var allowed = map[string][]string{
 	"node":                       {"api", "archive", "audit", "embedded", "eventlog", "eventlog/local", "fetch", "history", "inflight", "partition", "registry", "sandbox", "scheduler", "sdk/abi", "server", "triggers"},
 	"trial":                      {"api", "event", "fetch", "filter", "sandbox", "sdk/abi"},
 	"cmd/runtime":                {"node", "sandbox", "trial"},
-	"cmd/fnctl":                  {"api", "archive", "event", "filter", "manifest", "cmd/fnctl/internal/gobuild", "cmd/fnctl/internal/sdkzip"},
+	"cmd/fnctl":                  {"api", "archive", "event", "filter", "manifest", "cmd/fnctl/internal/gobuild", "cmd/fnctl/internal/jsbuild", "cmd/fnctl/internal/sdkzip"},
 	"cmd/fnctl/internal/gobuild": {},
+	"cmd/fnctl/internal/jsbuild": {},
 	"cmd/fnctl/internal/sdkzip":  {},
 	"e2e/demo":                   {"api"},
 	"bench":                      nil, // measures whatever it wants
@@ -76,6 +77,8 @@ var onlyIn = map[string][]string{
 	"golang.org/x/sys":               {"node", "sandbox", "sandbox/linear"},
 	"github.com/go-jose/go-jose":     {"auth"},
 	"golang.org/x/time":              {"server"},
+	"github.com/evanw/esbuild":       {"cmd/fnctl/internal/jsbuild"},
+	"github.com/go-sourcemap":        {"sandbox"},
 	"github.com/stretchr/testify":    {},
 	"github.com/nats-io/nats-server": {},
 }

@@ -49,7 +49,7 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 		d.fault(reuseAt, "functions.%s.reuse is not for scripts: each event begins with what the script's top-level code left; leave it out", name)
 	}
 	if !hasModule {
-		d.fault(keyAt, "functions.%s has no code; add `source: ./%s` (a Go package), `source: ./%s.js` or `wasm: ./%s.wasm`", name, name, name, name)
+		d.fault(keyAt, "functions.%s has no code; add `source: ./%s` (a Go package), `source: ./%s.ts` or `wasm: ./%s.wasm`", name, name, name, name)
 	}
 	return f
 }
@@ -69,12 +69,10 @@ func (d *decoder) scale(v value) api.Scale {
 // source reads the directory of a Go package or the path of a script, and refuses the languages that come later by their name.
 func (d *decoder) source(v value) string {
 	var s string
-	d.anyText(&s, "the directory of a Go package or a .js file")(v)
+	d.anyText(&s, "the directory of a Go package or a .ts or .js file")(v)
 	switch ext := strings.ToLower(path.Ext(s)); ext {
-	case ".ts", ".tsx", ".jsx":
-		d.fault(v.at(), "%s: TypeScript and JSX sources (%s) are not supported yet; make a module of JavaScript of it, as `esbuild --bundle --format=esm` does, and name that", v.path, shorten(s))
 	case ".cjs":
-		d.fault(v.at(), "%s: %s is a CommonJS module; write it as an ES module, with export default, in a .js file", v.path, shorten(s))
+		d.fault(v.at(), "%s: %s is a CommonJS module; write it as an ES module, with export default, in a .js or .ts file", v.path, shorten(s))
 	case ".rs", ".toml":
 		d.fault(v.at(), "%s: Rust sources (%s) are not supported yet; build the crate for wasm32-wasip1 and name the file with wasm:", v.path, shorten(s))
 	case ".go":

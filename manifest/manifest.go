@@ -32,7 +32,7 @@ type Manifest struct {
 // Function is one entry of `functions`. Exactly one of Source and Wasm is set; both are as written, relative to the manifest's directory.
 type Function struct {
 	Name string
-	// Source is the directory of a Go package, or a file of JavaScript, see Script.
+	// Source is the directory of a Go package, or a file of TypeScript or JavaScript, see Script.
 	Source string
 	// Wasm is a module that is built already.
 	Wasm string
@@ -40,10 +40,13 @@ type Function struct {
 	Spec api.FunctionSpec
 }
 
-// Script says whether the function is a script: Source is then the file that is deployed.
+// Script says whether the function is a script: Source is then a file, from which one is made with all that it imports.
 func (f *Function) Script() bool {
-	ext := strings.ToLower(path.Ext(f.Source))
-	return ext == ".js" || ext == ".mjs"
+	switch strings.ToLower(path.Ext(f.Source)) {
+	case ".ts", ".mts", ".tsx", ".js", ".mjs", ".jsx":
+		return true
+	}
+	return false
 }
 
 // API is the app as the management API takes it. digests holds the digest of each function's module by the function's name.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/go-sourcemap/sourcemap"
 	"github.com/tetratelabs/wazero"
 
 	"github.com/evoke-run/evoke/sandbox/quickjs"
@@ -40,6 +41,9 @@ const (
 type script struct {
 	name string // of its file, for stack traces
 	text []byte
+
+	encodedMap []byte                     // its source map, "" = none
+	sources    func() *sourcemap.Consumer // the same, read; nil when it cannot be
 }
 
 var (
@@ -66,8 +70,10 @@ func isScript(b []byte) bool {
 
 // newScript takes the file's name from the text's last line, where bundlers and fnctl leave it.
 func newScript(text []byte, function string) *script {
-	s := &script{name: function + ".js", text: text}
-	if m := sourceName.FindSubmatch(text); m != nil {
+	s := &script{name: function + ".js"}
+	s.text, s.encodedMap = cutMap(text)
+	s.sources = onceMap(s.encodedMap)
+	if m := sourceName.FindSubmatch(s.text); m != nil {
 		s.name = string(m[1])
 	}
 	return s

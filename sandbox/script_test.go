@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -578,4 +579,55 @@ func TestScriptsThatTurnOnThePrelude(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a bundler has put together is told apart again.
+func TestScriptsNameTheirSources(t *testing.T) {
+	t.Parallel()
+	r := newRuntime(t)
+	// esbuild of order.ts, whose line 5 is `  if (!o.items) throw new Error("no items");`
+	const code = `// order.ts
+function check(o) {
+  if (!o.items) throw new Error("no items");
+}
+var order_default = (event) => check(event.data);
+export {
+  order_default as default
+};
+//# sourceURL=order.ts
+`
+	const sourceMap = `{"version":3,"sources":["order.ts"],"mappings":";AAGA;EACE,cAAc,MAAM;AACtB","names":[]}`
+	for name, c := range map[string]struct{ comment, want string }{
+		"map":         {base64.StdEncoding.EncodeToString([]byte(sourceMap)), "(order.ts:5:"},
+		"none":        {"", "(order.ts:3:"},
+		"no base64":   {"$$$", "(order.ts:3:"},
+		"no JSON":     {base64.StdEncoding.EncodeToString([]byte("{")), "(order.ts:3:"},
+		"no mappings": {base64.StdEncoding.EncodeToString([]byte(`{"version":3,"sources":[],"mappings":"AAAA;;AAGA!!"}`)), "(order.ts:3:"},
+		"other file":  {base64.StdEncoding.EncodeToString([]byte(`{"version":3,"sources":["a\nb"],"mappings":";;AAAA"}`)), "(a\uFFFDb:1:"},
+	} {
+		text := code
+		if c.comment != "" {
+			text += mapComment[1:] + c.comment + "\n"
+		}
+		res := loadScript(t, r, text, Settings{}).Invoke(t.Context(), jsonEvent(`{}`), &fakeHost{})
+		if !strings.HasPrefix(res.Reason, "Error: no items at check "+c.want) {
+			t.Errorf("%s: %q, want %q", name, res.Reason, c.want)
+		}
+	}
+}
+
+func FuzzReadMap(f *testing.F) {
+	f.Add([]byte(`{"version":3,"sources":["a"],"mappings":";AAGA,SAAS"}`))
+	f.Add([]byte(`{"version":3,"sections":[{"offset":{"line":0,"column":0},"map":{"version":3,"sources":["a"],"mappings":"AAAA"}}]}`))
+	f.Fuzz(func(t *testing.T, sourceMap []byte) {
+		s := newScript([]byte("x\n//# sourceURL=a.js"+mapComment+base64.StdEncoding.EncodeToString(sourceMap)), "f")
+		if s.name != "a.js" {
+			t.Fatal(s.name)
+		}
+		for _, frame := range []string{"at f (a.js:1:1)", "at a.js:2:9", "at f (a.js:99999999999999999999:1)", "at f (native)"} {
+			if got := s.original([]string{frame}); len(got) != 1 || len(got[0]) > len(frame)+2*maxFunctionName {
+				t.Errorf("%q", got)
+			}
+		}
+	})
 }

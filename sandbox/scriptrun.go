@@ -204,7 +204,7 @@ func (i *instance) explain(s *scriptState, thrown jsValue) error {
 	if err := json.Unmarshal(b, &said); err != nil {
 		return silent
 	}
-	return &scriptError{reason: said.Reason, frames: said.Frames, reject: said.Reject, retryAfter: int64(min(said.RetryAfter, 1<<53))}
+	return &scriptError{reason: said.Reason, frames: i.program.script.original(said.Frames), reject: said.Reject, retryAfter: int64(min(said.RetryAfter, 1<<53))}
 }
 
 // whereabouts asks the engine where the script was when it was stopped in the middle: its frames are still there. The instance is put back anyway; when the engine cannot
@@ -227,5 +227,5 @@ func (i *instance) whereabouts(s *scriptState) string {
 	if err != nil {
 		return ""
 	}
-	return framesText(strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' }))
+	return framesText(i.program.script.original(strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })))
 }

@@ -287,7 +287,7 @@ func loadModule(ctx context.Context, builder *gobuild.Builder, p *progress, dir 
 		return b, nil
 	}
 	if f.Script() {
-		return readScript(f.Name, under(dir, f.Source))
+		return buildScript(p, f.Name, under(dir, f.Source))
 	}
 	p.doing("building %s", f.Name)
 	res, err := builder.Build(ctx, under(dir, f.Source))

@@ -1,30 +1,27 @@
 package main
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
-	"unicode/utf8"
+
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
 )
 
-var notInSourceName = regexp.MustCompile(`[^A-Za-z0-9._-]`)
-
-// readScript reads a function's JavaScript and puts the file's name on a last line of its own, as bundlers do: stack traces show it.
-func readScript(function, path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+// buildScript makes one file of a function's TypeScript or JavaScript and what it imports.
+func buildScript(p *progress, function, path string) ([]byte, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, &adviceError{fmt.Errorf("function %s: there is no file %s", function, path), "correct source: in fn.yaml, a path from there"}
+	}
+	p.doing("building %s", function)
+	r, err := jsbuild.Build(path)
 	if err != nil {
-		return nil, fmt.Errorf("function %s: read its script: %w", function, err)
+		return nil, fmt.Errorf("function %s: %w", function, err)
 	}
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	if !utf8.Valid(b) {
-		return nil, &adviceError{fmt.Errorf("function %s: %s is not text in UTF-8", function, path), "save it as UTF-8"}
+	p.done("built %s (%s)", function, size(int64(len(r.Script))))
+	for _, note := range r.Notes {
+		p.done("note: %s", note)
 	}
-	const comment = "//# sourceURL="
-	if bytes.Contains(b, []byte("\n"+comment)) {
-		return b, nil
-	}
-	b = append(bytes.TrimRight(b, "\n"), '\n')
-	return fmt.Appendf(b, "%s%s\n", comment, notInSourceName.ReplaceAllString(filepath.Base(path), "_")), nil
+	return r.Script, nil
 }

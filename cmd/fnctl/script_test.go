@@ -3,38 +3,40 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
 )
 
 func TestDeployOfScripts(t *testing.T) {
 	t.Parallel()
-	for content, want := range map[string]string{
-		"export default () => 1":                             "export default () => 1\n//# sourceURL=hello_world.js\n",
-		"\xef\xbb\xbfexport default () => 1\n\n":             "export default () => 1\n//# sourceURL=hello_world.js\n",
-		"export default () => 1\n//# sourceURL=src/hello.ts": "export default () => 1\n//# sourceURL=src/hello.ts",
-	} {
-		digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(want)))
-		dir := writeFiles(t, map[string]string{"fn.yaml": "version: 1\napp: shop\nfunctions: { hello: { source: './hello world.js' } }\n", "hello world.js": content})
-		f := newFake(t, map[string]any{
-			"HEAD /modules/" + digest: stub{404, ""}, "PUT /modules/" + digest: stub{204, ""},
-			"PUT /ns/default/apps/shop": api.Deployed{App: "shop", Functions: []api.DeployedFunction{{Name: "hello", Revision: 1, Change: "created"}}},
-		})
-		f.fnctl("deploy", dir, "-o", "name").want(t, exitOK, "hello\n", fmt.Sprintf("uploaded hello (%d B)\n", len(want)))
-		if got := f.requests(); !strings.Contains(got, digest) {
-			t.Errorf("asked\n%s", got)
-		}
+	dir := writeFiles(t, map[string]string{
+		"fn.yaml": "version: 1\napp: shop\nfunctions: { hello: { source: ./hello.ts } }\n", "hello.ts": "import { hi } from './lib'\nexport default (): string => hi\n", "lib.ts": "export const hi: string = 'hi'\n",
+	})
+	built, err := jsbuild.Build(filepath.Join(dir, "hello.ts"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(built.Script))
+	f := newFake(t, map[string]any{
+		"HEAD /modules/" + digest: stub{404, ""}, "PUT /modules/" + digest: stub{204, ""},
+		"PUT /ns/default/apps/shop": api.Deployed{App: "shop", Functions: []api.DeployedFunction{{Name: "hello", Revision: 1, Change: "created"}}},
+	})
+	n := size(int64(len(built.Script)))
+	f.fnctl("deploy", dir, "-o", "name").want(t, exitOK, "hello\n", fmt.Sprintf("built hello (%s)\nuploaded hello (%s)\n", n, n))
 }
 
-func TestScriptsThatCannotBeRead(t *testing.T) {
+func TestScriptsThatCannotBeBuilt(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, nil)
-	dir := writeFiles(t, map[string]string{"fn.yaml": "version: 1\napp: shop\nfunctions: { a: { source: a.js }, b: { source: ./b.js } }\n", "a.js": "// caf\xe9\nexport default () => 1\n"})
+	dir := writeFiles(t, map[string]string{"fn.yaml": "version: 1\napp: shop\nfunctions: { a: { source: a.ts }, b: { source: ./b.js }, c: { source: c.js } }\n", "a.ts": "export default () => {\n  const a: number = ;\n}\n", "c.js": "import 'fs'"})
 	got := f.fnctl("deploy", dir)
-	if got.code != exitFailed || !strings.Contains(got.stderr, "function a: "+dir+"/a.js is not text in UTF-8") || !strings.Contains(got.stderr, "function b: read its script: open "+dir+"/b.js: ") {
-		t.Errorf("%d %s", got.code, got.stderr)
+	for _, want := range []string{"function a: ", "a.ts:2:20:", "function b: there is no file " + filepath.Join(dir, "b.js"), `"fs" is a part of Node`} {
+		if got.code != exitFailed || !strings.Contains(got.stderr, want) {
+			t.Errorf("%d %s\nwant %s", got.code, got.stderr, want)
+		}
 	}
 }
