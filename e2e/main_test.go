@@ -16,6 +16,8 @@ import (
 // programs are the binaries under test and what all their processes share.
 var programs struct {
 	runtime, fnctl string
+	// usual is the directory with both as users have them: without the race detector.
+	usual string
 	// compiled is the cache of compiled modules of every runtime here, so that the probe is compiled once.
 	compiled string
 	// home is where fnctl keeps its SDK, gocache where the go command that it runs keeps what it has built.
@@ -46,9 +48,9 @@ func complain(err error) int {
 }
 
 // build makes the programs race-detecting when the test is. Measured on two cores: the packages are compiled that way for their own tests already, so only
-// the link is left (6 s; without -race etcd and pebble had to be compiled once more), all tests together take 85 s instead of 30 s, most of it because the
-// instrumented wazero takes 15 s instead of 2 s to compile a Go guest. To leave only wazero uninstrumented does not work: its instances of generic
-// functions replace those of other packages, and the detector then reports races in encoding/json.
+// the link is left (6 s), and the instrumented wazero takes 15 s instead of 2 s to compile a Go guest. To leave only wazero uninstrumented does not work: its
+// instances of generic functions replace those of other packages, and the detector then reports races in encoding/json. So what has guests of its own to
+// compile, and says nothing about what runs at once, is done with the usual programs: the pages of the documentation, of which each has several, and fnctl test.
 func build(dir string) error {
 	gocache, err := exec.Command("go", "env", "GOCACHE").Output()
 	if err != nil {
@@ -62,11 +64,19 @@ func build(dir string) error {
 			return err
 		}
 	}
-	args := []string{"build", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin") + "/"}
+	programs.usual = filepath.Dir(programs.runtime)
 	if raceDetector {
-		args = append(args, "-race")
+		programs.usual = filepath.Join(dir, "usual")
+		if err := goBuild(programs.usual, "-trimpath"); err != nil { // as make build has compiled the packages
+			return err
+		}
+		return goBuild(filepath.Dir(programs.runtime), "-race")
 	}
-	cmd := exec.Command("go", append(args, "./cmd/runtime", "./cmd/fnctl")...)
+	return goBuild(programs.usual, "-trimpath")
+}
+
+func goBuild(bin, how string) error {
+	cmd := exec.Command("go", "build", how, "-ldflags=-s -w", "-o", bin+"/", "./cmd/runtime", "./cmd/fnctl")
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build runtime and fnctl: %w\n%s", err, out)

@@ -23,7 +23,7 @@ func TestNewProjects(t *testing.T) {
 			}
 		}
 		before := readTree(t, a.dir)
-		// With --update whatever is not as expected would be written: the files are compared below. One run, for compiling takes 15 s with the race detector.
+		// With --update whatever is not as expected would be written: the files are compared below.
 		if out := a.must(t, "test", "--update"); strings.Count(out, "ok ") == 0 || strings.Contains(out, "wrote") {
 			t.Errorf("%s: fnctl test --update printed\n%s", trigger, out)
 		}
@@ -69,7 +69,7 @@ func TestTestOfWhatEndsBadly(t *testing.T) {
 	t.Parallel()
 	a := sharedApp(t)
 	for name, text := range map[string]string{
-		"fn.yaml": "version: 1\napp: bad\nfunctions:\n  bad: { source: ., timeout: 300ms, on: { http: {} } }\n",
+		"fn.yaml": "version: 1\napp: bad\nfunctions:\n  bad: { source: ., timeout: 3s, on: { http: {} } }\n",
 		"main.go": `package main
 
 import (

@@ -89,7 +89,7 @@ func cleanEnv(more ...string) []string {
 			env = append(env, v)
 		}
 	}
-	return append(append(env, "NO_COLOR=1", "GORACE=atexit_sleep_ms=0", "XDG_CACHE_HOME="+programs.home, "XDG_CONFIG_HOME="+filepath.Join(programs.home, "config"), "GOCACHE="+programs.gocache), more...)
+	return append(append(env, "NO_COLOR=1", "GORACE=atexit_sleep_ms=0", "XDG_CACHE_HOME="+programs.home, "XDG_CONFIG_HOME="+filepath.Join(programs.home, "config"), "GOCACHE="+programs.gocache, "FNCTL_RUNTIME="+filepath.Join(programs.usual, "runtime")), more...)
 }
 
 // dataDir is a new data directory that shares the compiled modules with all others.

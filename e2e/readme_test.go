@@ -74,7 +74,7 @@ type user struct {
 func newUser(t *testing.T) *user {
 	t.Helper()
 	dir := t.TempDir()
-	bin := filepath.Dir(programs.runtime)
+	bin := programs.usual
 	// `make build` has been done: TestMain has. That the real one works, .ci/run shows, whose `make demo` needs it.
 	if err := os.WriteFile(filepath.Join(dir, "Makefile"), []byte("build:\n\ttest -x bin/runtime -a -x bin/fnctl\n"), 0o644); err != nil {
 		t.Fatal(err)
