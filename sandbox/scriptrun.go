@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"mime"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -99,9 +98,9 @@ func (inv *invocation) handleEvent(s *scriptState, n int) error {
 // newData makes the value that the script finds as the event's data, or what it is made of when it is asked for.
 func (i *instance) newData(s *scriptState, e *event.Event) (v jsValue, kind int, err error) {
 	switch {
-	case e.Data == nil, len(e.Data) == 0 && isJSON(e.DataContentType):
+	case e.Data == nil, len(e.Data) == 0 && e.HasJSON():
 		return jsUndefined, dataOther, nil
-	case isJSON(e.DataContentType) && utf8.Valid(e.Data):
+	case e.HasJSON() && utf8.Valid(e.Data):
 		v, err = i.newText(s, e.Data)
 		return v, dataJSON, err
 	case isText(e.DataContentType) && utf8.Valid(e.Data):
@@ -110,15 +109,6 @@ func (i *instance) newData(s *scriptState, e *event.Event) (v jsValue, kind int,
 		v, err = i.newBuffer(s, e.Data)
 	}
 	return v, dataOther, err
-}
-
-// isJSON says whether data of a content type is JSON, which it also is without one.
-func isJSON(contentType string) bool {
-	if contentType == "" || contentType == "application/json" {
-		return true
-	}
-	t, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (t == "application/json" || t == "text/json" || strings.HasSuffix(t, "+json"))
 }
 
 // isText says whether data of a content type is for people to read, or was typed in by them.

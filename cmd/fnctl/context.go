@@ -170,17 +170,23 @@ func (c *cli) sayWhatWins() {
 	}
 }
 
+// configWith reads the file, in which a context of this name must be.
+func (c *cli) configWith(name string) (*config, error) {
+	f, err := c.readConfig()
+	if err == nil && f.Contexts[name] == nil {
+		err = c.noContext(f, name)
+	}
+	return f, err
+}
+
 func (c *cli) contextUseCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "use NAME", Short: "Make a context the current one", Example: `  fnctl context use prod`,
 		Args: argCount(1, 1, "the NAME of a context; see fnctl context ls"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := c.readConfig()
+			f, err := c.configWith(args[0])
 			if err != nil {
 				return err
-			}
-			if f.Contexts[args[0]] == nil {
-				return c.noContext(f, args[0])
 			}
 			f.Current = args[0]
 			if err := c.writeConfig(f); err != nil {
@@ -285,12 +291,9 @@ func (c *cli) contextRmCommand() *cobra.Command {
 		Use: "rm NAME", Short: "Forget a context, and its token", Example: `  fnctl context rm prod`,
 		Args: argCount(1, 1, "the NAME of a context; see fnctl context ls"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := c.readConfig()
+			f, err := c.configWith(args[0])
 			if err != nil {
 				return err
-			}
-			if f.Contexts[args[0]] == nil {
-				return c.noContext(f, args[0])
 			}
 			hadToken, current := f.Contexts[args[0]].Token != "", f.Current == args[0]
 			delete(f.Contexts, args[0])

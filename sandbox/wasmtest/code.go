@@ -90,9 +90,6 @@ func Block(code ...[]byte) []byte {
 	return slices.Concat([]byte{0x02, 0x40}, slices.Concat(code...), []byte{opEnd})
 }
 
-// Br goes to the end of a block, or the head of a loop, that many constructs out.
-func Br(label uint32) []byte { return append([]byte{0x0c}, U32(label)...) }
-
 // BrTable pops a number and goes to the label it selects, the last one for every number beyond.
 func BrTable(labels ...uint32) []byte {
 	b := append([]byte{0x0e}, U32(uint32(len(labels)-1))...)
