@@ -75,7 +75,7 @@ func (s *Scheduler) cancelPending(ctx context.Context, inv *partition.Invocation
 		s.opts.History.Append(api.LogEntry{
 			Time: a.Start, Namespace: inv.Trigger.Namespace, Function: inv.Trigger.Function, Invocation: inv.Name(), EventID: inv.Event.ID,
 			Trigger: inv.Trigger.Name, Level: "error", Next: nextCanceled,
-			Attempt: &api.Attempt{Attempt: a.Number, Start: a.Start, Verdict: verdictName(abi.Failed), Class: a.Class, Error: reason},
+			Attempt: &api.Attempt{Attempt: a.Number, Start: a.Start, Verdict: abi.Failed.Name(), Class: a.Class, Error: reason},
 		})
 	}
 	return outcome, nil

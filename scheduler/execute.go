@@ -292,7 +292,7 @@ func (s *Scheduler) record(f *function, a attempt, next partition.Next) {
 func (a *attempt) shown() *api.Attempt {
 	shown := &api.Attempt{
 		Attempt: a.number, Revision: a.revision, Start: a.start, Duration: api.Duration(a.duration),
-		Verdict: verdictName(a.result.Verdict), Class: a.result.Class, Error: a.result.Reason, Bill: a.bill(),
+		Verdict: a.result.Verdict.Name(), Class: a.result.Class, Error: a.result.Reason, Bill: a.bill(),
 	}
 	if a.trace != (event.TraceParent{}) {
 		shown.Trace, shown.Span = hex.EncodeToString(a.trace.Trace[:]), hex.EncodeToString(a.trace.Span[:])
@@ -305,14 +305,4 @@ func (inv *invocation) entry(f *function) api.LogEntry {
 		Time: time.Now(), Namespace: f.spec.Namespace, Function: f.spec.Name, Revision: f.spec.Revision,
 		Invocation: inv.id, EventID: inv.event.ID, Trigger: inv.trigger, Batch: inv.batch,
 	}
-}
-
-func verdictName(v abi.Verdict) string {
-	switch v {
-	case abi.Done:
-		return "done"
-	case abi.Rejected:
-		return "rejected"
-	}
-	return "failed"
 }

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -80,24 +79,15 @@ func (h *host) Call(_ context.Context, op string, request []byte) (status int32,
 }
 
 func (h *host) callState(op string, request []byte) (status int32, answer []byte) {
-	if !h.function.spec.Spec.Allow.State {
-		return abi.StatusDenied, []byte("state is not allowed; set allow: { state: true } in fn.yaml")
-	}
-	if h.key == "" {
-		return abi.StatusNoKey, []byte("the event has no key; set partitionkey or subject, or key: on the http trigger")
+	if status, reason := abi.RefuseState(h.function.spec.Spec.Allow.State, h.key); status != 0 {
+		return status, []byte(reason)
 	}
 	if op == abi.OpStateList {
 		return h.listState(request)
 	}
-	name, value := string(request), []byte(nil)
-	if op == abi.OpStateSet {
-		var ok bool
-		if name, value, ok = splitSet(request); !ok {
-			return abi.StatusInvalid, []byte("a state.set request is the length of the name as u32, the name, the value")
-		}
-	}
-	if len(name) == 0 || len(name) > abi.MaxStateName {
-		return abi.StatusInvalid, fmt.Appendf(nil, "the name of a state entry has 1 to %d bytes, not %d", abi.MaxStateName, len(name))
+	name, value, status, reason := abi.ParseState(op, request)
+	if status != 0 {
+		return status, []byte(reason)
 	}
 	e, err := h.entry(name)
 	if errors.Is(err, errTooMany) {
@@ -119,21 +109,9 @@ func (h *host) callState(op string, request []byte) (status int32, answer []byte
 	return abi.StatusOK, e.value
 }
 
-func splitSet(request []byte) (name string, value []byte, ok bool) {
-	if len(request) < 4 {
-		return "", nil, false
-	}
-	n := binary.LittleEndian.Uint32(request)
-	rest := request[4:]
-	if uint64(n) > uint64(len(rest)) {
-		return "", nil, false
-	}
-	return string(rest[:n]), rest[n:], true
-}
-
 func (h *host) set(e *stateEntry, value []byte) (status int32, answer []byte) {
-	if len(value) > abi.MaxStateValue {
-		return abi.StatusTooLarge, fmt.Appendf(nil, "the value has %d bytes, the limit is %d", len(value), abi.MaxStateValue)
+	if status, reason := abi.CheckStateValue(value); status != 0 {
+		return status, []byte(reason)
 	}
 	e.value, e.changed = append(make([]byte, 0, len(value)), value...), true
 	return abi.StatusNoContent, nil

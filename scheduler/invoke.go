@@ -41,9 +41,9 @@ type callees struct {
 // beginInvoke is the capability invoke: another function runs inside this delivery, under its key and within its deadline. What it emits and writes becomes real with
 // what this one does, or not at all.
 func (h *host) beginInvoke(request []byte) func(context.Context, func(int) bool) (int32, []byte) {
-	name, ev, ok := splitSet(request)
-	if !ok || name == "" {
-		return refused(abi.StatusInvalid, "an invoke request is the length of the function's name as u32, the name, and the event in JSON")
+	name, ev, reason := abi.ParseInvoke(request)
+	if reason != "" {
+		return refused(abi.StatusInvalid, "%s", reason)
 	}
 	if !slices.Contains(h.function.spec.Spec.Allow.Invoke, name) {
 		return refused(abi.StatusDenied, "%s may not invoke %.80q; add it to allow: { invoke: [...] } in fn.yaml", h.function.spec.Name, name)

@@ -135,7 +135,7 @@ func (m *metrics) resolve(n functionName) *counters {
 	}
 	for verdict, classes := range verdicts {
 		for _, class := range classes {
-			c.attempts[class] = m.attempts.WithLabelValues(n.namespace, n.name, verdictName(verdict), class)
+			c.attempts[class] = m.attempts.WithLabelValues(n.namespace, n.name, verdict.Name(), class)
 		}
 	}
 	return c

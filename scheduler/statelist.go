@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,10 +11,9 @@ import (
 
 // listState answers state.list: a page of the names of the entries under the event's key, with what the delivery has written itself. What it saw of others counts as read.
 func (h *host) listState(request []byte) (status int32, answer []byte) {
-	prefix, rest, ok := splitSet(request)
-	after := string(rest)
-	if !ok || len(prefix) > abi.MaxStateName || len(after) > abi.MaxStateName {
-		return abi.StatusInvalid, fmt.Appendf(nil, "a state.list request is the length of the prefix as u32, the prefix, and the name behind which to begin, of at most %d bytes each", abi.MaxStateName)
+	prefix, after, reason := abi.ParseStateList(request)
+	if reason != "" {
+		return abi.StatusInvalid, []byte(reason)
 	}
 	for {
 		names, more, err := h.page(prefix, after)
@@ -30,7 +28,7 @@ func (h *host) listState(request []byte) (status int32, answer []byte) {
 			continue
 		}
 		for _, name := range names {
-			answer = append(binary.LittleEndian.AppendUint32(answer, uint32(len(name))), name...)
+			answer = abi.AppendText(answer, name)
 		}
 		if more {
 			return abi.StatusPartial, answer

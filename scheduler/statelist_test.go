@@ -144,16 +144,3 @@ func TestListsOfAKeyLoseNoUpdate(t *testing.T) {
 		t.Errorf("%d saw nothing", count)
 	}
 }
-
-// A request of two parts is taken apart into all of it, or refused.
-func FuzzRequestOfTwoParts(f *testing.F) {
-	for _, s := range []string{"", pair("", ""), pair("a", "a1"), pair("\xff", ""), pair("b", "a"), "\xff\xff\xff\xff", pair(strings.Repeat("n", 513), "")} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, request []byte) {
-		prefix, after, ok := splitSet(request)
-		if ok && (len(prefix)+len(after)+4 != len(request) || !strings.HasSuffix(string(request), prefix+string(after))) {
-			t.Errorf("%q became %q and %q", request, prefix, after)
-		}
-	})
-}

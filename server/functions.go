@@ -13,7 +13,6 @@ import (
 	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/scheduler"
-	"github.com/evoke-run/evoke/sdk/abi"
 )
 
 func (s *Server) functions(c echo.Context) error {
@@ -147,23 +146,13 @@ func (s *Server) invokeEvent(text json.RawMessage) (event.Event, error) {
 
 func invokeReply(r scheduler.Reply) api.InvokeReply {
 	out := api.InvokeReply{
-		Invocation: r.Invocation, Verdict: verdictName(r.Verdict), Class: r.Class, Error: r.Error,
+		Invocation: r.Invocation, Verdict: r.Verdict.Name(), Class: r.Class, Error: r.Error,
 		Data: r.Data, Revision: r.Revision, Attempt: r.Attempt, Duration: api.Duration(r.Duration), Bill: r.Bill,
 	}
 	if json.Valid(r.Attributes) { // what a guest writes may be anything
 		out.Attributes = r.Attributes
 	}
 	return out
-}
-
-func verdictName(v abi.Verdict) string {
-	switch v {
-	case abi.Done:
-		return "done"
-	case abi.Rejected:
-		return "rejected"
-	}
-	return "failed"
 }
 
 func (s *Server) triggers(c echo.Context) error {

@@ -210,7 +210,7 @@ func invocation(i *partition.Invocation) api.Invocation {
 func attempt(a partition.Attempt) api.Attempt {
 	return api.Attempt{
 		Attempt: a.Number, Revision: a.Revision, Start: a.Start, Duration: api.Duration(a.Duration),
-		Verdict: verdictName(abi.Verdict(a.Verdict)), Class: a.Class, Error: a.Error,
+		Verdict: abi.Verdict(a.Verdict).Name(), Class: a.Class, Error: a.Error,
 	}
 }
 

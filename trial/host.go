@@ -2,7 +2,6 @@ package trial
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -77,29 +76,20 @@ func (h *host) lacks(what string) {
 }
 
 func (h *host) state(op string, request []byte) (status int32, answer []byte) {
-	if !h.function.spec.Allow.State {
-		return abi.StatusDenied, []byte("state is not allowed; set allow: { state: true } in fn.yaml")
-	}
-	if h.key == "" {
-		return abi.StatusNoKey, []byte("the event has no key; set partitionkey or subject, or key: on the http trigger")
+	if status, reason := abi.RefuseState(h.function.spec.Allow.State, h.key); status != 0 {
+		return status, []byte(reason)
 	}
 	if op == abi.OpStateList {
 		return h.listState(request)
 	}
-	name, value := string(request), []byte(nil)
-	if op == abi.OpStateSet {
-		var ok bool
-		if name, value, ok = split(request); !ok {
-			return abi.StatusInvalid, []byte("a state.set request is the length of the name as u32, the name, the value")
-		}
-	}
-	if len(name) == 0 || len(name) > abi.MaxStateName {
-		return abi.StatusInvalid, fmt.Appendf(nil, "the name of a state entry has 1 to %d bytes, not %d", abi.MaxStateName, len(name))
+	name, value, status, reason := abi.ParseState(op, request)
+	if status != 0 {
+		return status, []byte(reason)
 	}
 	switch op {
 	case abi.OpStateSet:
-		if len(value) > abi.MaxStateValue {
-			return abi.StatusTooLarge, fmt.Appendf(nil, "the value has %d bytes, the limit is %d", len(value), abi.MaxStateValue)
+		if status, reason := abi.CheckStateValue(value); status != 0 {
+			return status, []byte(reason)
 		}
 		h.writes[name] = append([]byte{}, value...)
 		return abi.StatusNoContent, nil
@@ -125,9 +115,9 @@ func (h *host) entry(name string) []byte {
 }
 
 func (h *host) listState(request []byte) (status int32, answer []byte) {
-	prefix, after, ok := split(request)
-	if !ok || len(prefix) > abi.MaxStateName || len(after) > abi.MaxStateName {
-		return abi.StatusInvalid, fmt.Appendf(nil, "a state.list request is the length of the prefix as u32, the prefix, and the name behind which to begin, of at most %d bytes each", abi.MaxStateName)
+	prefix, after, reason := abi.ParseStateList(request)
+	if reason != "" {
+		return abi.StatusInvalid, []byte(reason)
 	}
 	names := map[string]bool{}
 	for name := range h.stubs.State {
@@ -138,14 +128,14 @@ func (h *host) listState(request []byte) (status int32, answer []byte) {
 	}
 	n := 0
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if !strings.HasPrefix(name, prefix) || len(after) > 0 && name <= string(after) || h.entry(name) == nil {
+		if !strings.HasPrefix(name, prefix) || after != "" && name <= after || h.entry(name) == nil {
 			continue
 		}
 		if n == abi.MaxStatePage {
 			return abi.StatusPartial, answer
 		}
 		n++
-		answer = append(binary.LittleEndian.AppendUint32(answer, uint32(len(name))), name...)
+		answer = abi.AppendText(answer, name)
 	}
 	return abi.StatusOK, answer
 }
@@ -163,9 +153,9 @@ func (h *host) secret(name string) (status int32, answer []byte) {
 }
 
 func (h *host) invoke(request []byte) (status int32, answer []byte) {
-	name, ev, ok := split(request)
-	if !ok || name == "" {
-		return abi.StatusInvalid, []byte("an invoke request is the length of the function's name as u32, the name, and the event in JSON")
+	name, ev, wrong := abi.ParseInvoke(request)
+	if wrong != "" {
+		return abi.StatusInvalid, []byte(wrong)
 	}
 	if !slices.Contains(h.function.spec.Allow.Invoke, name) {
 		return abi.StatusDenied, fmt.Appendf(nil, "%s may not invoke %.80q; add it to allow: { invoke: [...] } in fn.yaml", h.function.name, name)
@@ -185,21 +175,7 @@ func (h *host) invoke(request []byte) (status int32, answer []byte) {
 	case "rejected":
 		return abi.StatusRejected, []byte(reply.Reason)
 	}
-	answer = binary.LittleEndian.AppendUint32(nil, uint32(len(reply.Attributes)))
-	return abi.StatusOK, append(append(answer, reply.Attributes...), bytesOf(reply.Data)...)
-}
-
-// split takes a text behind its length from the front of a request.
-func split(request []byte) (name string, rest []byte, ok bool) {
-	if len(request) < 4 {
-		return "", nil, false
-	}
-	n := binary.LittleEndian.Uint32(request)
-	rest = request[4:]
-	if uint64(n) > uint64(len(rest)) {
-		return "", nil, false
-	}
-	return string(rest[:n]), rest[n:], true
+	return abi.StatusOK, append(abi.AppendText(nil, string(reply.Attributes)), bytesOf(reply.Data)...)
 }
 
 // bytesOf is what a value of a stub stands for: a text for itself, all else for its JSON. It is never nil.

@@ -120,7 +120,7 @@ func (f *function) try(ctx context.Context, c api.TrialCase) api.TrialResult {
 // result puts it into the words of the API.
 func (h *host) result(r sandbox.Result, took time.Duration) api.TrialResult {
 	out := api.TrialResult{
-		Verdict: verdictName(r.Verdict), Class: r.Class, Reason: r.Reason, Data: r.Data, Log: h.log, Missing: h.missing, Duration: api.Duration(took),
+		Verdict: r.Verdict.Name(), Class: r.Class, Reason: r.Reason, Data: r.Data, Log: h.log, Missing: h.missing, Duration: api.Duration(took),
 	}
 	if r.RetryAfter > 0 {
 		out.RetryAfter = api.Duration(r.RetryAfter)
@@ -141,7 +141,7 @@ func (h *host) result(r sandbox.Result, took time.Duration) api.TrialResult {
 	}
 	if size > abi.MaxEffects {
 		return api.TrialResult{
-			Verdict: verdictName(abi.Failed), Class: sandbox.ClassError, Log: h.log, Missing: h.missing, Duration: out.Duration,
+			Verdict: abi.Failed.Name(), Class: sandbox.ClassError, Log: h.log, Missing: h.missing, Duration: out.Duration,
 			Reason: fmt.Sprintf("emitted events and state writes have %d bytes together, the limit is %d", size, abi.MaxEffects),
 		}
 	}
@@ -166,14 +166,4 @@ func attributes(e *event.Event) json.RawMessage {
 	}
 	b, _ := json.Marshal(all) // of what was JSON
 	return b
-}
-
-func verdictName(v abi.Verdict) string {
-	switch v {
-	case abi.Done:
-		return "done"
-	case abi.Rejected:
-		return "rejected"
-	}
-	return "failed"
 }
