@@ -48,9 +48,9 @@ func complain(err error) int {
 }
 
 // build makes the programs race-detecting when the test is. Measured on two cores: the packages are compiled that way for their own tests already, so only
-// the link is left (6 s), and the instrumented wazero takes 15 s instead of 2 s to compile a Go guest. To leave only wazero uninstrumented does not work: its
-// instances of generic functions replace those of other packages, and the detector then reports races in encoding/json. So what has guests of its own to
-// compile, and says nothing about what runs at once, is done with the usual programs: the pages of the documentation, of which each has several, and fnctl test.
+// the link is left (6 s). The instrumented wazero takes 15 s instead of 2 s to compile a Go guest, so the usual program does that for both. (To leave only
+// wazero uninstrumented does not work: its instances of generic functions replace those of other packages, and the detector then reports races in
+// encoding/json.) What says nothing about what runs at once is done with the usual programs altogether: the pages of the documentation, and fnctl test.
 func build(dir string) error {
 	gocache, err := exec.Command("go", "env", "GOCACHE").Output()
 	if err != nil {
@@ -65,18 +65,18 @@ func build(dir string) error {
 		}
 	}
 	programs.usual = filepath.Dir(programs.runtime)
-	if raceDetector {
-		programs.usual = filepath.Join(dir, "usual")
-		if err := goBuild(programs.usual, "-trimpath"); err != nil { // as make build has compiled the packages
-			return err
-		}
-		return goBuild(filepath.Dir(programs.runtime), "-race")
+	if !raceDetector {
+		return goBuild(programs.usual, "", "-trimpath") // as make build has compiled the packages
 	}
-	return goBuild(programs.usual, "-trimpath")
+	programs.usual = filepath.Join(dir, "usual")
+	if err := goBuild(programs.usual, "", "-trimpath"); err != nil {
+		return err
+	}
+	return goBuild(filepath.Dir(programs.runtime), " -X main.compilerFile="+filepath.Join(programs.usual, "runtime"), "-race")
 }
 
-func goBuild(bin, how string) error {
-	cmd := exec.Command("go", "build", how, "-ldflags=-s -w", "-o", bin+"/", "./cmd/runtime", "./cmd/fnctl")
+func goBuild(bin, ldflags, how string) error {
+	cmd := exec.Command("go", "build", how, "-ldflags=-s -w"+ldflags, "-o", bin+"/", "./cmd/runtime", "./cmd/fnctl")
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build runtime and fnctl: %w\n%s", err, out)

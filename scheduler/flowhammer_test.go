@@ -31,14 +31,9 @@ func TestFlowUnderPressure(t *testing.T) {
 	}
 	b.deploy("f", wasmtest.Returns(abi.Done), spec(0))
 	var working sync.WaitGroup
-	stop := make(chan struct{})
-	working.Go(func() { // cancels some of what waits
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
+	look := make(chan struct{}, 8*5) // a token for each publication, closed after the last
+	working.Go(func() {              // cancels some of what waits
+		for range look {
 			list, err := b.table.Invocations(partition.InvocationQuery{Function: "f", State: partition.Waiting, Limit: 50})
 			if err != nil {
 				t.Error(err)
@@ -59,6 +54,7 @@ func TestFlowUnderPressure(t *testing.T) {
 				events[i].ID = fmt.Sprint(n, "-", events[i].ID)
 			}
 			b.publish("in", events...)
+			look <- struct{}{}
 			published += len(events)
 		}
 		if n%3 == 2 {
@@ -74,9 +70,9 @@ func TestFlowUnderPressure(t *testing.T) {
 		}
 		b.deploy("f", wasmtest.Returns(abi.Done), spec(n+1))
 	}
-	b.eventually("the end of all events", func() bool { return b.stats("f:in").Pending == 0 })
-	close(stop)
+	close(look)
 	working.Wait()
+	b.eventually("the end of all events", func() bool { return b.stats("f:in").Pending == 0 })
 	waitUntil(t, func() bool { return b.scheduler.processors.inProgress() == 0 })
 	f := b.scheduler.acquire(functionName{"default", "f"})
 	defer b.scheduler.release(f)

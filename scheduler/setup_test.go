@@ -212,10 +212,13 @@ func (b *bundle) settling() (n int) {
 	return n
 }
 
+// patience is how long a test waits for what never fails to come but on a machine that has other work.
+const patience = time.Minute
+
 // eventually waits, at each change of any partition, until ok.
 func (b *bundle) eventually(what string, ok func() bool) {
 	b.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for {
 		changed := b.table.Changed()
 		if ok() {
