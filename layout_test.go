@@ -34,11 +34,12 @@ var allowed = map[string][]string{
 	"eventlog/eventlogtest":      {"eventlog"},
 	"eventlog/local":             {"eventlog", "journal", "wire"},
 	"partition":                  {"archive", "event", "eventlog", "filter", "journal", "ordered", "wire"},
-	"sandbox":                    {"event", "sandbox/linear", "sandbox/quickjs", "sandbox/rewrite", "sdk/abi"},
+	"sandbox":                    {"event", "sandbox/linear", "sandbox/quickjs", "sandbox/rewrite", "sandbox/web", "sdk/abi"},
 	"sandbox/linear":             {},
 	"sandbox/quickjs":            {"sandbox/quickjs"}, // the program that fetches it
 	"sandbox/rewrite":            {},
 	"sandbox/wasmtest":           {"sdk/abi"},
+	"sandbox/web":                {},
 	"sandbox/wasmtest/hostile":   {"sandbox/wasmtest", "sdk/abi"},
 	"history":                    {"api", "wire"},
 	"inflight":                   {},

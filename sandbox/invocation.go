@@ -42,6 +42,7 @@ type invocation struct {
 
 	interrupted bool   // a script was told to end
 	where       string // a script was when it ended, for messages
+	webProblem  string // what was wrong with a script's last call of package web, as JSON: name and message
 
 	first   delivered
 	more    []delivered // of a batch: the events behind the first

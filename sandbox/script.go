@@ -15,6 +15,7 @@ import (
 
 	"github.com/evoke-run/evoke/sandbox/quickjs"
 	"github.com/evoke-run/evoke/sandbox/rewrite"
+	"github.com/evoke-run/evoke/sandbox/web"
 )
 
 // A script is a function that is uploaded as JavaScript: one module with everything it needs. It runs in an engine that is a WebAssembly module as any other:
@@ -80,7 +81,7 @@ func newScript(text []byte, function string) *script {
 }
 
 // scriptKey is part of the key of every script's snapshot.
-var scriptKey = sync.OnceValue(func() string { return digestOf([]byte(quickjs.Digest + prelude)) })
+var scriptKey = sync.OnceValue(func() string { return digestOf([]byte(quickjs.Digest + prelude + web.Digest())) })
 
 // scriptEngine is the engine in memory.
 type scriptEngine struct {

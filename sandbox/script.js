@@ -51,6 +51,54 @@
   globalThis.setInterval = later(true);
   globalThis.clearTimeout = globalThis.clearInterval = forget;
 
+  // The web platform. Each group of its globals is a file of its own, which runs when one of them is first touched: a getter, which then becomes an ordinary property.
+  const bytesOf = (v, who) => {
+    if (v instanceof ArrayBuffer) return new Uint8Array(v);
+    if (ArrayBuffer.isView(v)) return new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
+    throw new TypeError(`${who}: the data must be an ArrayBuffer or a view of one`);
+  };
+  const web = {
+    bytesOf,
+    // call does the work of a group in Go. Its arguments are strings and Uint8Arrays, what it returns is a string or an ArrayBuffer.
+    call(op, ...args) {
+      const answer = host("web.call", op, ...args);
+      if (answer !== undefined) return answer;
+      const [name, message] = parse(host("web.problem"));
+      throw new DOMException(message, name);
+    },
+    // interfaces makes classes look as the platform's: what they have can be enumerated, and they say what they are.
+    interfaces(classes) {
+      for (const [name, made] of Object.entries(classes)) {
+        for (const part of [made, made.prototype]) {
+          for (const [key, property] of Object.entries(Object.getOwnPropertyDescriptors(part))) {
+            if (property.configurable && key !== "constructor" && key !== "prototype" && key !== "name" && key !== "length") Object.defineProperty(part, key, { enumerable: true });
+          }
+        }
+        Object.defineProperty(made.prototype, Symbol.toStringTag, { value: name, configurable: true });
+      }
+      return classes;
+    },
+    // use returns what a group makes, whatever has become of the globals.
+    use(group) { return groups[group] ??= host("web.group", group)(web); },
+  };
+  const groups = {}, lazy = new Set(), globals = parse(host("web.globals"));
+  const isLazy = name => lazy.has(Object.getOwnPropertyDescriptor(globalThis, name)?.get);
+  const put = (name, value) => Object.defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true });
+  const install = group => {
+    const made = web.use(group);
+    for (const name of globals[group]) if (isLazy(name)) put(name, made[name]);
+    return made;
+  };
+  for (const group in globals) {
+    for (const name of globals[group]) {
+      const get = () => install(group)[name];
+      lazy.add(get);
+      Object.defineProperty(globalThis, name, { get, set: value => { put(name, value); }, enumerable: false, configurable: true });
+    }
+  }
+  put("self", globalThis);
+  put("navigator", Object.freeze({ userAgent: "Evoke" }));
+
   // Events.
   const JSONData = 0;
   class Event {
@@ -100,7 +148,8 @@
     if (ArrayBuffer.isView(v)) return v.buffer.slice(v.byteOffset, v.byteOffset + v.byteLength);
     return stringify(v) ?? null;
   };
-  const start = exports => {
+  const start = (exports, mentioned) => {
+    if (mentioned !== "") mentioned.split(" ").forEach(install);
     if (typeof exports.default !== "function") {
       throw new TypeError("it has no function as its default export; write export default function (event, context) { … }");
     }

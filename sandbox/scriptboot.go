@@ -3,6 +3,9 @@ package sandbox
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
+
+	"github.com/evoke-run/evoke/sandbox/web"
 )
 
 // duringScript names the script's top-level code in messages.
@@ -54,7 +57,11 @@ func (i *instance) startScript(s *scriptState) error {
 	if err != nil {
 		return err
 	}
-	v, err := i.call(s, start, exports)
+	mentioned, err := i.newText(s, []byte(strings.Join(web.Mentioned(i.program.script.text), " ")))
+	if err != nil {
+		return err
+	}
+	v, err := i.call(s, start, exports, mentioned)
 	if err == nil && v.tag() == tagException {
 		err = i.thrown(s)
 	}

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/evoke-run/evoke/sandbox/web"
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
@@ -55,34 +55,23 @@ func interrupt(ctx context.Context, _ api.Module, stack []uint64) {
 
 const maxHostArguments = 8
 
-// scriptCall is the prelude's function host: its arguments are strings, the first says what it is about. The answer is a string, or undefined.
+// scriptCall is the prelude's function host: the first of its arguments says what it is about.
 func scriptCall(c call, stack []uint64) {
 	i, count, values := c.instance, min(uint32(stack[3]), maxHostArguments), uint64(uint32(stack[4]))
-	arguments := make([]string, count)
+	arguments := make([]hostValue, count)
+	var err error
 	for n := range arguments {
-		b, err := i.argument(values, n)
-		if err != nil {
+		if arguments[n], err = i.argument(values, n); err != nil {
 			panic(inHost(err))
 		}
-		arguments[n] = string(b)
 	}
-	answer, ok := c.answer(arguments)
-	if !ok {
-		v, err := i.engine("qjs_get_undefined")
-		if err != nil {
-			panic(inHost(err))
-		}
-		stack[0] = v
-		return
-	}
-	at, err := i.put([]byte(answer))
+	answer, err := c.answer(arguments)
 	if err == nil {
-		at, err = i.engine("qjs_new_string", at, uint64(len(answer)))
+		stack[0], err = i.boxed(answer)
 	}
 	if err != nil {
 		panic(inHost(err))
 	}
-	stack[0] = at
 }
 
 // inHost is the error of a call into the engine as the host function that made it may panic with.
@@ -93,47 +82,41 @@ func inHost(err error) error {
 	return &trapError{err.Error()}
 }
 
-// argument is what the nth of the values at an address holds, a string.
-func (i *instance) argument(values uint64, n int) ([]byte, error) {
-	boxed, err := i.view(values+4*uint64(n), 4)
-	if err != nil {
-		return nil, err
-	}
-	v, err := i.unbox(uint64(binary.LittleEndian.Uint32(boxed)))
-	if err != nil {
-		return nil, err
-	}
-	return i.text(i.script, v)
-}
-
 // answer does what a script asks for.
-func (c call) answer(arguments []string) (answer string, ok bool) {
+func (c call) answer(arguments []hostValue) (hostValue, error) {
 	arg := func(n int) string {
 		if n < len(arguments) {
-			return arguments[n]
+			return string(arguments[n].bytes)
 		}
 		return ""
 	}
 	switch arg(0) {
 	case "log":
 		c.log.line(scriptLevel(arg(1)), arg(2))
-		return "", false
 	case "env":
-		return c.environment(), true
+		return textValue(c.environment()), nil
 	case "emit":
-		return c.emitText(arg(1), arg(2)), true
+		return textValue(c.emitText(arg(1), arg(2))), nil
 	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete, abi.OpSecretGet:
-		return c.capability(arg(0), arg(1), arg(2)), true
+		return textValue(c.capability(arg(0), arg(1), arg(2))), nil
 	case "attributes":
 		if e := c.eventOf(arg(1)); e != nil {
-			return string(e.event.AttributesJSON()), true
+			return textValue(string(e.event.AttributesJSON())), nil
 		}
 	case "request":
 		if e := c.eventOf(arg(1)); e != nil && e.event.Request != nil {
-			return string(e.event.Request), true
+			return textValue(string(e.event.Request)), nil
 		}
+	case "web.globals":
+		return textValue(web.Globals()), nil
+	case "web.group":
+		return c.instance.webGroup(arg(1))
+	case "web.call":
+		return c.webCall(arg(1), arguments[min(2, len(arguments)):]), nil
+	case "web.problem":
+		return textValue(c.webProblem), nil
 	}
-	return "", false
+	return hostValue{}, nil
 }
 
 // eventOf finds an event of the delivery by its number.

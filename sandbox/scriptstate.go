@@ -137,6 +137,22 @@ func (i *instance) buffer(s *scriptState, v jsValue) ([]byte, error) {
 	return i.counted(s, at)
 }
 
+// binary is what an ArrayBuffer or a Uint8Array holds, nothing for all else.
+func (i *instance) binary(s *scriptState, v jsValue) ([]byte, error) {
+	is, err := i.engine("JS_IsArrayBuffer", uint64(v))
+	if err != nil {
+		return nil, err
+	}
+	if uint32(is) != 0 {
+		return i.buffer(s, v)
+	}
+	at, err := i.engine("JS_GetUint8Array", uint64(s.Context), uint64(s.Slots+lengthSlot), uint64(v))
+	if err != nil || uint32(at) == 0 {
+		return nil, err
+	}
+	return i.counted(s, at)
+}
+
 func (i *instance) counted(s *scriptState, at uint64) ([]byte, error) {
 	length, err := i.view(uint64(s.Slots)+lengthSlot, 4)
 	if err != nil {

@@ -1,0 +1,50 @@
+package web
+
+import "fmt"
+
+// Exception is what a script finds thrown: a DOMException of that name.
+type Exception struct{ Name, Message string }
+
+func (e *Exception) Error() string { return e.Name + ": " + e.Message }
+
+func fail(name, format string, arguments ...any) *Exception {
+	return &Exception{name, fmt.Sprintf(format, arguments...)}
+}
+
+// Call is one call of a file of this package into Go.
+type Call struct {
+	Arguments [][]byte    // strings and bytes; good until Do returns
+	Stop      func() bool // says that the script's time is over; what takes long asks now and then
+	Event     bool        // there is an event: what is drawn at random is not for a snapshot
+}
+
+// argument is the nth, nil when there is none.
+func (c *Call) argument(n int) []byte {
+	if n < len(c.Arguments) {
+		return c.Arguments[n]
+	}
+	return nil
+}
+
+func (c *Call) text(n int) string { return string(c.argument(n)) }
+
+// Result is what comes of a call: text when Text is set, else bytes.
+type Result struct {
+	Bytes []byte
+	Text  bool
+}
+
+// calls are what there is to call, by name. What fails does so by an *Exception.
+var calls = map[string]func(*Call) (Result, error){
+	"text.encode": encodeText,
+	"text.decode": decodeText,
+}
+
+// Do does what a call named op asks for.
+func (c *Call) Do(op string) (Result, error) {
+	f := calls[op]
+	if f == nil {
+		return Result{}, fail("NotSupportedError", "the host does not know %q", op)
+	}
+	return f(c)
+}
