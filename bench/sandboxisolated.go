@@ -84,6 +84,7 @@ func (silent) Begin(string, []byte) func(context.Context, func(int) bool) (int32
 }
 func (silent) Log(slog.Level, string)                          {}
 func (silent) Yield(context.Context, int64)                    {}
+func (silent) Attempt(int) int                                 { return 1 }
 func (silent) Outside(_ context.Context, _ int64, wait func()) { wait() }
 
 func benchEvent(data []byte) *event.Event {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -76,19 +77,19 @@ func (inv *invocation) begin(run func(context.Context, func(int) bool) (int32, [
 }
 
 // await waits for a call that runs, or with -1 for any, without a processor. It returns nil after the time; below zero there is no limit but the deadline.
-func (c call) await(handle int32, timeoutMs int64) *opened {
+func (inv *invocation) await(handle int32, timeoutMs int64) (*opened, error) {
 	if timeoutMs == 0 {
-		return nil
+		return nil, nil
 	}
-	defer c.back(time.Now())
-	c.instance.memory.Leave()
+	defer inv.back(time.Now())
+	inv.instance.memory.Leave()
 	var found *opened
-	c.host.Outside(c.Context, c.instance.burnt(), func() { found = c.calls.wait(c.Context, handle, timeoutMs) })
-	c.deadline, _ = c.Deadline()
-	if c.Err() != nil {
-		panic(errStopped)
+	inv.host.Outside(inv.Context, inv.instance.burnt(), func() { found = inv.calls.wait(inv.Context, handle, timeoutMs) })
+	inv.deadline, _ = inv.Deadline()
+	if inv.Err() != nil {
+		return nil, errStopped
 	}
-	return found
+	return found, nil
 }
 
 // longest is a time that nobody waits for: the deadline comes before.
@@ -115,8 +116,8 @@ func (c *calls) wait(ctx context.Context, handle int32, timeoutMs int64) *opened
 	}
 }
 
-// forget gives back what a handle holds.
-func (c *calls) forget(o *opened) {
+// close gives back what a handle holds and forgets the handle. A call that runs is canceled.
+func (c *calls) close(o *opened) {
 	if o.running != nil {
 		o.running.cancel()
 		<-o.running.done
@@ -125,6 +126,8 @@ func (c *calls) forget(o *opened) {
 	if o.held {
 		c.background.held.Add(-int64(len(o.answer)))
 	}
+	handle := o.handle
+	c.open = slices.DeleteFunc(c.open, func(o opened) bool { return o.handle == handle })
 }
 
 // end cancels what still runs and waits for it.
@@ -138,5 +141,16 @@ func (c *calls) end() {
 		if r := c.open[i].running; r != nil {
 			<-r.done
 		}
+	}
+}
+
+// drop is end for handles of which nobody knows any more.
+func (c *calls) drop() {
+	if len(c.open) == 0 {
+		return
+	}
+	c.end()
+	for len(c.open) > 0 {
+		c.close(&c.open[0])
 	}
 }

@@ -23,6 +23,8 @@ type calls struct {
 // opened is one open handle.
 type opened struct {
 	handle   int32
+	op       string
+	what     string // of a script's, in its words
 	status   int32
 	reported bool // a wait has named it
 	answer   []byte
@@ -66,21 +68,23 @@ func callStart(c call, stack []uint64) {
 	if c.phase == initialising && op != abi.OpConfigGet {
 		panic(&trapError{fmt.Sprintf("%s: %q may not be called during %s", c.memory.function, op, c.during)})
 	}
-	if len(c.calls.open) >= abi.MaxCalls || c.calls.last == math.MaxInt32 || len(request) > abi.MaxRequest {
-		set(stack, abi.TooLarge)
-		return
+	set(stack, c.startCall(op, slices.Clone(request)))
+}
+
+// startCall starts a capability, in the background when it takes long, and returns its handle; abi.TooLarge when there is no room for it.
+func (inv *invocation) startCall(op string, request []byte) (handle int32) {
+	if len(inv.calls.open) >= abi.MaxCalls || inv.calls.last == math.MaxInt32 || len(request) > abi.MaxRequest {
+		return abi.TooLarge
 	}
-	c.bill.BytesOut += int64(len(request))
-	request = slices.Clone(request)
-	if run := c.takesLong(op, request); run != nil {
-		set(stack, c.calls.add(opened{running: c.begin(run)}))
-		return
+	inv.bill.BytesOut += int64(len(request))
+	if run := inv.takesLong(op, request); run != nil {
+		return inv.calls.add(opened{op: op, running: inv.begin(run)})
 	}
-	status, answer := c.operate(op, request)
-	if c.Err() != nil {
+	status, answer := inv.operate(op, request)
+	if inv.Err() != nil {
 		panic(errStopped) // the host gave up because the time was over; the guest has nothing more to say
 	}
-	set(stack, c.calls.add(opened{status: status, answer: answer}))
+	return inv.calls.add(opened{op: op, status: status, answer: answer})
 }
 
 // takesLong asks the host, for what it knows.
@@ -145,7 +149,10 @@ func callWait(c call, stack []uint64) {
 	handle := int32(stack[0])
 	o := c.calls.wanted(handle)
 	if o != nil && o.running != nil {
-		o = c.await(handle, int64(stack[1]))
+		var err error
+		if o, err = c.await(handle, int64(stack[1])); err != nil {
+			panic(err)
+		}
 		if o == nil {
 			stack[0] = result(i64, int64(abi.Absent))
 			return
@@ -196,8 +203,6 @@ func callClose(c call, stack []uint64) {
 		set(stack, abi.Invalid)
 		return
 	}
-	c.calls.forget(o)
-	handle := o.handle
-	c.calls.open = slices.DeleteFunc(c.calls.open, func(o opened) bool { return o.handle == handle })
+	c.calls.close(o)
 	set(stack, 0)
 }

@@ -27,6 +27,7 @@ type savedSnapshot struct {
 	Mono       time.Duration `json:"mono"` // the guest's monotonic clock at the end
 	Script     *scriptState  `json:"script,omitempty"`
 	Drew       bool          `json:"drew"`
+	Cold       string        `json:"cold,omitempty"`
 }
 
 // imageKey names what a snapshot follows from: what runs, what it can see, and who runs it.
@@ -37,6 +38,9 @@ func (p *program) imageKey() string {
 	}
 	if p.script != nil {
 		parts = append(parts, engineKey(), scriptKey())
+	}
+	if warm := p.settings.Warm; warm != nil {
+		parts = append(parts, string(buildPart(warm, abi.PartEvent)), string(warm.Request))
 	}
 	for _, part := range parts {
 		_ = binary.Write(h, binary.LittleEndian, uint64(len(part))) // a hash takes everything
@@ -84,7 +88,7 @@ func (p *program) saveImage(s *snapshot) {
 
 func encodeImage(s *snapshot) []byte {
 	memory := s.image.Bytes()
-	saved := savedSnapshot{Size: len(memory), Globals: s.globals, Generators: s.generators, Mono: s.mono, Script: s.script, Drew: s.drew}
+	saved := savedSnapshot{Size: len(memory), Globals: s.globals, Generators: s.generators, Mono: s.mono, Script: s.script, Drew: s.drew, Cold: s.cold}
 	const page = 4096
 	zeros := make([]byte, page)
 	for at := 0; at < len(memory); at += page {
@@ -119,7 +123,7 @@ func (p *program) readImage(path string) (*snapshot, error) {
 	if (p.script != nil) != (saved.Script != nil) {
 		return nil, errDamaged
 	}
-	s := &snapshot{script: saved.Script, globals: saved.Globals, generators: saved.Generators, mono: saved.Mono, drew: saved.Drew}
+	s := &snapshot{script: saved.Script, globals: saved.Globals, generators: saved.Generators, mono: saved.Mono, drew: saved.Drew, cold: saved.Cold}
 	s.ahead = max(0, s.mono-p.runtime.uptime())
 	if s.image, err = p.runtime.system.NewImage(memory); err != nil {
 		return nil, err

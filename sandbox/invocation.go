@@ -15,6 +15,7 @@ type phase uint8
 
 const (
 	initialising phase = iota // start section, _initialize, evoke_init, evoke_restore
+	warming                   // a script's handler, with an event for nobody
 	handling                  // evoke_handle or _start
 	over
 )
@@ -40,9 +41,10 @@ type invocation struct {
 	stack    [1]uint64
 	bill     Bill
 
-	interrupted bool   // a script was told to end
-	where       string // a script was when it ended, for messages
-	webProblem  string // what was wrong with a script's last call of package web, as JSON: name and message
+	interrupted bool       // a script was told to end
+	where       string     // a script was when it ended, for messages
+	rejections  rejections // promises of a script that nobody has looked at
+	webProblem  string     // what was wrong with a script's last call of package web, as JSON: name and message
 
 	first   delivered
 	more    []delivered // of a batch: the events behind the first

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/sandbox/quickjs"
 	"github.com/evoke-run/evoke/sandbox/rewrite"
 )
@@ -23,7 +24,9 @@ type Settings struct {
 	Seed []byte
 	// Reuse leaves an instance as an event left it, for the next one to find: faster, and without isolation between events. A command and a script ignore it, and an
 	// instance that trapped or was stopped is put back all the same.
-	Reuse       bool
+	Reuse bool
+	// Warm is an event that a script handles before its snapshot is taken; nil = none. What it changes in memory is kept, all else is dropped. It must not change any more.
+	Warm        *event.Event
 	InitTimeout time.Duration // for start function, _initialize and evoke_init together while loading; 0 = 30 s
 	Instances   int           // events that run at the same time, others wait; 0 = 1,000
 	Ready       int           // instances that are there before events need them and stay when they are idle, with the module; a module that cannot be reset has none

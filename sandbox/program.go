@@ -102,6 +102,12 @@ func (p *program) warnings() []string {
 		return []string{"every event gets a new instance and initialises it, which takes milliseconds: " + p.whyNot}
 	}
 	s := p.snapshot.Load()
+	if p.settings.Warm != nil && p.script == nil {
+		return []string{"warm is for functions in JavaScript, and this is none: leave it out, and do at initialisation what is to be done before the first event"}
+	}
+	if s != nil && s.cold != "" {
+		return []string{s.cold}
+	}
 	if s != nil && p.script == nil && s.drew && len(s.generators) == 0 && !p.exports[abi.ExportRestore] {
 		return []string{"initialisation drew random bytes that every event will begin with; draw them when handling an event, or export " + abi.ExportRestore + " and draw them anew there"}
 	}

@@ -23,6 +23,9 @@ type Host interface {
 	// delivery ends when all have returned. reserve says whether the answer may have so many more bytes. nil = it takes no time worth speaking of.
 	Begin(op string, request []byte) (run func(ctx context.Context, reserve func(n int) bool) (status int32, answer []byte))
 
+	// Attempt is which try of an event it is, from 1 on; of a batch, of the event at a place from 0 on.
+	Attempt(ev int) int
+
 	// Log takes a line of the guest, already cut to the limit. It is valid UTF-8.
 	Log(level slog.Level, message string)
 

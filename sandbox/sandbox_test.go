@@ -36,6 +36,7 @@ type fakeHost struct {
 	yield     func(ctx context.Context, fuel int64)
 	outside   func(ctx context.Context, fuel int64)
 	lines     []string
+	tried     int // before
 }
 
 func (h *fakeHost) AllowEmit(topic string) bool { return h.allowEmit == nil || h.allowEmit(topic) }
@@ -53,6 +54,8 @@ func (h *fakeHost) Begin(op string, request []byte) func(context.Context, func(i
 	}
 	return h.begin(op, request)
 }
+
+func (h *fakeHost) Attempt(ev int) int { return h.tried + ev + 1 }
 
 func (h *fakeHost) Log(level slog.Level, message string) {
 	h.lines = append(h.lines, level.String()+" "+message)

@@ -37,9 +37,14 @@
     }
   };
   const log = level => (...values) => { host("log", level, values.map(shown).join(" ")); };
+  const attribute = ([name, v]) => {
+    const text = shown(v);
+    return `${name}=${/^[^\s"=]+$/.test(text) ? text : stringify(text)}`;
+  };
+  const logWith = level => (message, attributes = {}) => { host("log", level, [shown(message), ...Object.entries(attributes).map(attribute)].join(" ")); };
   globalThis.console = { debug: log("debug"), log: log("info"), info: log("info"), warn: log("warn"), error: log("error") };
 
-  // Timers. Nothing else goes on while the script waits, so the runtime sleeps until the next one is due.
+  // Timers. The runtime sleeps until the next one is due, or a call has its answer.
   let timers = [], lastTimer = 0;
   const later = (again) => (f, ms = 0, ...args) => {
     const every = Math.max(0, Number(ms) || 0);
@@ -99,14 +104,82 @@
   put("self", globalThis);
   put("navigator", Object.freeze({ userAgent: "Evoke" }));
 
+  // Calls of the runtime that take their time. So many are under way at the same time, and so many more wait for their turn.
+  const atOnce = 64, waiting = 1000;
+  let open = new Map(), queue = [];
+  const send = call => {
+    const handle = host("begin", call.op, call.head, call.body, call.what);
+    if (handle[0] === "e") call.reject(new TypeError(`${call.what}: ${handle.slice(1)}`));
+    else open.set(call.handle = Number(handle), call);
+  };
+  const next = () => { while (open.size < atOnce && queue.length > 0) send(queue.shift()); };
+  // begin takes { op, head, body, what, read }; the promise is of what read makes of the answer.
+  const begin = call => {
+    call.promise = new Promise((resolve, reject) => { call.resolve = resolve; call.reject = reject; });
+    if (queue.length < waiting) queue.push(call);
+    else call.reject(new TypeError(`${call.what}: ${atOnce} calls are under way and ${waiting} more wait already; begin fewer at the same time`));
+    next();
+    return call.promise;
+  };
+  const cancel = (call, reason) => {
+    if (open.get(call.handle) === call && open.delete(call.handle)) host("cancel", String(call.handle));
+    queue = queue.filter(c => c !== call);
+    call.reject(reason);
+    next();
+  };
+  const answered = (handle, status, head, body, kind) => {
+    const call = open.get(handle);
+    if (!open.delete(handle)) return;
+    try {
+      call.resolve(call.read(status, head, body, kind));
+    } catch (e) {
+      call.reject(e);
+    }
+    next();
+  };
+
+  // Requests to others. What belongs to a connection is not a function's to set, and is left out as browsers do.
+  const ofTheConnection = /^(host|content-length|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-.*)$/;
+  const redirects = [301, 302, 303, 307, 308], withoutBody = [204, 205, 304];
+  put("fetch", async (input, init) => {
+    const { Request, requestParts, responseFrom, takeBody } = web.use("fetch");
+    const request = new Request(input, init), { url, method, headers, signal, redirect } = requestParts(request);
+    const at = url.split(/[?#]/, 1)[0]; // without the query, in which secrets are at home
+    const body = await takeBody(request);
+    signal?.throwIfAborted();
+    const call = {
+      op: "http.fetch", what: `fetch ${method} ${at}`, body,
+      head: stringify({ url, method, headers: headers.filter(h => !ofTheConnection.test(h[0])), redirect: redirect === "follow" ? redirect : "manual", event: number }),
+      read(status, head, body) {
+        if (status !== 200) throw new TypeError(`${this.what}: ${head}`);
+        const r = parse(head);
+        if (redirect === "error" && redirects.includes(r.status)) throw new TypeError(`${this.what}: it is redirected, and redirect is "error"`);
+        return responseFrom({ ...r, redirected: r.url !== url.split("#", 1)[0], body: withoutBody.includes(r.status) ? undefined : new Uint8Array(body) });
+      },
+    };
+    signal?.addEventListener("abort", () => cancel(call, signal.reason), { once: true });
+    return begin(call);
+  });
+
   // Events.
   const JSONData = 0;
+  const value = (raw, kind) => kind === JSONData ? parse(raw) : raw;
+  const requestOf = ({ method, path, rawPath, params, query, headers }, data) => {
+    const first = name => headers.find(h => h[0] === name)?.[1];
+    const search = query.map(pair => pair.map(encodeURIComponent).join("=")).join("&");
+    const url = `${first("x-forwarded-proto") ?? "http"}://${first("host") ?? "localhost"}${rawPath || path || "/"}${search && "?" + search}`;
+    const request = web.use("fetch").requestFrom({ url, method, headers, body: data.length > 0 ? data : undefined });
+    own(request, "params", params);
+    return request;
+  };
   class Event {
     #raw; #kind; #number;
     constructor(raw, kind, number) { this.#raw = raw; this.#kind = kind; this.#number = String(number); }
-    get data() { return own(this, "data", this.#kind === JSONData ? parse(this.#raw) : this.#raw); }
+    get data() { return own(this, "data", value(this.#raw, this.#kind)); }
+    text() { return typeof this.#raw === "string" ? this.#raw : host("text", this.#number); }
+    bytes() { return new Uint8Array(host("data", this.#number)); }
     get attributes() { return own(this, "attributes", parse(host("attributes", this.#number))); }
-    get request() { const r = host("request", this.#number); return own(this, "request", r === undefined ? undefined : parse(r)); }
+    get request() { const r = host("request", this.#number); return own(this, "request", r === undefined ? undefined : requestOf(parse(r), this.bytes())); }
     get id() { return this.attributes.id; }
     get source() { return this.attributes.source; }
     get type() { return this.attributes.type; }
@@ -127,6 +200,18 @@
     },
     async delete(name) { ask("state.delete", name); },
   });
+
+  // Functions that are invoked. A status of HTTP says what came of it: 200, 422 of one that rejected its event, and others of docs/invoke.md.
+  const isBinary = v => v instanceof ArrayBuffer || ArrayBuffer.isView(v);
+  const ofData = data => isBinary(data) ? { datacontenttype: "application/octet-stream", data_base64: bytesOf(data).toBase64() } : { data };
+  const invoke = (name, data, attributes) => begin({
+    op: "invoke", what: `invoke ${name}`, head: String(name), body: stringify({ type: "dev.evoke.invoke", ...attributes, ...ofData(data) }),
+    read(status, head, body, kind) {
+      if (status === 200) return value(body, kind);
+      throw Object.assign(new Error(`${this.what}: ${head}`), { verdict: status === 422 ? "rejected" : "failed", status });
+    },
+  });
+
   const context = Object.freeze({
     state,
     async secret(name) { return ask("secret.get", name); },
@@ -135,31 +220,80 @@
       const problem = host("emit", String(topic), stringify(event) ?? "");
       if (problem !== "") throw new Error(problem);
     },
+    async invoke(name, data, attributes) { return invoke(name, data, attributes); },
+    fetch: (input, init) => globalThis.fetch(input, init),
+    log: Object.freeze({ debug: logWith("debug"), info: logWith("info"), warn: logWith("warn"), error: logWith("error") }),
+    get deadline() { return new Date(Number(host("deadline"))); },
+    get attempt() { return Number(host("attempt", String(number))); },
     reject: reason => Object.assign(new Error(reason), { reject: true }),
     retryAfter: (ms, reason = "asked to be called again later") => Object.assign(new Error(reason), { retryAfter: ms }),
+    waitUntil(promise) { behind.push(promise); },
   });
 
   // The handler. A promise that is not settled yet is undefined to the runtime, which then runs jobs and asks again.
   const Pending = 0, Fulfilled = 1, Rejected = 2, Nothing = -1;
-  let handler, settled, outcome;
+  let handler, settled, outcome, number = 0, behind = [];
+  const isThenable = v => v !== null && typeof v === "object" && typeof v.then === "function";
+  const isResponse = v => v !== null && typeof v === "object" && typeof v.arrayBuffer === "function" && typeof v.status === "number";
   const reply = v => {
     if (v === undefined || v === null) return null;
     if (typeof v === "string" || v instanceof ArrayBuffer) return v;
     if (ArrayBuffer.isView(v)) return v.buffer.slice(v.byteOffset, v.byteOffset + v.byteLength);
     return stringify(v) ?? null;
   };
+  const respond = async response => {
+    const { status } = response;
+    if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError(`the handler returned a Response with the status ${status}; those that can be sent are 200 to 599`);
+    if (number === 0 && host("respond", stringify({ status, headers: [...response.headers] })) !== "") throw new TypeError("the headers of the Response are larger than 1 MiB");
+    return response.arrayBuffer();
+  };
+  // finish waits for what the handler has left to be done before there is a reply.
+  const finish = async v => {
+    const done = isResponse(v) ? await respond(v) : v;
+    while (behind.length > 0) {
+      const all = behind;
+      behind = [];
+      for (const { reason } of await Promise.allSettled(all)) if (reason !== undefined) host("log", "error", `waitUntil: ${shown(reason)}`);
+    }
+    return done;
+  };
+  const end = (how, what) => {
+    settled = how;
+    outcome = what;
+  };
+  const follow = promise => {
+    promise.then(v => {
+      if (isResponse(v) || behind.length > 0) follow(finish(v));
+      else end(Fulfilled, v);
+    }, e => end(Rejected, e));
+  };
+  const serve = main => async event => {
+    const { request } = event;
+    if (request === undefined) throw context.reject(`event ${stringify(event.id)} of type ${stringify(event.type)} is no HTTP request, and this function exports { fetch }: give it http triggers only, and call it by its URL`);
+    const response = await main.fetch(request, context.env, context);
+    if (!isResponse(response)) throw new TypeError(`fetch is to return a Response; it returned ${response === null ? "null" : typeof response}`);
+    return response;
+  };
   const start = (exports, mentioned) => {
     if (mentioned !== "") mentioned.split(" ").forEach(install);
-    if (typeof exports.default !== "function") {
-      throw new TypeError("it has no function as its default export; write export default function (event, context) { … }");
-    }
-    handler = exports.default;
+    const main = exports.default;
+    if (typeof main === "function") handler = main;
+    else if (typeof main?.fetch === "function") handler = serve(main);
+    else throw new TypeError("it has no function as its default export; write export default function (event, context) { … }, or export default { fetch(request) { … } }");
   };
-  const handle = (raw, kind, number) => {
+  const handle = (raw, kind, n) => {
     settled = Pending;
-    const r = handler(new Event(raw, kind, number), context);
-    if (r === null || typeof r !== "object" || typeof r.then !== "function") return reply(r);
-    r.then(v => { settled = Fulfilled; outcome = v; }, e => { settled = Rejected; outcome = e; });
+    number = n;
+    if (timers.length + queue.length + behind.length + open.size > 0) { // of the event before, or of the top-level code
+      timers = [];
+      queue = [];
+      behind = [];
+      open = new Map();
+    }
+    const v = handler(new Event(raw, kind, n), context);
+    if (isThenable(v)) follow(v);
+    else if (isResponse(v) || behind.length > 0) follow(finish(v));
+    else return reply(v);
   };
   const settle = () => {
     if (settled === Fulfilled) return reply(outcome);
@@ -172,5 +306,5 @@
     next.f(...next.args);
     return 0;
   };
-  return { start, handle, settle, explain, where };
+  return { start, handle, settle, answered, explain, where };
 })()

@@ -51,8 +51,8 @@ func TestScriptReplies(t *testing.T) {
 		e.DataContentType = contentType
 		return e
 	}
-	request := jsonEvent(`{}`)
-	request.Request = []byte(`{"method":"GET","path":"/x"}`)
+	request := jsonEvent(`{"n":1}`)
+	request.Request = []byte(`{"method":"PUT","path":"/x//","rawPath":"/x/%2F","route":"/x/{id}","params":{"id":"/"},"query":[["q","a b"],["q","&"]],"headers":[["a","1"],["a","2"],["host","shop.example"],["x-forwarded-proto","https"]]}`)
 	for _, c := range []struct {
 		name, text string
 		event      *event.Event
@@ -69,7 +69,9 @@ func TestScriptReplies(t *testing.T) {
 		{"null", `export default () => null`, jsonEvent(`{}`), ``},
 		{"bytes", `export default () => new Uint8Array([0, 65, 255, 66]).subarray(1, 3)`, jsonEvent(`{}`), "A\xff"},
 		{"attributes", `export default e => [e.id, e.source, e.type, e.subject ?? "none", e.attributes.datacontenttype]`, jsonEvent(`{}`), `["e1","/tests","dev.test","none","application/json"]`},
-		{"request", `export default e => e.request.path`, request, `/x`},
+		{"request", `export default e => [e.request.method, e.request.url, e.request.headers.get("a"), e.request.params.id, e.request === e.request]`, request, `["PUT","https://shop.example/x/%2F?q=a%20b&q=%26","1, 2","/",true]`},
+		{"body of a request", `export default e => e.request.json()`, request, `{"n":1}`},
+		{"bytes of an event", `export default e => [e.bytes() instanceof Uint8Array, ...e.bytes(), e.text()]`, jsonEvent(`1`), `[true,49,"1"]`},
 		{"no request", `export default e => String(e.request)`, jsonEvent(`{}`), `undefined`},
 		{"text", `export default e => e.data.toUpperCase()`, typed("text/plain; charset=utf-8", "grüße"), `GRÜSSE`},
 		{"JSON by suffix", `export default e => e.data.a`, typed("application/problem+json", `{"a":"b"}`), `b`},
@@ -272,6 +274,22 @@ func TestScriptsAreStopped(t *testing.T) {
 	}
 }
 
+// The reason says what was missing also when there is no room for an exception.
+func TestScriptsRunOutOfMemory(t *testing.T) {
+	t.Parallel()
+	r := newRuntime(t)
+	for _, body := range []string{
+		`const a = "\u00e9".repeat(1e5); return Array(60).fill(a)`,
+		`const keep = []; for (let n = 1 << 20; n > 4; n >>= 1) try { for (;;) keep.push("x".repeat(n)) } catch {} return JSON.stringify(keep)`,
+		`try { "x".repeat(1e8) } catch {} throw null`, // which is what there is when an exception finds no room
+	} {
+		res := loadScript(t, r, handler(body), Settings{Memory: 3 << 20}).Invoke(t.Context(), jsonEvent(`{}`), &fakeHost{})
+		if said, ok := strings.CutPrefix(res.Reason, "wanted more memory than its limit of 3Mi and then died: "); res.Class != ClassMemory || !ok || !strings.Contains(said, "out of memory") {
+			t.Errorf("%s: %s %q", body, res.Class, res.Reason)
+		}
+	}
+}
+
 // The place is told by the exception that the engine throws, or by what its stack holds when it was stopped inside of one long operation.
 func TestStoppedScriptsSayWhere(t *testing.T) {
 	t.Parallel()
@@ -297,7 +315,8 @@ func TestScriptsThatDoNotStart(t *testing.T) {
 		{"TypeScript", "export default (event: Event): string => 'x'", ClassInit, "the script's top-level code: SyntaxError: "},
 		{"throws", "const config = undefined\nexport default () => 1\nconfig.url", ClassInit, "the script's top-level code: TypeError: cannot read property 'url' of undefined at <anonymous> (f.js:3:1)"},
 		{"import", "import _ from 'lodash'; export default () => 1", ClassInit, "the script's top-level code: ReferenceError: could not load module 'lodash'"},
-		{"no function", "export default { fetch() {} }", ClassInit, "the script's top-level code: TypeError: it has no function as its default export; write export default function (event, context) { … }"},
+		{"no function", "export default { handler() {} }", ClassInit, "the script's top-level code: TypeError: it has no function as its default export; write export default function (event, context) { … }, or export default { fetch(request) { … } }"},
+		{"fetches", "const rates = await fetch('https://rates.example')\nexport default () => 1", ClassInit, "the script's top-level code: TypeError: fetch GET https://rates.example/: it is not possible before there is an event; move it into the handler at "},
 		{"default of no name", "export const _default = 1, f = () => 'export default'", ClassInit, "it has no function as its default export"},
 		{"waits", "await new Promise(() => {}); export default () => 1", ClassInit, "the script's top-level code: it awaits something that does not come"},
 		{"loops", "export default () => 1\nfor (;;) {}", ClassDeadline, " (in the script's top-level code)"},

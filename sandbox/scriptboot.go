@@ -39,7 +39,7 @@ func (i *instance) startScript(s *scriptState) error {
 	for _, set := range []struct {
 		name  string
 		value uint64
-	}{{"qjs_set_interrupt_handler", 1}, {"qjs_set_max_stack_size", scriptStack}, {"qjs_set_gc_threshold", scriptGarbage}} {
+	}{{"qjs_set_interrupt_handler", 1}, {"qjs_set_promise_rejection_handler", 1}, {"qjs_set_max_stack_size", scriptStack}, {"qjs_set_gc_threshold", scriptGarbage}} {
 		if _, err := i.engine(set.name, set.value); err != nil {
 			return err
 		}
@@ -65,7 +65,10 @@ func (i *instance) startScript(s *scriptState) error {
 	if err == nil && v.tag() == tagException {
 		err = i.thrown(s)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return i.inv.logRejections(s)
 }
 
 func orError(err error, text string) error {
@@ -129,7 +132,7 @@ func (i *instance) loadPrelude(s *scriptState) (start jsValue, err error) {
 	for _, f := range []struct {
 		name string
 		to   *jsValue
-	}{{"explain", &s.Explain}, {"where", &s.Where}, {"handle", &s.Handle}, {"settle", &s.Settle}, {"start", &start}} {
+	}{{"explain", &s.Explain}, {"where", &s.Where}, {"handle", &s.Handle}, {"settle", &s.Settle}, {"answered", &s.Answered}, {"start", &start}} {
 		if name, err = i.put([]byte(f.name)); err != nil {
 			return 0, err
 		}

@@ -2,17 +2,20 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
 // capability calls one of the host's for a script. The answer begins with a letter: v and the value, n when there is none, or e and what is wrong.
 func (c call) capability(op, name, value string) string {
 	if c.phase != handling {
-		return "e" + op + " may not be called before there is an event"
+		return "e" + op + c.tooEarly()
 	}
 	request := []byte(name)
 	if op == abi.OpStateSet {
@@ -38,15 +41,119 @@ func (c call) capability(op, name, value string) string {
 	return "v" + string(answer)
 }
 
-// refusal says why a capability did not do what it was asked for, in the host's words when it has some.
+// refusal says why a capability did not do what it was asked for.
 func refusal(op, name string, status int32, answer []byte) string {
-	why := strings.ToValidUTF8(string(answer), "\uFFFD")
-	switch {
-	case why != "":
+	return fmt.Sprintf("%s %q: %s", op, cutText(name, maxFunctionName), why(status, answer))
+}
+
+// why is in the host's words when it has some.
+func why(status int32, answer []byte) string {
+	switch text := strings.ToValidUTF8(string(answer), "\uFFFD"); {
+	case text != "":
+		return text
 	case status == abi.StatusTooLarge:
-		why = "too large; docs/abi.md, section 9, has the limits"
-	default:
-		why = fmt.Sprintf("it failed with status %d", status)
+		return "too large; docs/abi.md, section 9, has the limits"
 	}
-	return fmt.Sprintf("%s %q: %s", op, cutText(name, maxFunctionName), why)
+	return fmt.Sprintf("it failed with status %d", status)
+}
+
+// tooEarly refuses what only an event may have done.
+func (c call) tooEarly() string {
+	if c.phase == warming {
+		return " is not possible in the warm-up"
+	}
+	return " is not possible before there is an event; move it into the handler"
+}
+
+// startScriptCall starts a capability that takes its time. The answer is its handle, or e and what is wrong. What it is about is for people.
+func (c call) startScriptCall(op, head, body, what string) string {
+	if c.phase != handling {
+		return "eit" + c.tooEarly()
+	}
+	handle := c.startCall(op, append(abi.AppendText(make([]byte, 0, 4+len(head)+len(body)), head), body...))
+	if handle < 0 {
+		return fmt.Sprintf("ea request may have %d bytes, this one has %d", abi.MaxRequest, 4+len(head)+len(body))
+	}
+	c.calls.find(handle).what = cutText(what, maxFunctionName)
+	return strconv.Itoa(int(handle))
+}
+
+// cancelScriptCall gives up a call, if it is still open.
+func (c call) cancelScriptCall(handle string) {
+	n, _ := strconv.ParseInt(handle, 10, 32) // 0 is no handle
+	if o := c.calls.find(int32(n)); o != nil {
+		c.calls.close(o)
+	}
+}
+
+// handAnswers gives the script the answers that have come. It says whether there were any.
+func (inv *invocation) handAnswers(s *scriptState) (were bool, err error) {
+	for {
+		o := inv.calls.any()
+		if o == nil || o.running != nil {
+			return were, nil
+		}
+		answer := *o
+		inv.calls.close(o)
+		if err := inv.handAnswer(s, &answer); err != nil {
+			return were, err
+		}
+		were = true
+	}
+}
+
+// handAnswer settles the promise of a call, see the prelude's answered: the answer in two parts, and of which kind the second one is.
+func (inv *invocation) handAnswer(s *scriptState, o *opened) error {
+	i := inv.instance
+	inv.bill.BytesIn += int64(len(o.answer))
+	head, body, ok := "", []byte(nil), false
+	if o.status == abi.StatusOK {
+		head, body, ok = abi.CutText(o.answer)
+	}
+	if !ok {
+		head, body = why(o.status, o.answer), nil
+	}
+	text, err := i.newText(s, []byte(head))
+	if err != nil {
+		return err
+	}
+	value, kind, err := i.newData(s, answered(o.op, head, body))
+	if err != nil {
+		return err
+	}
+	v, err := i.call(s, s.Answered, jsInt(int(o.handle)), jsInt(int(o.status)), text, value, jsInt(kind))
+	if err == nil && v.tag() == tagException {
+		err = i.thrown(s)
+	}
+	return err
+}
+
+// answered is the second part of an answer as an event would have it: the reply of a function says what it is, or is what it looks like; a response is bytes.
+func answered(op, head string, body []byte) *event.Event {
+	e := &event.Event{Data: body, DataContentType: "application/octet-stream"}
+	switch {
+	case op != abi.OpInvoke:
+		return e
+	case len(body) == 0:
+		return &event.Event{}
+	}
+	var says struct {
+		Type    string      `json:"datacontenttype"`
+		Headers [][2]string `json:"headers"`
+	}
+	_ = json.Unmarshal([]byte(head), &says) // what cannot be read says nothing
+	for _, h := range says.Headers {
+		if strings.EqualFold(h[0], "content-type") {
+			says.Type = h[1]
+		}
+	}
+	switch {
+	case says.Type != "":
+		e.DataContentType = says.Type
+	case json.Valid(body):
+		e.DataContentType = "application/json"
+	case utf8.Valid(body):
+		e.DataContentType = "text/plain"
+	}
+	return e
 }

@@ -33,7 +33,7 @@ func (r *Runtime) offerScripts(ctx context.Context) error {
 		{"host_get_timezone_offset", signature{params("ii"), host.sig.results}, none}, // UTC
 		{"host_module_normalize", signature{params("ii"), host.sig.results}, none},    // there is one module
 		{"host_module_load", signature{params("ii"), host.sig.results}, none},
-		{"host_promise_rejection", signature{params("iii"), nil}, func(context.Context, api.Module, []uint64) {}}, // not asked for
+		{"host_promise_rejection", signature{params("iii"), nil}, rejected},
 	} {
 		builder.NewFunctionBuilder().WithGoModuleFunction(f.run, f.sig.params, f.sig.results).Export(f.name)
 	}
@@ -99,6 +99,24 @@ func (c call) answer(arguments []hostValue) (hostValue, error) {
 		return textValue(c.emitText(arg(1), arg(2))), nil
 	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete, abi.OpSecretGet:
 		return textValue(c.capability(arg(0), arg(1), arg(2))), nil
+	case "begin":
+		return textValue(c.startScriptCall(arg(1), arg(2), arg(3), arg(4))), nil
+	case "cancel":
+		c.cancelScriptCall(arg(1))
+	case "respond":
+		return textValue(c.respond([]byte(arg(1)))), nil
+	case "deadline":
+		return textValue(c.deadlineText()), nil
+	case "attempt":
+		return textValue(c.attemptText(arg(1))), nil
+	case "data":
+		if e := c.eventOf(arg(1)); e != nil {
+			return hostValue{kind: valueBinary, bytes: e.event.Data}, nil
+		}
+	case "text":
+		if e := c.eventOf(arg(1)); e != nil {
+			return textValue(strings.ToValidUTF8(string(e.event.Data), "\uFFFD")), nil
+		}
 	case "attributes":
 		if e := c.eventOf(arg(1)); e != nil {
 			return textValue(string(e.event.AttributesJSON())), nil
@@ -122,7 +140,7 @@ func (c call) answer(arguments []hostValue) (hostValue, error) {
 // eventOf finds an event of the delivery by its number.
 func (c call) eventOf(number string) *delivered {
 	n, err := strconv.Atoi(number)
-	if err != nil || n < 0 || n >= c.count() || c.phase != handling {
+	if err != nil || n < 0 || n >= c.count() || c.phase == initialising {
 		return nil
 	}
 	return c.at(n)
@@ -156,9 +174,43 @@ func (c call) environment() string {
 
 // emitText emits an event and says what was wrong with it, or nothing.
 func (c call) emitText(topic, body string) string {
-	if c.phase != handling {
-		return "emit may not be called before there is an event"
+	if c.phase == initialising {
+		return "emit" + c.tooEarly()
 	}
 	_, problem := c.emit([]byte(topic), []byte(body))
 	return problem
+}
+
+// respond takes over the head of a Response and says what is wrong with it, or nothing. An event that is no HTTP request has no status and no headers in its reply, only
+// what its data is.
+func (c call) respond(head []byte) string {
+	if c.first.event.Request == nil {
+		var says struct{ Headers [][2]string }
+		_ = json.Unmarshal(head, &says) // what cannot be read says nothing
+		head = []byte("{}")
+		for _, h := range says.Headers {
+			if strings.EqualFold(h[0], "content-type") {
+				head, _ = json.Marshal(map[string]string{"datacontenttype": h[1]}) // texts
+			}
+		}
+	}
+	if c.setReplyJSON(head) != 0 {
+		return "it is too large"
+	}
+	return ""
+}
+
+// deadlineText is when the time of the delivery is over, in milliseconds since 1970.
+func (c call) deadlineText() string {
+	deadline, _ := c.Deadline() // Invoke has set one
+	return strconv.FormatInt(deadline.UnixMilli(), 10)
+}
+
+// attemptText is which try of an event it is; 0 when there is none yet.
+func (c call) attemptText(number string) string {
+	n, err := strconv.Atoi(number)
+	if err != nil || c.eventOf(number) == nil {
+		return "0"
+	}
+	return strconv.Itoa(c.host.Attempt(n))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -41,11 +42,11 @@ func (inv *invocation) ended(s *scriptState, err error) error {
 		return nil
 	}
 	var thrown *scriptError
-	isThrown := errors.As(err, &thrown)
+	threw := errors.As(err, &thrown)
 	switch {
-	case isThrown && !inv.interrupted:
+	case threw && !inv.interrupted:
 		return err
-	case isThrown:
+	case threw:
 		inv.where, err = framesText(thrown.frames), errStopped
 	case inv.where == "":
 		inv.where = inv.instance.whereabouts(s)
@@ -75,6 +76,7 @@ const (
 
 func (inv *invocation) handleEvent(s *scriptState, n int) error {
 	i := inv.instance
+	defer inv.calls.drop() // what it does not wait for
 	data, kind, err := i.newData(s, inv.at(n).event)
 	if err != nil {
 		return err
@@ -88,11 +90,11 @@ func (inv *invocation) handleEvent(s *scriptState, n int) error {
 	case err != nil:
 		return err
 	case v.tag() == tagException:
-		return i.thrown(s)
-	case n > 0 || v.tag() == tagNull:
-		return nil
+		err = i.thrown(s)
+	case n == 0 && v.tag() != tagNull:
+		err = inv.takeReply(s, v)
 	}
-	return inv.takeReply(s, v)
+	return errors.Join(err, inv.logRejections(s))
 }
 
 // newData makes the value that the script finds as the event's data, or what it is made of when it is asked for.
@@ -124,18 +126,43 @@ func (inv *invocation) settle(s *scriptState) (jsValue, error) {
 	if _, err := i.runJobs(s); err != nil {
 		return 0, err
 	}
+	if err := inv.logRejections(s); err != nil {
+		return 0, err
+	}
 	v, err := i.call(s, s.Settle)
 	if err != nil || v.tag() != tagInt {
 		return v, err
 	}
-	if v.int() < 0 {
-		return 0, newScriptError("the handler's promise never settles: there is nothing left that it could wait for")
+	if were, err := inv.handAnswers(s); were || err != nil {
+		return jsUndefined, err
 	}
-	if err := inv.rest(time.Duration(v.int()) * time.Millisecond); err != nil {
-		inv.where = ": it waits for a timer"
-		return 0, err
+	return jsUndefined, inv.waitForScript(int64(v.int()))
+}
+
+// waitForScript waits for the next answer, but no longer than until a timer is due: in so many milliseconds, or never when it is below zero.
+func (inv *invocation) waitForScript(timer int64) (err error) {
+	switch o := inv.calls.any(); {
+	case o != nil:
+		waiting := inv.calls.waiting()
+		if _, err = inv.await(-1, timer); err != nil {
+			inv.where = waiting
+		}
+	case timer < 0:
+		return newScriptError("the handler's promise never settles: there is nothing left that it could wait for")
+	default:
+		if err = inv.rest(time.Duration(timer) * time.Millisecond); err != nil {
+			inv.where = ": it waits for a timer"
+		}
 	}
-	return jsUndefined, nil
+	return err
+}
+
+// waiting says what a script waits for.
+func (c *calls) waiting() string {
+	if n := len(c.open); n > 1 {
+		return fmt.Sprintf(": it waits for %s and %d more", c.open[0].what, n-1)
+	}
+	return ": it waits for " + c.open[0].what
 }
 
 // takeReply takes over what the handler returned, as the prelude has put it: a string or an ArrayBuffer.
@@ -171,7 +198,10 @@ func (i *instance) thrown(s *scriptState) error {
 // explain puts a thrown value into words. Looking at it may run code of the script's, and fail in turn.
 func (i *instance) explain(s *scriptState, thrown jsValue) error {
 	silent := newScriptError("it threw something that cannot be shown")
-	if s.Explain == 0 {
+	switch {
+	case thrown.tag() == tagNull && i.memory.Refused(): // there was no room for the exception either
+		return newScriptError(outOfMemory)
+	case s.Explain == 0:
 		return silent
 	}
 	v, err := i.call(s, s.Explain, thrown)

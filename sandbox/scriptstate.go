@@ -8,17 +8,18 @@ import (
 
 // scriptState is where things are in the snapshot of a script.
 type scriptState struct {
-	Context uint32  `json:"context"` // of the engine
-	Slots   uint32  `json:"slots"`   // room for the arguments of a call, then for a length
-	Random  uint32  `json:"random"`  // state of Math.random
-	Handle  jsValue `json:"handle"`  // functions of the prelude
-	Settle  jsValue `json:"settle"`
-	Explain jsValue `json:"explain"`
-	Where   jsValue `json:"where"`
+	Context  uint32  `json:"context"` // of the engine
+	Slots    uint32  `json:"slots"`   // room for the arguments of a call, then for a length
+	Random   uint32  `json:"random"`  // state of Math.random
+	Handle   jsValue `json:"handle"`  // functions of the prelude
+	Settle   jsValue `json:"settle"`
+	Answered jsValue `json:"answered"`
+	Explain  jsValue `json:"explain"`
+	Where    jsValue `json:"where"`
 }
 
 const (
-	maxArguments = 3
+	maxArguments = 5
 	lengthSlot   = maxArguments * 8
 	slotsSize    = lengthSlot + 8
 )

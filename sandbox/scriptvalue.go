@@ -96,7 +96,7 @@ func (i *instance) webGroup(name string) (hostValue, error) {
 
 // webCall does work for a group of web globals. When it fails there is no answer, and the prelude asks what the problem is.
 func (c call) webCall(op string, arguments []hostValue) hostValue {
-	w := web.Call{Stop: func() bool { return c.Err() != nil }, Event: c.phase == handling}
+	w := web.Call{Stop: func() bool { return c.Err() != nil }, Event: c.phase != initialising}
 	for _, a := range arguments {
 		w.Arguments = append(w.Arguments, a.bytes)
 	}

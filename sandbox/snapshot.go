@@ -19,6 +19,7 @@ type snapshot struct {
 	ahead      time.Duration // what the guest's monotonic clock was ahead of ours when it was made
 	script     *scriptState  // of a script
 	drew       bool          // initialisation asked for random bytes
+	cold       string        // why a script is not as warm as it was meant to be, for users
 }
 
 // close frees the image when no instance uses it any more. There may be no snapshot.
@@ -49,20 +50,23 @@ func (p *program) initialise(ctx context.Context, h Host) (*snapshot, *Result) {
 
 func (p *program) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, *Result) {
 	started := time.Now()
-	i, err := p.newInstance(nil)
-	if err != nil {
-		return nil, p.instanceFailure(err)
+	i, res := p.booted(ctx, w, h, started)
+	if res != nil {
+		return nil, res
+	}
+	cold := ""
+	if p.script != nil && p.settings.Warm != nil {
+		var usable bool
+		if cold, usable = i.warmUp(); !usable {
+			p.discard(i)
+			if i, res = p.booted(ctx, w, discardHost{}, started); res != nil {
+				return nil, res
+			}
+		}
 	}
 	defer p.discard(i)
-	i.begin(ctx, delivery{host: h, started: started})
-	i.inv.world = w
-	if err := i.boot(); err != nil {
-		res := i.inv.result(err)
-		i.inv.log.flush()
-		return nil, &res
-	}
-	i.inv.log.flush()
-	s := &snapshot{script: i.script, mono: w.mono + w.passed, drew: w.drew}
+	var err error
+	s := &snapshot{script: i.script, cold: cold, mono: w.mono + w.passed, drew: w.drew}
 	s.ahead = max(0, s.mono-p.runtime.uptime())
 	if s.image, err = p.runtime.system.NewImage(i.memory.Bytes()); err != nil {
 		return nil, p.instanceFailure(&hostError{err})
@@ -71,6 +75,24 @@ func (p *program) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, 
 		s.globals = append(s.globals, g.Get())
 	}
 	return s, nil
+}
+
+// booted is a new instance that has initialised itself, or the result to give to an event instead.
+func (p *program) booted(ctx context.Context, w *world, h Host, started time.Time) (*instance, *Result) {
+	i, err := p.newInstance(nil)
+	if err != nil {
+		return nil, p.instanceFailure(err)
+	}
+	i.begin(ctx, delivery{host: h, started: started})
+	i.inv.world = w
+	if err := i.boot(); err != nil {
+		res := i.inv.result(err)
+		i.inv.log.flush()
+		p.discard(i)
+		return nil, &res
+	}
+	i.inv.log.flush()
+	return i, nil
 }
 
 // boot brings a new instance to where an event can begin. A command's start function belongs to its run.
@@ -129,6 +151,7 @@ func (discardHost) Call(context.Context, string, []byte) (int32, []byte) {
 func (discardHost) Begin(string, []byte) func(context.Context, func(int) bool) (int32, []byte) {
 	return nil
 }
+func (discardHost) Attempt(int) int                                 { return 0 }
 func (discardHost) Log(slog.Level, string)                          {}
 func (discardHost) Yield(context.Context, int64)                    {}
 func (discardHost) Outside(_ context.Context, _ int64, wait func()) { wait() }

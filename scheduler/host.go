@@ -46,6 +46,14 @@ func (h *host) Log(level slog.Level, message string) {
 	h.scheduler.opts.History.Append(entry)
 }
 
+// Attempt is the number of the attempt, which each event of a batch has for itself.
+func (h *host) Attempt(ev int) int {
+	if ev > 0 {
+		return h.invocation.more[ev-1].number
+	}
+	return h.invocation.number
+}
+
 // Yield lets guests of other functions run whose turn it is.
 func (h *host) Yield(ctx context.Context, fuel int64) {
 	h.scheduler.processors.yield(ctx, h.guest, fuel)

@@ -47,6 +47,8 @@ func (h *host) Log(level slog.Level, message string) {
 
 func (h *host) Yield(context.Context, int64) {}
 
+func (h *host) Attempt(int) int { return 1 }
+
 func (h *host) Outside(_ context.Context, _ int64, wait func()) { wait() }
 
 func (h *host) Begin(string, []byte) func(context.Context, func(int) bool) (int32, []byte) {

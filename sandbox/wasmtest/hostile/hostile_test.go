@@ -34,6 +34,7 @@ func (denying) Begin(string, []byte) func(context.Context, func(int) bool) (int3
 }
 func (denying) Log(slog.Level, string)                          {}
 func (denying) Yield(context.Context, int64)                    {}
+func (denying) Attempt(int) int                                 { return 1 }
 func (denying) Outside(_ context.Context, _ int64, wait func()) { wait() }
 
 // house is a runtime with a good function that must go on working whatever else is loaded.
