@@ -42,8 +42,10 @@ type FunctionSpec struct {
 	Weight int `json:"weight,omitempty"`
 	// Reuse gives an instance to the next event as the last one left it, instead of a fresh one for each: what an event leaves in memory can be read by
 	// the next.
-	Reuse bool              `json:"reuse,omitempty"`
-	Env   map[string]string `json:"env,omitempty"`
+	Reuse bool `json:"reuse,omitempty"`
+	// Warm is handled by a function in JavaScript before the snapshot is taken that its events begin with; nil = nothing is.
+	Warm *WarmUp           `json:"warm,omitempty"`
+	Env  map[string]string `json:"env,omitempty"`
 	// Secrets are the secrets that it may read, by name.
 	Secrets  []string      `json:"secrets,omitempty"`
 	Allow    Allow         `json:"allow"`
@@ -51,6 +53,14 @@ type FunctionSpec struct {
 	Triggers []TriggerSpec `json:"on,omitempty"`
 	// DeadLetter says what else happens to events that the function's triggers gave up on: they are kept in any case.
 	DeadLetter *DeadLetterSpec `json:"deadLetter,omitempty"`
+}
+
+// WarmUp is an event for nobody.
+type WarmUp struct {
+	// Event is a CloudEvent in JSON.
+	Event json.RawMessage `json:"event"`
+	// Request is the HTTP request that it was, as docs/abi.md section 4 has it; absent = none.
+	Request json.RawMessage `json:"request,omitempty"`
 }
 
 // DeadLetterSpec says how long dead letters are kept and who else hears of them.

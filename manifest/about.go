@@ -40,6 +40,7 @@ var about = map[string]string{
 	"functions.env":        "Its environment: texts that it reads as variables.",
 	"functions.secrets":    "The secrets that it may read (fnctl secret set).",
 	"functions.reuse":      "Leave in memory what an event left there, for the next one: faster, without isolation.",
+	"functions.warm":       "The file of an event that it handles at the deploy, so that events find warm what the first one has to set up; for TypeScript and JavaScript.",
 	"functions.weight":     "Its part of a busy node: 4 gets four times what 1 gets.",
 	"functions.fair":       "An expression for a key: what the function gets is shared equally between keys.",
 	"functions.allow":      "What it may do beside replying.",

@@ -11,7 +11,7 @@ import (
 func (d *decoder) function(name string, keyAt at, v value, defs defaults) Function {
 	f := Function{Name: name, Spec: api.FunctionSpec{Timeout: defs.timeout, Memory: defs.memory, Retry: defs.retry}}
 	hasModule := false
-	var reuseAt at
+	var reuseAt, warmAt at
 	from := func(read func(value)) func(value) {
 		return func(v value) {
 			if hasModule {
@@ -40,6 +40,7 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 			"timeout":     d.duration(&f.Spec.Timeout),
 			"memory":      d.memory(&f.Spec.Memory),
 			"reuse":       func(v value) { reuseAt = v.at(); d.boolean(&f.Spec.Reuse)(v) },
+			"warm":        func(v value) { warmAt = v.at(); d.anyText(&f.Warm, "the path of an event in JSON")(v) },
 			"deadLetter":  func(v value) { f.Spec.DeadLetter = d.deadLetter(v) },
 		},
 	}) {
@@ -47,6 +48,9 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 	}
 	if f.Script() && f.Spec.Reuse {
 		d.fault(reuseAt, "functions.%s.reuse is not for scripts: each event begins with what the script's top-level code left; leave it out", name)
+	}
+	if f.Warm != "" && f.Source != "" && !f.Script() {
+		d.fault(warmAt, "functions.%s.warm is for functions in TypeScript and JavaScript; in Go, do in init functions what is to be done before the first event", name)
 	}
 	if !hasModule {
 		d.fault(keyAt, "functions.%s has no code; add `source: ./%s` (a Go package), `source: ./%s.ts` or `wasm: ./%s.wasm`", name, name, name, name)

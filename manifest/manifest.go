@@ -36,7 +36,9 @@ type Function struct {
 	Source string
 	// Wasm is a module that is built already.
 	Wasm string
-	// Spec has everything but Module, with the manifest's defaults laid under it.
+	// Warm is the file of an event that a script handles before its snapshot is taken; "" = none.
+	Warm string
+	// Spec has everything but Module and Warm, with the manifest's defaults laid under it.
 	Spec api.FunctionSpec
 }
 

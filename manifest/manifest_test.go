@@ -239,6 +239,8 @@ func TestFaults(t *testing.T) {
 		{"env name", fn(`    env: { "A=B": c }`), `fn.yaml:5:12: functions.charge.env: "A=B" is not a name for a variable; it may not be empty or have =`},
 
 		{"source in CommonJS", head2("source: ./a.cjs"), "fn.yaml:4:16: functions.f.source: ./a.cjs is a CommonJS module; write it as an ES module, with export default, in a .js or .ts file"},
+		{"warm of Go", head2("source: ./a, warm: ./e.json"), "fn.yaml:4:27: functions.f.warm is for functions in TypeScript and JavaScript; in Go, do in init functions what is to be done before the first event"},
+		{"empty warm", head2("source: ./a.js, warm: ''"), "fn.yaml:4:30: functions.f.warm is empty; it must be the path of an event in JSON"},
 		{"script with reuse", head2("source: ./a.js, reuse: true"), "fn.yaml:4:31: functions.f.reuse is not for scripts: each event begins with what the script's top-level code left; leave it out"},
 		{"source in Rust", head2("source: ./lib.rs"), "fn.yaml:4:16: functions.f.source: Rust sources (./lib.rs) are not supported yet; build the crate for wasm32-wasip1 and name the file with wasm:"},
 		{"source is a file", head2("source: ./a/main.go"), "fn.yaml:4:16: functions.f.source: ./a/main.go is a file; name the directory of the Go package, a"},

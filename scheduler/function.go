@@ -67,7 +67,11 @@ func (s *Scheduler) CheckModule(ctx context.Context, name string, wasm []byte, s
 	if err := s.checkReady(name, &spec); err != nil {
 		return "", nil, err
 	}
-	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{Function: name, Memory: spec.Memory, Env: spec.Env})
+	warm, err := warmUp(&spec)
+	if err != nil {
+		return "", nil, &ModuleError{Reason: err.Error(), Advice: "write the event as events/NAME.json of fnctl test are written"}
+	}
+	m, err := s.opts.Sandbox.Load(ctx, wasm, sandbox.Settings{Function: name, Memory: spec.Memory, Env: spec.Env, Warm: warm})
 	var refused *sandbox.RefusedError
 	if errors.As(err, &refused) {
 		return "", nil, &ModuleError{Reason: "module refused: " + refused.Reason, Advice: refused.Advice}
@@ -87,6 +91,18 @@ func (s *Scheduler) CheckModule(ctx context.Context, name string, wasm []byte, s
 		}
 	}
 	return kind, warnings, nil
+}
+
+// warmUp is the event that warms a function, nil when there is none.
+func warmUp(spec *api.FunctionSpec) (*event.Event, error) {
+	if spec.Warm == nil {
+		return nil, nil
+	}
+	e, err := event.FromParts(spec.Warm.Event, spec.Warm.Request)
+	if err != nil {
+		return nil, fmt.Errorf("warm: the event: %w", err)
+	}
+	return e, nil
 }
 
 // checkReady refuses a function that wants more instances kept ready than this node has memory for, with those of the other functions.
@@ -172,11 +188,15 @@ func (s *Scheduler) load(ctx context.Context, f *function) error {
 	if err != nil {
 		return err
 	}
+	warm, err := warmUp(&f.spec.Spec)
+	if err != nil {
+		return err
+	}
 	digest := f.spec.Spec.Module
 	source := sandbox.Source{Digest: digest, Read: func() ([]byte, error) { return s.opts.Registry.Module(digest) }}
 	m, err := s.opts.Sandbox.Open(ctx, source, sandbox.Settings{
 		Function: f.spec.Name, Revision: f.spec.Revision, Memory: f.spec.Spec.Memory, Env: f.spec.Spec.Env, Seed: seed, Reuse: f.spec.Spec.Reuse,
-		Ready: f.spec.Spec.Scale.Min,
+		Ready: f.spec.Spec.Scale.Min, Warm: warm,
 	})
 	if err != nil {
 		return err

@@ -81,7 +81,14 @@ func load(ctx context.Context, box *sandbox.Runtime, t api.Trial) (*function, ap
 		}
 		f.http = append(f.http, target)
 	}
-	m, err := box.Load(ctx, t.Module, sandbox.Settings{Function: t.Function, Revision: 1, Memory: t.Spec.Memory, Env: t.Spec.Env, Reuse: t.Spec.Reuse})
+	s := sandbox.Settings{Function: t.Function, Revision: 1, Memory: t.Spec.Memory, Env: t.Spec.Env, Reuse: t.Spec.Reuse}
+	if w := t.Spec.Warm; w != nil {
+		var err error
+		if s.Warm, err = event.FromParts(w.Event, w.Request); err != nil {
+			return refuse("warm: %v", err)
+		}
+	}
+	m, err := box.Load(ctx, t.Module, s)
 	var refused *sandbox.RefusedError
 	switch {
 	case errors.As(err, &refused):
@@ -98,12 +105,8 @@ func load(ctx context.Context, box *sandbox.Runtime, t api.Trial) (*function, ap
 
 // try runs one event.
 func (f *function) try(ctx context.Context, c api.TrialCase) api.TrialResult {
-	var e event.Event
-	if err := e.UnmarshalJSON(c.Event); err != nil {
-		return api.TrialResult{Error: "the event: " + err.Error()}
-	}
-	e.Request = c.Request
-	if err := e.Validate(); err != nil {
+	e, err := event.FromParts(c.Event, c.Request)
+	if err != nil {
 		return api.TrialResult{Error: "the event: " + err.Error()}
 	}
 	timeout := time.Duration(f.spec.Timeout)
@@ -112,8 +115,8 @@ func (f *function) try(ctx context.Context, c api.TrialCase) api.TrialResult {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	h, start := newHost(f, &e, c.Stubs), time.Now()
-	r := f.module.Invoke(ctx, &e, h)
+	h, start := newHost(f, e, c.Stubs), time.Now()
+	r := f.module.Invoke(ctx, e, h)
 	return h.result(r, time.Since(start))
 }
 

@@ -255,7 +255,7 @@ func (c *cli) upload(ctx context.Context, client *api.Client, p *progress, funct
 	return nil
 }
 
-// buildAll answers the module of each function, in order. It builds all and reports all that fail: people correct them together.
+// buildAll answers the module of each function, in order, and reads the events that warm them into their specs. It builds all and reports all that fail: people correct them together.
 func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([][]byte, error) {
 	builder := gobuild.New(gobuild.Options{SDK: sdkArchive, CacheDir: c.cacheDir})
 	p := c.progress()
@@ -271,6 +271,13 @@ func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([
 				return
 			}
 			modules[i], errs[i] = loadModule(ctx, builder, p, dir, f)
+			if f.Warm != "" {
+				warm, err := readWarmUp(under(dir, f.Warm))
+				if err != nil {
+					err = fmt.Errorf("function %s: warm: %w", f.Name, err)
+				}
+				m.Functions[i].Spec.Warm, errs[i] = warm, errors.Join(errs[i], err)
+			}
 		})
 	}
 	wg.Wait()

@@ -113,6 +113,7 @@ func specFields(s api.FunctionSpec) []string {
 		"Scale", scaleText(s.Scale),
 		"Weight", weightText(s.Weight),
 		"Instances", instancesText(s.Reuse),
+		"Warm-up", warmText(s.Warm),
 		"Retry", retryText(s.Retry),
 		"Dead letters", deadLetterText(s.DeadLetter),
 		"Keeps dead letters", keepText(s.DeadLetter),
@@ -123,6 +124,14 @@ func specFields(s api.FunctionSpec) []string {
 		"May read secrets", strings.Join(s.Secrets, ", "),
 		"Env", strings.Join(slices.Sorted(maps.Keys(s.Env)), ", "),
 	}
+}
+
+// warmText is empty when there is no warm-up.
+func warmText(w *api.WarmUp) string {
+	if w == nil {
+		return ""
+	}
+	return fmt.Sprintf("an event of %s", size(int64(len(w.Event))))
 }
 
 // trafficText is empty when the newest revision runs everything.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
+	"github.com/evoke-run/evoke/event"
 )
 
 func TestDeployOfScripts(t *testing.T) {
@@ -37,6 +39,40 @@ func TestScriptsThatCannotBeBuilt(t *testing.T) {
 	for _, want := range []string{"function a: ", "a.ts:2:20:", "function b: there is no file " + filepath.Join(dir, "b.js"), `"fs" is a part of Node`} {
 		if got.code != exitFailed || !strings.Contains(got.stderr, want) {
 			t.Errorf("%d %s\nwant %s", got.code, got.stderr, want)
+		}
+	}
+}
+
+// The event of a warm-up is read as those of tests are, and is part of what is deployed.
+func TestDeployReadsWarmUps(t *testing.T) {
+	t.Parallel()
+	const app = "version: 1\napp: shop\nfunctions: { hello: { source: ./hello.js, warm: ./events/warm.json } }\n"
+	files := map[string]string{"fn.yaml": app, "hello.js": "export default () => 1", "events/warm.json": `{ "evokehttp": { "path": "/orders/7" }, "data": { "n": 1 } }`}
+	got := newFake(t, nil).fnctl("deploy", writeFiles(t, files), "--dry-run", "-o", "json")
+	var shown api.App
+	if err := json.Unmarshal([]byte(got.stdout), &shown); err != nil || got.code != exitOK {
+		t.Fatalf("%d %s\n%s: %v", got.code, got.stdout, got.stderr, err)
+	}
+	w := shown.Functions["hello"].Warm
+	if w == nil {
+		t.Fatalf("no warm-up in %s", got.stdout)
+	}
+	e, err := event.FromParts(w.Event, w.Request)
+	if err != nil || e.ID != "warm" || e.Type != event.HTTPRequestType || string(e.Data) != `{"n":1}` || !strings.Contains(string(e.Request), `"method":"POST","path":"/orders/7"`) {
+		t.Errorf("%+v %s %s: %v", e, w.Event, w.Request, err)
+	}
+	for text, want := range map[string]string{
+		"":               "function hello: warm: read event: ",
+		"[]":             "warm.json: an event is a JSON object, and it is of type array",
+		`{ "data": 1 }`:  "function hello: warm: ",
+		`{ "type": "" }`: "function hello: warm: ",
+	} {
+		if files["events/warm.json"] = text; text == "" {
+			delete(files, "events/warm.json")
+		}
+		got := newFake(t, nil).fnctl("deploy", writeFiles(t, files), "--dry-run")
+		if got.code != exitFailed || !strings.Contains(got.stderr, want) {
+			t.Errorf("%q: %d %s, want %s", text, got.code, got.stderr, want)
 		}
 	}
 }

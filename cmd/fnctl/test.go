@@ -80,6 +80,7 @@ func (c *cli) runTests(ctx context.Context, dir string, suites []suite, update b
 		return err
 	}
 	for i, s := range suites {
+		s.function = m.Functions[i]
 		if err := c.runSuite(ctx, runtime, s, modules[i], update); err != nil {
 			return err
 		}

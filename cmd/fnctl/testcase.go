@@ -149,6 +149,19 @@ func readStubs(text []byte) (s api.TrialStubs, err error) {
 	return s, nil
 }
 
+// readWarmUp reads the event of a file that fn.yaml names, which is as those of tests are.
+func readWarmUp(file string) (*api.WarmUp, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read event: %w", err)
+	}
+	w := &api.WarmUp{}
+	if w.Event, w.Request, err = readTestEvent(strings.TrimSuffix(filepath.Base(file), eventEnd), text); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return w, nil
+}
+
 // requestOfTest is evokehttp of a test event: part 3 of docs/abi.md, of which anything may be left out.
 type requestOfTest struct {
 	Method  string            `json:"method"`
