@@ -80,6 +80,7 @@ var onlyIn = map[string][]string{
 	"golang.org/x/time":              {"server"},
 	"github.com/evanw/esbuild":       {"cmd/fnctl/internal/jsbuild"},
 	"github.com/go-sourcemap":        {"sandbox"},
+	"github.com/nlnwa/whatwg-url":    {"sandbox/web"},
 	"github.com/stretchr/testify":    {},
 	"github.com/nats-io/nats-server": {},
 }

@@ -85,6 +85,8 @@
     },
     // use returns what a group makes, whatever has become of the globals.
     use(group) { return groups[group] ??= host("web.group", group)(web); },
+    // made is the same for those that have been used.
+    made(group) { return groups[group]; },
   };
   const groups = {}, lazy = new Set(), globals = parse(host("web.globals"));
   const isLazy = name => lazy.has(Object.getOwnPropertyDescriptor(globalThis, name)?.get);

@@ -38,6 +38,25 @@ type Result struct {
 var calls = map[string]func(*Call) (Result, error){
 	"text.encode": encodeText,
 	"text.decode": decodeText,
+	"url.parse":   parseURL,
+	"url.set":     setURL,
+	"url.decode":  decodeURLPart,
+	"form.parts":  formParts,
+
+	"crypto.random":         cryptoRandom,
+	"crypto.uuid":           cryptoUUID,
+	"crypto.digest":         cryptoDigest,
+	"crypto.base64url":      decodeBase64URL,
+	"crypto.base64url.text": encodeBase64URL,
+	"crypto.import":         importKey,
+	"crypto.export":         exportKey,
+	"crypto.generate":       generateKey,
+	"crypto.sign":           cryptoSign,
+	"crypto.verify":         cryptoVerify,
+	"crypto.seal":           cryptoSeal,
+	"crypto.open":           cryptoOpen,
+	"crypto.hkdf":           cryptoHKDF,
+	"crypto.pbkdf2":         cryptoPBKDF2,
 }
 
 // Do does what a call named op asks for.

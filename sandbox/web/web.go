@@ -22,7 +22,15 @@ type group struct {
 }
 
 var groups = []group{
+	{name: "lists"},
 	{name: "encoding", globals: []string{"TextEncoder", "TextDecoder"}},
+	{name: "url", globals: []string{"URL", "URLSearchParams"}},
+	{name: "events", globals: []string{"Event", "CustomEvent", "EventTarget", "AbortSignal", "AbortController"}},
+	{name: "streams", globals: []string{"ReadableStream", "ReadableStreamDefaultReader", "ReadableStreamDefaultController"}},
+	{name: "blob", globals: []string{"Blob", "File", "FormData"}},
+	{name: "clone", globals: []string{"structuredClone"}},
+	{name: "crypto", globals: []string{"crypto", "Crypto", "CryptoKey", "SubtleCrypto"}},
+	{name: "fetch", globals: []string{"Headers", "Request", "Response"}, hints: []string{"fetch", "request"}},
 }
 
 // Source is the JavaScript of a group. There is none that Globals does not name.
@@ -38,7 +46,9 @@ func Source(group string) ([]byte, error) {
 var Globals = sync.OnceValue(func() string {
 	all := map[string][]string{}
 	for _, g := range groups {
-		all[g.name] = g.globals
+		if len(g.globals) > 0 {
+			all[g.name] = g.globals
+		}
 	}
 	b, err := json.Marshal(all)
 	if err != nil {

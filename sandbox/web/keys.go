@@ -1,0 +1,192 @@
+package web
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"math/big"
+)
+
+// maxRSABits bounds keys of RSA: one signature with such a key takes some milliseconds.
+const maxRSABits = 4096
+
+// material is a key of two halves as a script keeps it: JSON.
+type material struct {
+	Type     string `json:"type"`               // public or private
+	DER      []byte `json:"der"`                // SubjectPublicKeyInfo or PKCS #8
+	Curve    string `json:"curve,omitempty"`    // of ECDSA, as P-256
+	Bits     int    `json:"bits,omitempty"`     // of the modulus of RSA
+	Exponent string `json:"exponent,omitempty"` // of RSA, in base64url
+}
+
+var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
+
+// newMaterial takes over a key of crypto/rsa, ecdsa or ed25519 for an algorithm.
+func newMaterial(algorithm string, key any) (*material, error) {
+	m := &material{Type: "public"}
+	var err error
+	public := key
+	if private, ok := key.(crypto.Signer); ok {
+		m.Type, public = "private", private.Public()
+		m.DER, err = x509.MarshalPKCS8PrivateKey(key)
+	} else {
+		m.DER, err = x509.MarshalPKIXPublicKey(key)
+	}
+	if err != nil {
+		return nil, fail("DataError", "%v", err)
+	}
+	kind := ""
+	switch k := public.(type) {
+	case *rsa.PublicKey:
+		kind, m.Bits, m.Exponent = "RSA", k.N.BitLen(), encode64(big.NewInt(int64(k.E)).Bytes())
+		if m.Bits > maxRSABits {
+			return nil, fail("NotSupportedError", "a key of %d bits is more than the %d that there are", m.Bits, maxRSABits)
+		}
+	case *ecdsa.PublicKey:
+		kind, m.Curve = "ECDSA", k.Curve.Params().Name
+	case ed25519.PublicKey:
+		kind = "Ed25519"
+	}
+	if kind != algorithm && !(kind == "RSA" && algorithm != "ECDSA" && algorithm != "Ed25519") {
+		return nil, fail("DataError", "the key is not one of %s", algorithm)
+	}
+	return m, nil
+}
+
+func encode64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+func (m *material) key() (any, error) {
+	var key any
+	var err error
+	if m.Type == "private" {
+		key, err = x509.ParsePKCS8PrivateKey(m.DER)
+	} else {
+		key, err = x509.ParsePKIXPublicKey(m.DER)
+	}
+	if err != nil {
+		return nil, fail("DataError", "%v", err)
+	}
+	return key, nil
+}
+
+func readMaterial(b []byte) (any, error) {
+	var m material
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, fail("DataError", "the key is damaged: %v", err)
+	}
+	return m.key()
+}
+
+// importKey reads a key (3) in a format (0) for an algorithm (1) and a curve (2). The result is its material.
+func importKey(c *Call) (Result, error) {
+	format, algorithm, curve, data := c.text(0), c.text(1), c.text(2), c.argument(3)
+	var key any
+	var err error
+	switch format {
+	case "spki":
+		key, err = x509.ParsePKIXPublicKey(data)
+	case "pkcs8":
+		key, err = x509.ParsePKCS8PrivateKey(data)
+	case "raw":
+		if algorithm == "ECDSA" && curves[curve] != nil {
+			key, err = ecdsa.ParseUncompressedPublicKey(curves[curve], data)
+		} else if key = ed25519.PublicKey(data); len(data) != ed25519.PublicKeySize {
+			err = fail("DataError", "a public key of Ed25519 has 32 bytes, not %d", len(data))
+		}
+	case "jwk":
+		key, err = readJWK(data)
+	default:
+		err = fail("NotSupportedError", "there is no format %q", format)
+	}
+	if err != nil {
+		return Result{}, fail("DataError", "crypto.subtle.importKey: it is not a key as %s: %v", format, err)
+	}
+	m, err := newMaterial(algorithm, key)
+	if err != nil {
+		return Result{}, err
+	}
+	if m.Curve != curve {
+		return Result{}, fail("DataError", "crypto.subtle.importKey: the key is on the curve %s, not on %s", m.Curve, curve)
+	}
+	return m.result()
+}
+
+func (m *material) result() (Result, error) {
+	b, err := json.Marshal(m)
+	return Result{Bytes: b, Text: true}, err
+}
+
+// exportKey writes a key (1) in a format (0).
+func exportKey(c *Call) (Result, error) {
+	var m material
+	if err := json.Unmarshal(c.argument(1), &m); err != nil {
+		return Result{}, fail("DataError", "the key is damaged: %v", err)
+	}
+	key, err := m.key()
+	if err != nil {
+		return Result{}, err
+	}
+	switch format := c.text(0); {
+	case format == "jwk":
+		b, err := json.Marshal(writeJWK(key))
+		return Result{Bytes: b, Text: true}, err
+	case format == "spki" && m.Type == "public", format == "pkcs8" && m.Type == "private":
+		return Result{Bytes: m.DER}, nil
+	case format == "raw":
+		switch k := key.(type) {
+		case *ecdsa.PublicKey:
+			b, err := k.Bytes()
+			return Result{Bytes: b}, err
+		case ed25519.PublicKey:
+			return Result{Bytes: k}, nil
+		}
+	}
+	return Result{}, fail("InvalidAccessError", "a %s key cannot be exported as %s", m.Type, c.text(0))
+}
+
+// generateKey makes a pair for an algorithm (0) and a curve (1): JSON with the materials of both, as text each.
+func generateKey(c *Call) (Result, error) {
+	if _, err := c.drawn(0); err != nil {
+		return Result{}, err
+	}
+	var private, public any
+	switch algorithm := c.text(0); algorithm {
+	case "ECDSA":
+		curve := curves[c.text(1)]
+		if curve == nil {
+			return Result{}, fail("NotSupportedError", "there is no curve %q", c.text(1))
+		}
+		k, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			return Result{}, fail("OperationError", "%v", err)
+		}
+		private, public = k, &k.PublicKey
+	case "Ed25519":
+		var err error
+		if public, private, err = ed25519.GenerateKey(nil); err != nil {
+			return Result{}, fail("OperationError", "%v", err)
+		}
+	default:
+		return Result{}, fail("NotSupportedError", "keys of %s are not generated here", algorithm)
+	}
+	pair := map[string]string{}
+	for name, key := range map[string]any{"public": public, "private": private} {
+		m, err := newMaterial(c.text(0), key)
+		if err != nil {
+			return Result{}, err
+		}
+		r, err := m.result()
+		if err != nil {
+			return Result{}, err
+		}
+		pair[name] = string(r.Bytes)
+	}
+	b, err := json.Marshal(pair)
+	return Result{Bytes: b, Text: true}, err
+}
