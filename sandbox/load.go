@@ -193,7 +193,7 @@ func (p *program) adoptKnownScript(head *artifactHead) bool {
 func rewriteModule(wasm []byte) (*rewrite.Result, error) {
 	o := rewrite.Options{MaxModuleBytes: maxModule}
 	if bytes.Equal(wasm, quickjs.Wasm) {
-		o.MaxStackBytes = engineStack
+		o.MaxStackBytes, o.Engine = engineStack, true
 	}
 	rewritten, err := rewrite.Module(wasm, o)
 	if err == nil {

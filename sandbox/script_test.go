@@ -229,51 +229,6 @@ func TestScriptsThatThrow(t *testing.T) {
 	}
 }
 
-// Nothing that a script does goes on for long after its deadline or takes more than its memory, and the next event finds a clean instance.
-func TestScriptsAreStopped(t *testing.T) {
-	t.Parallel()
-	r := newRuntime(t)
-	for _, c := range []struct{ name, body, class, reason string }{
-		{"loop", `for (;;) {}`, ClassDeadline, "did not finish within"},
-		{"loop that works", `let n = 0; for (;;) n++`, ClassDeadline, "did not finish within"},
-		{"loop that catches", `for (;;) try { for (;;) {} } catch {}`, ClassDeadline, "did not finish within"},
-		{"loop of promises", `for (;;) await null`, ClassDeadline, "did not finish within"},
-		{"loop of timers", `for (;;) await new Promise(r => setTimeout(r))`, ClassDeadline, "did not finish within"},
-		{"a timer that is far away", `await new Promise(r => setTimeout(r, 1e9))`, ClassDeadline, ": it waits for a timer"},
-		{"loop that looks at the clock", `while (Date.now() < 1e15) {}`, ClassDeadline, "did not finish within"},
-		{"hostile regexp", `return /(a+)+$/.test("a".repeat(50) + "b")`, ClassDeadline, "did not finish within"},
-		{"filling", `const a = new Uint8Array(3e7); for (;;) a.fill(1)`, ClassDeadline, "did not finish within"},
-		{"sorting", `for (;;) Array.from({ length: 1e5 }, (_, i) => "x" + i).sort()`, ClassDeadline, "did not finish within"},
-		{"a number without end", `return (7n ** 4000000n).toString().length`, ClassDeadline, "did not finish within"},
-		{"searching", `const s = "a".repeat(2e6); for (;;) s.indexOf("a".repeat(1e6) + "b")`, ClassDeadline, "did not finish within"},
-		{"recursion", `const deeper = n => deeper(n + 1) + 1; return deeper(0)`, ClassError, "RangeError: Maximum call stack size exceeded at deeper (order.js:2:"},
-		{"recursion of the engine", `let a = []; for (let i = 0; i < 1e5; i++) a = [a]; return JSON.stringify(a).length`, "", "order.js:2:"},
-		{"one long string", `return "x".repeat(1e9)`, ClassMemory, "wanted more memory than its limit of 64Mi and then died: InternalError: out of memory at handle (order.js:2:12)"},
-		{"a growing array", `const a = []; for (;;) a.push(new Uint8Array(1e6))`, ClassMemory, "wanted more memory than its limit of 64Mi"},
-		{"a growing string", `let s = "x"; for (;;) s += s`, "", "order.js:2:"},
-		{"a toString that loops", `throw { toJSON() { for (;;) {} } }`, ClassDeadline, "did not finish within"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			m := loadScript(t, r, strings.Replace(handler(c.body), "context) {", `context) { if (event.data === "mild") return "fine";`, 1), Settings{})
-			limit := 30 * time.Second
-			if c.class == ClassDeadline {
-				limit = 200 * time.Millisecond
-			}
-			res := m.Invoke(within(t, limit), jsonEvent(`{}`), &fakeHost{})
-			if res.Verdict != abi.Failed || c.class != "" && res.Class != c.class || !strings.Contains(res.Reason, c.reason) {
-				t.Errorf("%v %s %q, want %s %q", res.Verdict, res.Class, res.Reason, c.class, c.reason)
-			}
-			if res := m.Invoke(t.Context(), jsonEvent(`"mild"`), &fakeHost{}); string(res.Data) != "fine" {
-				t.Errorf("the event after it: %s %q", res.Class, res.Reason)
-			}
-			if err := waiting(t, m).clean(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
 // The reason says what was missing also when there is no room for an exception.
 func TestScriptsRunOutOfMemory(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,7 @@ package rewrite
 type rewriter struct {
 	*module
 	facts  *facts
-	deep   []bool
+	stack  accounts
 	added  []addedFunc
 	bulks  map[bulk]uint32
 	types  map[string]uint32 // index by signature
@@ -25,7 +25,7 @@ type addedFunc struct {
 const regularCall = 5
 
 func newRewriter(m *module, f *facts) *rewriter {
-	w := &rewriter{module: m, facts: f, deep: m.deepFunctions(f), bulks: map[bulk]uint32{}, types: map[string]uint32{}}
+	w := &rewriter{module: m, facts: f, stack: m.accounts(f), bulks: map[bulk]uint32{}, types: map[string]uint32{}}
 	for i, t := range m.types {
 		if _, ok := w.types[t.key()]; !ok {
 			w.types[t.key()] = uint32(i)
@@ -82,7 +82,7 @@ func (m *module) depthGlobal() uint32 { return uint32(len(m.globals)) + 1 }
 //	depth = account                          (deep functions)
 func (w *rewriter) function(out []byte, b *body) []byte {
 	b.bill(w.facts)
-	deep := w.deep[b.index]
+	deep := w.stack.deep[b.index]
 	out = appendU(out, b.groups+2)
 	out = append(out, b.b[b.groupAt:b.code]...)
 	out = append(out, 1, byte(I64), 1, byte(I32))
@@ -145,7 +145,7 @@ func (w *rewriter) tailCall(out []byte, b *body, i int, nesting uint32) []byte {
 	regular := len(s.params)+len(s.results) > regularCall || p.op == opReturnCall && p.imm < w.importFuncs
 	if regular {
 		op -= opReturnCall - opCall
-	} else if w.deep[b.index] {
+	} else if w.stack.deep[b.index] {
 		out = w.appendLeave(out, b)
 	}
 	if p.op == opReturnCall {
@@ -162,7 +162,7 @@ func (w *rewriter) tailCall(out []byte, b *body, i int, nesting uint32) []byte {
 // appendEnter keeps account of the frame and opens the block that is the one way out. The account as it was waits in a local: putting it back is
 // one store, and a sum would have to wait for the account that the last callee stored.
 func (w *rewriter) appendEnter(out []byte, b *body) []byte {
-	frame := appendS([]byte{opI32Const}, int64(w.facts.frame[b.index]))
+	frame := appendS([]byte{opI32Const}, int64(w.stack.bytes[b.index]))
 	out = appendU(append(out, opGlobalGet), w.depthGlobal())
 	out = appendU(append(out, opLocalTee), b.account())
 	out = append(append(out, frame...), opI32LtS, opIf, 0x40)

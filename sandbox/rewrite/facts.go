@@ -10,12 +10,13 @@ type facts struct {
 	types  []uint32   // canonical type by type index
 	taken  [][]uint32 // functions whose reference is taken, by canonical type
 	why    string
+	engine bool // Options.Engine
 }
 
 // gather walks all code twice: what a frame takes depends on the charges in it, and those on which functions are paid for by their callers.
 func (m *module) gather() (*facts, *Error) {
 	n := len(m.funcs)
-	f := &facts{calls: make([][]uint32, n), frame: make([]int, n), fold: make([]bool, n), folded: make([]int32, n), quiet: make([]int32, n)}
+	f := &facts{calls: make([][]uint32, n), frame: make([]int, n), fold: make([]bool, n), folded: make([]int32, n), quiet: make([]int32, n), engine: m.limits.Engine}
 	kinds := f.canonical(m)
 	f.taken = make([][]uint32, kinds)
 	taken := make([]bool, n)

@@ -40,7 +40,8 @@ func weight(op int) int32 {
 type charge struct {
 	fuel  int32 // to pay
 	check bool  // wait for more when none is left
-	back  bool  // of a branch back to a loop: both only where it is taken
+	again bool  // before a branch back to a loop
+	back  bool  // the same, and both are done only where it is taken
 }
 
 // biller walks a body and places its charges.
@@ -75,6 +76,18 @@ func (b *body) bill(f *facts) {
 	}
 	w := biller{body: b, folded: f.folded, quiet: f.quiet, looks: f.quiet[b.index] < 0, ways: []way{{op: -1, label: -1, other: -1}}}
 	w.walk()
+	if f.engine {
+		w.onlyLoops()
+	}
+}
+
+// onlyLoops leaves the charges before branches back to loops. What others would have taken is not paid.
+func (w *biller) onlyLoops() {
+	for i, c := range w.charges {
+		if !c.again {
+			w.charges[i] = charge{}
+		}
+	}
 }
 
 // foldable says what the function costs when its callers can pay for it.
@@ -273,6 +286,7 @@ func (w *biller) branch(i int, labels func(func(uint32) bool)) {
 		return
 	}
 	w.pay(i, w.owed-may, again || out)
+	w.charges[i].again = again
 	for n := range labels {
 		if to := &w.ways[len(w.ways)-1-int(n)]; to.op != opLoop {
 			to.comes(w)
@@ -294,6 +308,6 @@ func (w *biller) goesBack(i int) bool {
 func (w *biller) back(i int, may int32) {
 	owed, unseen := w.owed, w.unseen
 	w.pay(i, w.owed-may, true)
-	w.charges[i].back = true
+	w.charges[i].again, w.charges[i].back = true, true
 	w.owed, w.unseen = owed, unseen
 }

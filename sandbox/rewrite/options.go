@@ -24,6 +24,11 @@ type Options struct {
 	MaxConstants     int    // instructions in constant expressions together; default 1,000,000
 	MaxBodyBytes     int    // code of one function; default 1 MiB
 	MaxModuleBytes   int    // the whole module; default 64 MiB
+
+	// Engine says that the module is an interpreter of our choosing. It then pays, and looks whether it may go on, before branches back to loops alone: nothing
+	// that it runs for others takes long without one, and its own code repeats nothing by calls alone. And only so many functions keep account of the stack that
+	// every recursion comes by one, each for what others may use below it. See "Why does the engine of scripts pay in loops alone?" in RATIONALE.md.
+	Engine bool
 }
 
 const (

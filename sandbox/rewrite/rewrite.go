@@ -10,7 +10,7 @@
 package rewrite
 
 // Version is that of what Module makes. A change of its output for any input is a new one, because rewritten modules are kept in files.
-const Version = 9
+const Version = 10
 
 // Names the rewritten module uses. A guest that imports or exports a name with one of the reserved prefixes "evoke_" and "evoke." is refused, but
 // for the names of the guest ABI.
