@@ -44,7 +44,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"script", []byte("#!/bin/sh\n"), "it is a script", "core module"},
 		{"Go source", []byte("// A comment\npackage main\n"), "looks like Go source", "source:"},
 		{"JavaScript", []byte("exports.handle = async (e) => { return {} }"), "looks like JavaScript or TypeScript that exports no default", "export default function"},
-		{"long script", []byte("export default () => 1 //" + strings.Repeat("x", maxScript)), "the script has 8388633 bytes, the limit is 8388608", "leave out"},
+		{"long script", []byte("export default () => 1 //" + strings.Repeat("x", abi.MaxScript)), "the script has 8388633 bytes, the limit is 8388608", "leave out"},
 		{"WAT", []byte("(module (memory 1))"), "it is the text format", "wat2wasm"},
 		{"HTML", []byte("<!doctype html><title>404</title>"), "looks like HTML", "error page"},
 		{"JSON", []byte(`{"a": 1}`), "looks like JSON", ".wasm"},

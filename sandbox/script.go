@@ -16,14 +16,12 @@ import (
 	"github.com/evoke-run/evoke/sandbox/quickjs"
 	"github.com/evoke-run/evoke/sandbox/rewrite"
 	"github.com/evoke-run/evoke/sandbox/web"
+	"github.com/evoke-run/evoke/sdk/abi"
 )
 
 // A script is a function that is uploaded as JavaScript: one module with everything it needs. It runs in an engine that is a WebAssembly module as any other:
 // rewritten, compiled once and shared by all scripts of the runtime. What differs is the snapshot, which is taken after the script's own
 // top-level code ran. From there on a script's instance is an instance.
-
-// maxScript bounds a script in bytes.
-const maxScript = 8 << 20
 
 //go:embed script.js
 var prelude string
@@ -128,8 +126,8 @@ func (r *Runtime) scripts(ctx context.Context) (*scriptEngine, error) {
 
 // scriptArtifact is of a script what artifact is of a module: itself.
 func (r *Runtime) scriptArtifact(key string, text []byte) (*artifact, error) {
-	if len(text) > maxScript {
-		return nil, refuse("leave out what is not used, and data that could be fetched or kept in state", "the script has %d bytes, the limit is %d", len(text), maxScript)
+	if len(text) > abi.MaxScript {
+		return nil, refuse("leave out what is not used, and data that could be fetched or kept in state", "the script has %d bytes, the limit is %d", len(text), abi.MaxScript)
 	}
 	a := &artifact{head: artifactHead{Script: true}, wasm: text, fresh: true}
 	if r.imageDir != "" {

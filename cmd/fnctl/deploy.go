@@ -20,6 +20,7 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
 	"github.com/evoke-run/evoke/manifest"
 )
 
@@ -27,6 +28,8 @@ import (
 
 //go:embed sdk.zip
 var sdkArchive []byte
+
+const deployName = "deploy"
 
 // parallelBuilds: the go command itself uses all processors.
 const parallelBuilds = 2
@@ -36,11 +39,11 @@ func (c *cli) deployCommand() *cobra.Command {
 	var o deployFlags
 	var canary canaryFlags
 	cmd := &cobra.Command{
-		Use:   "deploy [DIR | -f fn.yaml] [FUNCTION…]",
+		Use:   deployName + " [DIR | -f fn.yaml] [FUNCTION…]",
 		Short: "Build and deploy the app of a fn.yaml",
 		Long: `Build and deploy the app of a fn.yaml.
 
-Functions with a source are built by the Go toolchain on PATH; the Go SDK comes with fnctl, no network is needed for it.
+TypeScript and JavaScript are built by fnctl itself, Go by the toolchain on PATH; the SDKs come with fnctl, no network is needed for them.
 Modules that the server does not have are uploaded, then the whole app is put in force at once, or not at all.
 With FUNCTION only those are built and deployed; the others stay as they are. A deploy of what runs already changes nothing, and says so.
 
@@ -192,17 +195,22 @@ func selectFunctions(m *manifest.Manifest, file string, names []string) ([]manif
 
 // build makes the app as the server takes it, and the modules that it names, by digest.
 func (c *cli) build(ctx context.Context, m *manifest.Manifest, dir string) (api.App, map[string][]byte, error) {
-	built, err := c.buildAll(ctx, m, dir)
+	modulesOf, err := c.buildAll(ctx, m, dir)
 	if err != nil {
 		return api.App{}, nil, err
 	}
 	digests, modules := make(map[string]string), make(map[string][]byte)
 	for i, f := range m.Functions {
-		sum := sha256.Sum256(built[i])
-		d := "sha256:" + hex.EncodeToString(sum[:])
-		digests[f.Name], modules[d] = d, built[i]
+		d := moduleDigest(modulesOf[i].module)
+		digests[f.Name], modules[d] = d, modulesOf[i].module
 	}
 	return m.API(digests), modules, nil
+}
+
+// moduleDigest names a module.
+func moduleDigest(module []byte) string {
+	sum := sha256.Sum256(module)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // showApp ends a dry run in a format for machines.
@@ -219,6 +227,11 @@ func (c *cli) deploy(ctx context.Context, name string, app api.App, modules map[
 	}
 	p := c.progress()
 	defer p.end()
+	return c.putInForce(ctx, client, p, name, app, modules)
+}
+
+// putInForce is deploy with a client and who is told how it goes.
+func (c *cli) putInForce(ctx context.Context, client *api.Client, p *progress, name string, app api.App, modules map[string][]byte) (api.Deployed, error) {
 	for _, function := range slices.Sorted(maps.Keys(app.Functions)) {
 		digest := app.Functions[function].Module
 		module, ok := modules[digest]
@@ -256,10 +269,10 @@ func (c *cli) upload(ctx context.Context, client *api.Client, p *progress, funct
 }
 
 // buildAll answers the module of each function, in order, and reads the events that warm them into their specs. It builds all and reports all that fail: people correct them together.
-func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([][]byte, error) {
+func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([]built, error) {
 	builder := gobuild.New(gobuild.Options{SDK: sdkArchive, CacheDir: c.cacheDir})
 	p := c.progress()
-	modules, errs := make([][]byte, len(m.Functions)), make([]error, len(m.Functions))
+	modules, errs := make([]built, len(m.Functions)), make([]error, len(m.Functions))
 	turn := make(chan struct{}, parallelBuilds) // holds one token for each build that runs
 	var wg sync.WaitGroup
 	for i, f := range m.Functions {
@@ -285,27 +298,47 @@ func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([
 	return modules, errors.Join(errs...)
 }
 
-func loadModule(ctx context.Context, builder *gobuild.Builder, p *progress, dir string, f manifest.Function) ([]byte, error) {
-	if f.Wasm != "" {
-		b, err := os.ReadFile(under(dir, f.Wasm))
-		if err != nil {
-			return nil, fmt.Errorf("function %s: read its module: %w", f.Name, err)
-		}
-		return b, nil
-	}
-	if f.Script() {
-		return buildScript(p, f.Name, under(dir, f.Source))
-	}
+// built is the module of a function.
+type built struct {
+	module []byte
+	notes  []string       // what the user should know although the build went well
+	inputs []string       // the files that it was made of, absolute; none = the build does not say
+	parts  []jsbuild.Part // of a script
+}
+
+func loadModule(ctx context.Context, builder *gobuild.Builder, p *progress, dir string, f manifest.Function) (built, error) {
 	p.doing("building %s", f.Name)
-	res, err := builder.Build(ctx, under(dir, f.Source))
+	b, err := buildFunction(ctx, builder, dir, f)
 	if err != nil {
-		return nil, fmt.Errorf("function %s: %w", f.Name, err)
+		return built{}, fmt.Errorf("function %s: %w", f.Name, err)
 	}
-	p.done("built %s (%s)", f.Name, size(int64(len(res.Wasm))))
-	for _, note := range res.Notes {
+	if f.Wasm == "" {
+		p.done("built %s (%s)", f.Name, size(int64(len(b.module))))
+	}
+	for _, note := range b.notes {
 		p.done("note: %s", note)
 	}
-	return res.Wasm, nil
+	return b, nil
+}
+
+// buildFunction builds a function, and tells nobody.
+func buildFunction(ctx context.Context, builder *gobuild.Builder, dir string, f manifest.Function) (built, error) {
+	switch {
+	case f.Wasm != "":
+		file, err := filepath.Abs(under(dir, f.Wasm))
+		if err != nil {
+			return built{}, err
+		}
+		b, err := os.ReadFile(under(dir, f.Wasm))
+		if err != nil {
+			return built{}, fmt.Errorf("read its module: %w", err)
+		}
+		return built{module: b, inputs: []string{file}}, nil
+	case f.Script():
+		return buildScript(under(dir, f.Source))
+	}
+	res, err := builder.Build(ctx, under(dir, f.Source))
+	return built{module: res.Wasm, notes: res.Notes}, err
 }
 
 // under is a path of the manifest as seen from here.

@@ -159,7 +159,7 @@ func TestDeployBuildsGoFunctionsWithTheRealSDK(t *testing.T) {
 	}
 	got = f.fnctl("deploy", dir)
 	want := "error: function broken: the go command cannot build " + filepath.Join(dir, "broken") + ":\n# function-broken\n./main.go:3:15: undefined: missing\n" +
-		"Try: correct the code in " + filepath.Join(dir, "broken") + " and deploy again; nothing was changed on the server\n"
+		"Try: correct the code in " + filepath.Join(dir, "broken") + "; nothing was changed on the server\n"
 	if got.code != exitFailed || !strings.HasSuffix(got.stderr, want) {
 		t.Errorf("exit code %d, stderr\n%s\nwant\n%s", got.code, got.stderr, want)
 	}

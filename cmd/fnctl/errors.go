@@ -13,6 +13,7 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
 	"github.com/evoke-run/evoke/manifest"
 )
 
@@ -157,7 +158,11 @@ func (c *cli) advice(cmd *cobra.Command, err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "again with a longer --timeout, or `fnctl logs` to see what the server does"
 	}
-	return buildAdvice(err)
+	try := buildAdvice(err)
+	if try != "" && cmd.Name() == deployName { // it builds everything before it asks the server for anything
+		try += "; nothing was changed on the server"
+	}
+	return try
 }
 
 func (c *cli) problemAdvice(p *api.Problem) string {
@@ -178,6 +183,7 @@ func (c *cli) problemAdvice(p *api.Problem) string {
 func buildAdvice(err error) string {
 	var toolchain *gobuild.ToolchainError
 	var compile *gobuild.CompileError
+	var script *jsbuild.Error
 	var faults manifest.Faults
 	switch {
 	case errors.As(err, &toolchain):
@@ -185,9 +191,11 @@ func buildAdvice(err error) string {
 	case errors.As(err, &compile) && strings.Contains(compile.Output, "requires exactly one main package"):
 		return "make it `package main` with an empty func main() {}"
 	case errors.As(err, &compile):
-		return "correct the code in " + compile.Dir + " and deploy again; nothing was changed on the server"
-	case errors.As(err, &faults):
-		return "correct the places named above; nothing was changed on the server"
+		return "correct the code in " + compile.Dir
+	case errors.As(err, &script) && script.Try != "":
+		return script.Try
+	case errors.As(err, &script), errors.As(err, &faults), errors.As(err, new(*checkError)):
+		return "correct the places named above"
 	}
 	return ""
 }

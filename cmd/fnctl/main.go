@@ -102,6 +102,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long one call to the server may take; does not end what follows with -f")
 	root.AddCommand(
 		c.newCommand(),
+		c.buildCommand(),
 		c.testCommand(),
 		c.deployCommand(),
 		c.lsCommand(),

@@ -10,18 +10,24 @@ import (
 )
 
 // buildScript makes one file of a function's TypeScript or JavaScript and what it imports.
-func buildScript(p *progress, function, path string) ([]byte, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, &adviceError{fmt.Errorf("function %s: there is no file %s", function, path), "correct source: in fn.yaml, a path from there"}
-	}
-	p.doing("building %s", function)
-	r, err := jsbuild.Build(path)
+func buildScript(path string) (built, error) {
+	project, err := openScript(path)
 	if err != nil {
-		return nil, fmt.Errorf("function %s: %w", function, err)
+		return built{}, err
 	}
-	p.done("built %s (%s)", function, size(int64(len(r.Script))))
-	for _, note := range r.Notes {
-		p.done("note: %s", note)
+	defer project.Close()
+	return scriptOf(project)
+}
+
+// openScript begins with a script that is built again and again.
+func openScript(path string) (*jsbuild.Project, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, &adviceError{fmt.Errorf("there is no file %s", path), "correct source: in fn.yaml, a path from there"}
 	}
-	return r.Script, nil
+	return jsbuild.Open(path)
+}
+
+func scriptOf(p *jsbuild.Project) (built, error) {
+	r, err := p.Build()
+	return built{module: r.Script, notes: r.Notes, inputs: r.Inputs, parts: r.Parts}, err
 }

@@ -81,7 +81,7 @@ func (c *cli) runTests(ctx context.Context, dir string, suites []suite, update b
 	}
 	for i, s := range suites {
 		s.function = m.Functions[i]
-		if err := c.runSuite(ctx, runtime, s, modules[i], update); err != nil {
+		if err := c.runSuite(ctx, runtime, s, modules[i].module, update); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,9 @@ package abi
 // Module is the import module of the host functions.
 const Module = "evoke_v1"
 
+// MaxScript bounds a function in JavaScript, in bytes.
+const MaxScript = 8 << 20
+
 // Exports of a guest.
 const (
 	ExportMemory     = "memory"

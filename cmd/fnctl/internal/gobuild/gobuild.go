@@ -85,7 +85,26 @@ func (e *ToolchainError) Error() string {
 func (e *ToolchainError) Unwrap() error { return e.Err }
 
 // Build builds the package main in dir. It answers *ToolchainError, *CompileError, or what went wrong around them.
-func (b *Builder) Build(ctx context.Context, dir string) (Result, error) {
+func (b *Builder) Build(ctx context.Context, dir string) (r Result, err error) {
+	err = b.with(ctx, dir, func(p prepared) error {
+		r.Notes = p.notes
+		r.Wasm, err = b.build(ctx, p)
+		return err
+	})
+	return r, err
+}
+
+// prepared is a package with all that the go command needs to find the SDK.
+type prepared struct {
+	shown, dir string   // as the user wrote it, and the real one
+	gomod      string   // its go.mod; os.DevNull or "" when there is none
+	overlay    string   // a file
+	temp       string   // a directory that goes when all is done
+	notes      []string // what the user should know
+}
+
+// with prepares the package in dir.
+func (b *Builder) with(ctx context.Context, dir string, do func(prepared) error) error {
 	// The go command reports places below the real path; an overlay by any other name would not be found.
 	real, err := filepath.EvalSymlinks(dir)
 	if err == nil {
@@ -95,14 +114,26 @@ func (b *Builder) Build(ctx context.Context, dir string) (Result, error) {
 		err = checkDir(real)
 	}
 	if err != nil {
-		return Result{}, fmt.Errorf("source %s: %w", dir, err)
+		return fmt.Errorf("source %s: %w", dir, err)
 	}
-	temp, err := os.MkdirTemp("", "fnctl-build-")
+	p := prepared{shown: dir, dir: real}
+	if p.temp, err = os.MkdirTemp("", "fnctl-build-"); err != nil {
+		return fmt.Errorf("make a directory to build in: %w", err)
+	}
+	defer os.RemoveAll(p.temp) // what is left lies in the system's temporary directory
+	env, err := b.env(ctx, real)
 	if err != nil {
-		return Result{}, fmt.Errorf("make a directory to build in: %w", err)
+		return err
 	}
-	defer os.RemoveAll(temp) // what is left lies in the system's temporary directory
-	return b.build(ctx, dir, real, temp)
+	sdk, err := b.sdk()
+	if err != nil {
+		return err
+	}
+	p.gomod = env.GOMOD
+	if p.overlay, p.notes, err = b.overlay(ctx, sdk, module{dir: real, gomod: env.GOMOD, temp: p.temp}); err != nil {
+		return err
+	}
+	return do(p)
 }
 
 // checkDir tells the mistakes apart that the go command has no good words for.
@@ -121,39 +152,42 @@ func checkDir(dir string) error {
 		return errors.New("is a Rust crate, which fnctl does not build yet; build it for wasm32-wasip1 and name the file with `wasm:`")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "package.json")); err == nil {
-		return errors.New("is a JavaScript package, which fnctl does not build yet")
+		return errors.New("is a JavaScript package; name the file that has the function: source: ./main.ts")
 	}
 	return nil
 }
 
-func (b *Builder) build(ctx context.Context, shown, dir, temp string) (Result, error) {
-	env, err := b.env(ctx, dir)
-	if err != nil {
-		return Result{}, err
-	}
-	sdk, err := b.sdk()
-	if err != nil {
-		return Result{}, err
-	}
-	overlay, notes, err := b.overlay(ctx, sdk, module{dir: dir, gomod: env.GOMOD, temp: temp})
-	if err != nil {
-		return Result{}, err
-	}
-	out := filepath.Join(temp, "function.wasm")
+func (b *Builder) build(ctx context.Context, p prepared) ([]byte, error) {
+	out := filepath.Join(p.temp, "function.wasm")
 	// -buildvcs=false: a commit that does not touch the function must not change its digest.
-	text, err := b.run(ctx, dir, "build", "-mod=readonly", "-buildvcs=false", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w",
-		"-overlay", overlay, "-o", out, ".")
+	text, err := b.run(ctx, p.dir, "build", "-mod=readonly", "-buildvcs=false", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w",
+		"-overlay", p.overlay, "-o", out, ".")
 	if err != nil {
-		if ctx.Err() != nil {
-			return Result{}, fmt.Errorf("build %s: %w", shown, context.Cause(ctx))
-		}
-		return Result{}, &CompileError{Dir: shown, Output: cmp.Or(string(text), err.Error())}
+		return nil, p.failure(ctx, text, err)
 	}
 	wasm, err := os.ReadFile(out)
 	if err != nil {
-		return Result{}, fmt.Errorf("read the built module: %w", err)
+		return nil, fmt.Errorf("read the built module: %w", err)
 	}
-	return Result{Wasm: wasm, Notes: notes}, nil
+	return wasm, nil
+}
+
+// Vet runs go vet on the package main in dir, as it is built. What vet finds is *CompileError.
+func (b *Builder) Vet(ctx context.Context, dir string) error {
+	return b.with(ctx, dir, func(p prepared) error {
+		if text, err := b.run(ctx, p.dir, "vet", "-mod=readonly", "-overlay", p.overlay, "."); err != nil {
+			return p.failure(ctx, text, err)
+		}
+		return nil
+	})
+}
+
+// failure is why the go command failed, with what it said.
+func (p prepared) failure(ctx context.Context, text []byte, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("build %s: %w", p.shown, context.Cause(ctx))
+	}
+	return &CompileError{Dir: p.shown, Output: cmp.Or(string(text), err.Error())}
 }
 
 // run runs the go command and answers what it wrote to stderr, or on success to stdout.

@@ -214,7 +214,7 @@ func TestSourcesThatAreNoGoPackage(t *testing.T) {
 	dir := write(t, map[string]string{"rust/Cargo.toml": "", "js/package.json": "", "file": ""})
 	for name, want := range map[string]string{
 		"rust": "is a Rust crate, which fnctl does not build yet; build it for wasm32-wasip1 and name the file with `wasm:`",
-		"js":   "is a JavaScript package, which fnctl does not build yet",
+		"js":   "is a JavaScript package; name the file that has the function: source: ./main.ts",
 		"file": "is a file, not the directory of a Go package",
 		"gone": "no such file or directory",
 	} {
@@ -304,5 +304,21 @@ func TestBrokenArchives(t *testing.T) {
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("%s: got %v, want %s", name, err, tc.want)
 		}
+	}
+}
+
+func TestVet(t *testing.T) {
+	t.Parallel()
+	dir := write(t, map[string]string{
+		"good/main.go": handler,
+		"bad/main.go":  "package main\n\nimport (\n\t\"fmt\"\n\n\tevoke \"" + gobuild.SDKPath + "\"\n)\n\nfunc init() { evoke.Handle(func() int32 { fmt.Printf(\"%d\", \"x\"); return 0 }) }\n\nfunc main() {}\n",
+	})
+	b := newBuilder(t)
+	if err := b.Vet(t.Context(), filepath.Join(dir, "good")); err != nil {
+		t.Error(err)
+	}
+	var found *gobuild.CompileError
+	if err := b.Vet(t.Context(), filepath.Join(dir, "bad")); !errors.As(err, &found) || !strings.Contains(err.Error(), "main.go:9:") || !strings.Contains(err.Error(), "Printf format %d") {
+		t.Error(err)
 	}
 }

@@ -1,9 +1,10 @@
 // Package jsbuild makes one ES module of a function's TypeScript or JavaScript and of everything that it imports, with esbuild inside of this program: neither Node
-// nor an installation is needed. Packages come from the node_modules that are there.
+// nor an installation is needed. Packages come from the node_modules that are there; @evoke/sdk comes from this program when it is not among them.
 package jsbuild
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -11,41 +12,99 @@ import (
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/evoke-run/evoke/sdk/abi"
 )
 
 // Result is what a build gives.
 type Result struct {
 	Script []byte   // the module, then two lines of comment: the name of its file, and its source map
 	Notes  []string // warnings
+	Inputs []string // the files that it was made of, absolute
+	Parts  []Part   // what it was made of, the largest first
 }
 
-// Error is source that cannot be built, with one text for each fault: file, line and a caret.
-type Error struct{ Faults []string }
+// Error is source that cannot be built.
+type Error struct {
+	Faults []string // one text for each fault: file, line and a caret, where there is one
+	Try    string   // "" = the faults say it
+}
 
 func (e *Error) Error() string { return strings.Join(e.Faults, "\n") }
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
-// Build builds the module whose entry is a file.
+// Build builds the module whose entry is a file. Source that cannot be built is *Error.
 func Build(file string) (Result, error) {
-	file, err := filepath.Abs(file)
+	p, err := Open(file)
 	if err != nil {
 		return Result{}, err
 	}
-	dir := filepath.Dir(file)
-	built := api.Build(api.BuildOptions{
-		EntryPoints: []string{file}, AbsWorkingDir: dir, Outfile: filepath.Join(dir, "function.js"), Bundle: true,
-		Format: api.FormatESModule, Platform: api.PlatformNeutral, MainFields: []string{"module", "main"}, Target: api.ES2023,
-		Define:  map[string]string{"process.env.NODE_ENV": `"production"`},
-		Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsEndOfFile, Sourcemap: api.SourceMapExternal, SourcesContent: api.SourcesContentExclude,
-		LogLevel: api.LogLevelSilent, Plugins: []api.Plugin{nodeModules},
-	})
-	if len(built.Errors) > 0 {
-		return Result{}, &Error{texts(built.Errors, api.ErrorMessage)}
+	defer p.Close()
+	return p.Build()
+}
+
+// Project is a module that is built again and again: what has not changed in between is not read again. Its methods are not for concurrent use.
+type Project struct {
+	file, dir string
+	context   api.BuildContext
+	largest   int // bytes that the module may have
+}
+
+// Open begins with the module whose entry is a file. Close it.
+func Open(file string) (*Project, error) {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
 	}
-	r := Result{Notes: texts(built.Warnings, api.WarningMessage)}
+	p := &Project{file: file, dir: filepath.Dir(file), largest: abi.MaxScript}
+	var failed *api.ContextError
+	if p.context, failed = api.Context(options(file, fromSDK, fromNode)); failed != nil {
+		return nil, &Error{Faults: texts(failed.Errors, api.ErrorMessage)}
+	}
+	return p, nil
+}
+
+// Close lets go of what is kept for the next build.
+func (p *Project) Close() { p.context.Dispose() }
+
+// Build builds the module as its files are now.
+func (p *Project) Build() (Result, error) {
+	built := p.context.Rebuild()
+	if len(built.Errors) > 0 {
+		return Result{}, newError(p.file, built.Errors)
+	}
+	var meta metafile
+	if err := json.Unmarshal([]byte(built.Metafile), &meta); err != nil {
+		return Result{}, fmt.Errorf("read what esbuild says of the module: %w", err)
+	}
+	name := filepath.Base(p.file)
+	if err := meta.check(p.dir, name); err != nil {
+		return Result{}, err
+	}
+	r := Result{Notes: append(texts(built.Warnings, api.WarningMessage), meta.lateFaults()...), Parts: meta.parts(), Inputs: meta.files(p.dir)}
+	return r, r.assemble(name, built.OutputFiles, p.largest)
+}
+
+func options(file string, plugins ...api.Plugin) api.BuildOptions {
+	dir := filepath.Dir(file)
+	return api.BuildOptions{
+		EntryPoints: []string{file}, AbsWorkingDir: dir, Outfile: filepath.Join(dir, "function.js"), Bundle: true, Metafile: true,
+		// What packages have for browsers does with what the engine has; what they have for Node does not. "module" is there by itself only when nothing else is named.
+		Format: api.FormatESModule, Platform: api.PlatformBrowser, Conditions: []string{"module", "worker"}, Target: api.ES2023,
+		Define: map[string]string{"process.env.NODE_ENV": `"production"`, "global": "globalThis"},
+		Loader: map[string]api.Loader{
+			".html": api.LoaderText, ".md": api.LoaderText, ".sql": api.LoaderText, ".csv": api.LoaderText, ".xml": api.LoaderText, ".svg": api.LoaderText, ".bin": api.LoaderBinary,
+		},
+		Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsEndOfFile, Sourcemap: api.SourceMapExternal, SourcesContent: api.SourcesContentExclude,
+		LogLevel: api.LogLevelSilent, Plugins: plugins,
+	}
+}
+
+// assemble makes the script of the files that esbuild made.
+func (r *Result) assemble(name string, files []api.OutputFile, largest int) error {
 	var code, sourceMap []byte
-	for _, f := range built.OutputFiles {
+	for _, f := range files {
 		if strings.HasSuffix(f.Path, ".map") {
 			sourceMap = f.Contents
 		} else {
@@ -53,56 +112,16 @@ func Build(file string) (Result, error) {
 		}
 	}
 	if code == nil || sourceMap == nil {
-		return Result{}, errors.New("esbuild made no module")
+		return errors.New("esbuild made no module")
 	}
-	name := notInName.ReplaceAllString(filepath.Base(file), "_")
-	r.Script = fmt.Appendf(code, "//# sourceURL=%s\n//# sourceMappingURL=data:application/json;base64,%s\n", name, base64.StdEncoding.EncodeToString(sourceMap))
-	return r, nil
-}
-
-func texts(messages []api.Message, kind api.MessageKind) []string {
-	var out []string
-	for _, m := range api.FormatMessages(messages, api.FormatMessagesOptions{Kind: kind, TerminalWidth: 120}) {
-		out = append(out, strings.TrimSpace(m))
+	code = fmt.Appendf(code, "//# sourceURL=%s\n", notInName.ReplaceAllString(name, "_"))
+	if len(code) > largest {
+		return tooLarge(len(code), largest, r.Parts)
 	}
-	return out
-}
-
-// nodeModules refuses what only Node has, by its name and with what to use instead. A package of that name which is installed is found.
-var nodeModules = api.Plugin{Name: "node", Setup: func(b api.PluginBuild) {
-	b.OnResolve(api.OnResolveOptions{Filter: builtIn}, func(args api.OnResolveArgs) (api.OnResolveResult, error) {
-		if args.PluginData == asked {
-			return api.OnResolveResult{}, nil
-		}
-		if !strings.HasPrefix(args.Path, "node:") {
-			found := b.Resolve(args.Path, api.ResolveOptions{Importer: args.Importer, ResolveDir: args.ResolveDir, Kind: args.Kind, PluginData: asked})
-			if len(found.Errors) == 0 {
-				return api.OnResolveResult{Path: found.Path, Namespace: found.Namespace, External: found.External}, nil
-			}
-		}
-		name := strings.TrimPrefix(args.Path, "node:")
-		top, _, _ := strings.Cut(name, "/")
-		instead := insteadOf[top]
-		if instead == "" {
-			instead = "use a package that does without, or write the function in Go"
-		}
-		return api.OnResolveResult{Errors: []api.Message{{Text: fmt.Sprintf("%q is a part of Node, which functions do not have; %s", name, instead)}}}, nil
-	})
-}}
-
-type resolving struct{}
-
-// asked marks what nodeModules asks esbuild itself.
-var asked = &resolving{}
-
-const builtIn = `^(node:.*|(assert|async_hooks|buffer|child_process|cluster|console|constants|crypto|dgram|diagnostics_channel|dns|domain|events|fs|http|http2|https|inspector|` +
-	`module|net|os|path|perf_hooks|process|punycode|querystring|readline|repl|stream|string_decoder|timers|tls|tty|url|util|v8|vm|wasi|worker_threads|zlib)(/.*)?)$`
-
-var insteadOf = map[string]string{
-	"fs":             "import a file as data when it is built, or keep what changes in context.state",
-	"child_process":  "there are no other programs in the sandbox",
-	"worker_threads": "events run beside each other; emit one for each part of the work",
-	"timers":         "setTimeout and setInterval are there without an import",
-	"console":        "console is there without an import",
-	"process":        "the variables of env: are context.env",
+	r.Script = fmt.Appendf(code, "//# sourceMappingURL=data:application/json;base64,%s\n", base64.StdEncoding.EncodeToString(sourceMap))
+	if len(r.Script) > largest {
+		r.Script = code
+		r.Notes = append(r.Notes, "with its source map the module would be larger than it may be, so errors will name lines of the module and not of its sources")
+	}
+	return nil
 }

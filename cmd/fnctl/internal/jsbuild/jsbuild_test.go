@@ -3,7 +3,6 @@ package jsbuild
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,25 +66,52 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-func TestBuildRefuses(t *testing.T) {
+// What is only tried, and what a package has for browsers, needs no Node.
+func TestBuildWithoutNode(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, source, want string }{
-		{"syntax", "export default () => {\n  const a: number = ;\n}", "a.ts:2:20:"},
-		{"not there", "import { x } from 'lodash';\nexport default () => x", `Could not resolve "lodash"`},
-		{"file that is not there", "import { x } from './x';\nexport default () => x", `Could not resolve "./x"`},
-		{"fs", "import fs from 'fs';\nexport default () => fs", `"fs" is a part of Node, which functions do not have; import a file as data when it is built, or keep what changes in context.state`},
-		{"node:net", "import net from 'node:net';\nexport default () => net", `"net" is a part of Node, which functions do not have; use a package that does without, or write the function in Go`},
-		{"fs/promises", "import { readFile } from 'fs/promises';\nexport default () => readFile", `"fs/promises" is a part of Node`},
-		{"export that is not there", "import { b } from './b';\nexport default () => b", `No matching export in "b.ts" for import "b"`},
-	} {
-		dir := write(t, map[string]string{"a.ts": c.source, "b.ts": "export const a = 1"})
-		_, err := Build(filepath.Join(dir, "a.ts"))
-		var e *Error
-		if !errors.As(err, &e) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), dir) || len(e.Faults) != 1 {
-			t.Errorf("%s: %v, want %s", c.name, err, c.want)
-		}
+	dir := write(t, map[string]string{
+		"a.js":   "import 'node:events'; import { r } from 'web'; import text from './a.html'; import bytes from './a.bin';\nlet os; try { os = require('os') } catch {}\nexport default async () => [os, r, text, bytes, global.x, await import('node:fs')]",
+		"a.html": "<p>hi</p>", "a.bin": "\xff", "node_modules/events/index.js": "globalThis.used = 'events'",
+		"node_modules/web/package.json": `{"name":"web","exports":{"browser":"./web.js","default":"./node.js"},"browser":{"crypto":false}}`,
+		"node_modules/web/web.js":       "export { default as r } from 'crypto'", "node_modules/web/node.js": "import 'net'",
+	})
+	r, err := Build(filepath.Join(dir, "a.js"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := Build(filepath.Join(t.TempDir(), "none.ts")); err == nil || !strings.Contains(err.Error(), "none.ts") {
-		t.Error(err)
+	if text := string(r.Script); !strings.Contains(text, "used = ") || !strings.Contains(text, "<p>hi</p>") || !strings.Contains(text, "globalThis.x") {
+		t.Error(text)
+	}
+	want := `a.js loads "node:fs" while it runs, which fails: "fs" is a part of Node, which functions do not have; import a file as data when it is built, or keep what changes in context.state`
+	if len(r.Notes) != 1 || r.Notes[0] != want {
+		t.Errorf("%q, want %s", r.Notes, want)
+	}
+	if len(r.Parts) == 0 || r.Parts[0].Name != "" || !slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Name == "events" }) {
+		t.Errorf("%+v", r.Parts)
+	}
+}
+
+// The SDK needs no installation, one that is installed is used, and the one for editors is not.
+func TestSDK(t *testing.T) {
+	t.Parallel()
+	const source, installed = "import { handle, reject } from '@evoke/sdk'\nexport default handle(() => { throw reject('no') })", "export const handle = f => f, reject = 'the installed one'"
+	paths := `{"compilerOptions":{"paths":{"@evoke/sdk":["./node_modules/@evoke/sdk","./.fnctl/js"]}}}`
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"nothing":   {nil, "reject: true"},
+		"editors":   {map[string]string{"tsconfig.json": paths, ".fnctl/js/index.js": "export const handle = 1, reject = 'an old one'"}, "reject: true"},
+		"clone":     {map[string]string{"tsconfig.json": paths}, "reject: true"},
+		"installed": {map[string]string{"tsconfig.json": paths, ".fnctl/js/index.js": "", "node_modules/@evoke/sdk/index.js": installed}, "the installed one"},
+	} {
+		files := map[string]string{"f/a.ts": source}
+		for name, text := range c.files {
+			files[name] = text
+		}
+		r, err := Build(filepath.Join(write(t, files), "f", "a.ts"))
+		if err != nil || !strings.Contains(string(r.Script), c.want) {
+			t.Errorf("%s: %v\n%s\nwant %s", name, err, r.Script, c.want)
+		}
 	}
 }
