@@ -16,11 +16,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
 	"github.com/evoke-run/evoke/manifest"
 )
 
-// templates has a directory for each language, and in it one named project, which every project gets, and one for each trigger.
-// A file's name ends in .tmpl so that it is no Go file here.
+// templates has directories of files, and in each one named project, which every project gets, and one for each trigger. A language has a list of them: a file of a later one
+// takes the place of one with the same name. A file's name ends in .tmpl so that it is no Go file here.
 //
 //go:embed templates
 var templates embed.FS
@@ -29,26 +30,35 @@ var templates embed.FS
 type language struct {
 	name  string
 	title string
-	// finish does what files cannot say; nil = nothing.
-	finish func(c *cli, dir string) error
+	// source is what fn.yaml names.
+	source string
+	// files are directories of templates: every is for all languages, script for TypeScript and JavaScript. The last one is the language's own, and has what it can be made for.
+	files []string
+	// sdk writes its SDK into a project, for editors and for its own tools; nil = there is none.
+	sdk func(c *cli, dir string) error
+	// marks are files by which a project that needs the SDK is known.
+	marks []string
 }
 
-// languages: one that has no templates is to come.
+// languages: one that has no templates is to come. The first one is the default.
 var languages = []language{
-	{name: "go", title: "Go", finish: (*cli).writeGoSDK},
-	{name: "ts", title: "TypeScript"},
-	{name: "js", title: "JavaScript"},
-	{name: "rust", title: "Rust"},
+	{name: "ts", title: "TypeScript", source: "./main.ts", files: []string{"every", "script", "ts"}, sdk: (*cli).writeJSSDK, marks: []string{"tsconfig.json"}},
+	{name: "js", title: "JavaScript", source: "./main.js", files: []string{"every", "script", "js"}, sdk: (*cli).writeJSSDK, marks: []string{"jsconfig.json"}},
+	{name: "go", title: "Go", source: ".", files: []string{"every", "go"}, sdk: (*cli).writeGoSDK, marks: []string{"go.mod"}},
+	{name: "rust", title: "Rust", source: ".", files: []string{"every", "rust"}},
 }
+
+// own is where the templates are that only it has.
+func (l language) own() string { return path.Join("templates", l.files[len(l.files)-1]) }
 
 func (l language) there() bool {
-	_, err := fs.Stat(templates, path.Join("templates", l.name))
+	_, err := fs.Stat(templates, l.own())
 	return err == nil
 }
 
 // triggers are those that it has a template for.
 func (l language) triggers() []string {
-	dirs, _ := fs.ReadDir(templates, path.Join("templates", l.name)) // nothing for one to come
+	dirs, _ := fs.ReadDir(templates, l.own()) // nothing for one to come
 	var out []string
 	for _, d := range dirs {
 		if d.Name() != everyProject {
@@ -68,6 +78,7 @@ const (
 type project struct {
 	Name   string
 	Secret string // a name for a secret made of it
+	Source string // of the language
 	Go     string // the oldest version of Go
 }
 
@@ -80,12 +91,12 @@ func (c *cli) newCommand() *cobra.Command {
 
 Everything comes from fnctl itself: no network, no account. NAME is the name of the app, of its function and of the directory.
 fn.schema.json tells editors what a fn.yaml may have; after an update of fnctl, fnctl schema > fn.schema.json renews it.`,
-		Example: `  fnctl new hello                    # Go, called over HTTP
+		Example: `  fnctl new hello                    # TypeScript, called over HTTP
   fnctl new orders -t topic          # handles the events of a topic
   fnctl new report -l go -t cron`,
 		Args: argCount(1, 1, "the NAME of the project"),
 	}
-	cmd.Flags().StringVarP(&lang, "lang", "l", "go", "language: "+strings.Join(languageNames(true), ", "))
+	cmd.Flags().StringVarP(&lang, "lang", "l", languages[0].name, "language: "+strings.Join(languageNames(true), ", "))
 	cmd.Flags().StringVarP(&trigger, "trigger", "t", "http", "what it handles: http, topic, cron or webhook")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		l, err := findLanguage(lang)
@@ -127,7 +138,7 @@ func (c *cli) newProject(name string, l language, trigger string) error {
 	if err := checkProjectName(name); err != nil {
 		return err
 	}
-	files, err := render(l, trigger, project{Name: name, Secret: strings.ReplaceAll(name, "-", "_"), Go: gobuild.MinGo})
+	files, err := render(l, trigger, project{Name: name, Secret: strings.ReplaceAll(name, "-", "_"), Source: l.source, Go: gobuild.MinGo})
 	if err != nil {
 		return err
 	}
@@ -136,8 +147,8 @@ func (c *cli) newProject(name string, l language, trigger string) error {
 	if err := writeProject(dir, files); err != nil {
 		return err
 	}
-	if l.finish != nil {
-		if err := l.finish(c, dir); err != nil {
+	if l.sdk != nil {
+		if err := l.sdk(c, dir); err != nil {
 			return err
 		}
 	}
@@ -188,9 +199,15 @@ func closestName(s string) string {
 // render fills in the templates: files by name.
 func render(l language, trigger string, p project) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	for _, part := range []string{everyProject, trigger} {
-		root := path.Join("templates", l.name, part)
+	var roots []string
+	for _, layer := range l.files {
+		roots = append(roots, path.Join("templates", layer, everyProject), path.Join("templates", layer, trigger))
+	}
+	for _, root := range roots {
 		err := fs.WalkDir(templates, root, func(file string, d fs.DirEntry, err error) error {
+			if file == root && errors.Is(err, fs.ErrNotExist) {
+				return nil // not every layer has something for each trigger
+			}
 			if err != nil || d.IsDir() {
 				return err
 			}
@@ -258,20 +275,25 @@ func sortedNames(files map[string][]byte) []string {
 	return out
 }
 
-// sdkDir is where the SDK is for editors and for the go command.
-const sdkDir = ".fnctl/sdk"
+// goSDKDir is where the SDK for Go is for editors and for the go command.
+const goSDKDir = ".fnctl/sdk"
 
 func (c *cli) writeGoSDK(dir string) error {
-	return gobuild.Unpack(sdkArchive, filepath.Join(dir, filepath.FromSlash(sdkDir)))
+	return gobuild.Unpack(sdkArchive, filepath.Join(dir, filepath.FromSlash(goSDKDir)))
+}
+
+func (c *cli) writeJSSDK(dir string) error {
+	return jsbuild.WriteSDK(filepath.Join(dir, filepath.FromSlash(jsbuild.EditorDir)))
 }
 
 func (c *cli) sdkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "sdk [DIR]",
-		Short: "Write the Go SDK into a project, for editors and go test",
-		Long: `Write the Go SDK that comes with fnctl into ` + sdkDir + ` of a project, where its go.mod looks for it.
+		Short: "Write the SDKs into a project, for editors and other tools",
+		Long: `Write the SDKs that come with fnctl into a project: into ` + goSDKDir + ` when it has a go.mod, which looks for it there, and into ` + jsbuild.EditorDir + ` when it has a
+tsconfig.json or a jsconfig.json. A project with none of them gets all.
 
-fnctl itself needs no such directory: it builds with the SDK that it brings. Editors and go test do, in a new clone and after an update of fnctl.`,
+fnctl itself needs no such directory: it builds with the SDKs that it brings. Editors, go test and tsc do, in a new clone and after an update of fnctl.`,
 		Example: "  fnctl sdk",
 		Args:    argCount(0, 1, "the DIR of a project"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -282,9 +304,26 @@ fnctl itself needs no such directory: it builds with the SDK that it brings. Edi
 			if _, err := os.Stat(filepath.Join(dir, "fn.yaml")); errors.Is(err, fs.ErrNotExist) {
 				return usagef("fnctl sdk DIR, with a directory that has a fn.yaml", "there is no %s", filepath.Join(dir, "fn.yaml"))
 			}
-			return c.writeGoSDK(dir)
+			return c.writeSDKs(dir)
 		},
 	}
+}
+
+// writeSDKs writes those that the project's files ask for, or all.
+func (c *cli) writeSDKs(dir string) error {
+	marked := func(l language) bool {
+		return slices.ContainsFunc(l.marks, func(mark string) bool { _, err := os.Stat(filepath.Join(dir, mark)); return err == nil })
+	}
+	none := !slices.ContainsFunc(languages, marked)
+	for _, l := range languages {
+		if l.sdk == nil || !none && !marked(l) {
+			continue
+		}
+		if err := l.sdk(c, dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *cli) schemaCommand() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,8 +24,7 @@ func newIn(t *testing.T, dir string, args ...string) result {
 func TestNewSaysWhatItMade(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	r := newIn(t, dir, "hello")
-	r.want(t, exitOK, "", `made hello: a function in Go for http
+	newIn(t, dir, "hello").want(t, exitOK, "", `made hello: a function in TypeScript for http
   hello/.gitignore
   hello/events/hello.golden.json
   hello/events/hello.json
@@ -32,12 +32,26 @@ func TestNewSaysWhatItMade(t *testing.T) {
   hello/events/nobody.json
   hello/fn.schema.json
   hello/fn.yaml
-  hello/go.mod
-  hello/main.go
+  hello/main.ts
+  hello/tsconfig.json
 next: cd hello && fnctl test && fnctl deploy
 `)
-	if _, err := os.Stat(filepath.Join(dir, "hello", ".fnctl", "sdk", "go.mod")); err != nil {
-		t.Errorf("the SDK for editors: %v", err)
+	newIn(t, dir, "greet", "-l", "Go", "-t", "webhook").want(t, exitOK, "", `made greet: a function in Go for webhook
+  greet/.gitignore
+  greet/events/ping.golden.json
+  greet/events/ping.json
+  greet/events/push.golden.json
+  greet/events/push.json
+  greet/fn.schema.json
+  greet/fn.yaml
+  greet/go.mod
+  greet/main.go
+next: cd greet && fnctl test && fnctl secret set greet && fnctl deploy
+`)
+	for _, file := range []string{"hello/.fnctl/js/index.d.ts", "greet/.fnctl/sdk/go.mod"} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Errorf("the SDK for editors: %v", err)
+		}
 	}
 }
 
@@ -100,9 +114,8 @@ func TestNewRefuses(t *testing.T) {
 		{[]string{long}, "error: \"" + long + "\" is not a name for a project: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit\nTry: fnctl new " + long[:63] + "\n"},
 		{[]string{"."}, "error: \".\" is not a name for a project: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit\nTry: fnctl new hello\n"},
 		{[]string{"../up"}, "error: NAME is a name, not a path: \"../up\"\nTry: cd to where the project shall be, then fnctl new up\n"},
-		{[]string{"x", "-l", "ts"}, "error: a template for TypeScript is to come; this fnctl has go\nTry: -l go\n"},
-		{[]string{"x", "-l", "rust"}, "error: a template for Rust is to come; this fnctl has go\nTry: -l go\n"},
-		{[]string{"x", "-l", "cobol"}, "error: there is no template for the language \"cobol\"; there is go\nTry: -l go\n"},
+		{[]string{"x", "-l", "rust"}, "error: a template for Rust is to come; this fnctl has ts, js, go\nTry: -l ts, js, go\n"},
+		{[]string{"x", "-l", "cobol"}, "error: there is no template for the language \"cobol\"; there is ts, js, go\nTry: -l ts, js, go\n"},
 		{[]string{"x", "-t", "mqtt"}, "error: --trigger is \"mqtt\"; it must be one of cron, http, topic, webhook\nTry: fnctl new --help\n"},
 	} {
 		r := newIn(t, dir, tc.args...)
@@ -116,10 +129,30 @@ func TestNewRefuses(t *testing.T) {
 
 func TestSDKForEditors(t *testing.T) {
 	t.Parallel()
-	dir := writeFiles(t, map[string]string{"fn.yaml": "", ".fnctl/sdk/go.mod": "an older one"})
-	execute(t.Context(), t, "", nil, "sdk", dir).want(t, exitOK, "", "")
-	if text, err := os.ReadFile(filepath.Join(dir, ".fnctl/sdk/go.mod")); err != nil || !strings.Contains(string(text), "module github.com/evoke-run/evoke/sdk/go") {
-		t.Errorf("%q, %v", text, err)
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  []string
+	}{
+		"no mark":    {nil, []string{".fnctl/js/index.d.ts", ".fnctl/js/package.json", ".fnctl/sdk/go.mod"}},
+		"Go":         {map[string]string{"go.mod": "", ".fnctl/sdk/go.mod": "an older one"}, []string{".fnctl/sdk/go.mod"}},
+		"TypeScript": {map[string]string{"tsconfig.json": "", ".fnctl/js/index.d.ts": "an older one"}, []string{".fnctl/js/index.d.ts", ".fnctl/js/package.json"}},
+		"both":       {map[string]string{"jsconfig.json": "", "go.mod": ""}, []string{".fnctl/js/index.d.ts", ".fnctl/js/package.json", ".fnctl/sdk/go.mod"}},
+	} {
+		files := map[string]string{"fn.yaml": ""}
+		for name, text := range c.files {
+			files[name] = text
+		}
+		dir := writeFiles(t, files)
+		execute(t.Context(), t, "", nil, "sdk", dir).want(t, exitOK, "", "")
+		var got []string
+		for _, file := range []string{".fnctl/js/index.d.ts", ".fnctl/js/package.json", ".fnctl/sdk/go.mod"} {
+			if text, err := os.ReadFile(filepath.Join(dir, file)); err == nil && string(text) != "an older one" {
+				got = append(got, file)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: wrote %q, want %q", name, got, c.want)
+		}
 	}
 	empty := t.TempDir()
 	execute(t.Context(), t, "", nil, "sdk", empty).want(t, exitUsage, "",
