@@ -10,6 +10,8 @@ type Trial struct {
 	Function string       `json:"function"`
 	Module   []byte       `json:"module"`
 	Spec     FunctionSpec `json:"spec"`
+	// Cache is a directory for compiled code, so that the next trial of the same module need not compile it; "" = none. Trials may share it.
+	Cache string `json:"cache,omitempty"`
 }
 
 // TrialReport says whether the function can run.
@@ -26,7 +28,9 @@ type TrialCase struct {
 	Event json.RawMessage `json:"event"`
 	// Request is the HTTP request that it was (docs/abi.md, part 3); absent for none.
 	Request json.RawMessage `json:"request,omitempty"`
-	Stubs   TrialStubs      `json:"stubs"`
+	// More are the events behind it, when they come as a batch.
+	More  []json.RawMessage `json:"more,omitempty"`
+	Stubs TrialStubs        `json:"stubs"`
 }
 
 // TrialStubs are what the function finds outside of itself. Values are JSON: a text stands for itself, all else for its JSON text.
@@ -77,6 +81,9 @@ type TrialResult struct {
 	Emitted    []TrialEmitted  `json:"emitted,omitempty"`
 	// State are the entries that it wrote; null = it deleted one.
 	State map[string][]byte `json:"state,omitempty"`
+
+	// More is what became of the events behind the first one of a batch: verdicts, without effects.
+	More []TrialResult `json:"more,omitempty"`
 
 	Log []TrialLine `json:"log,omitempty"`
 	// Missing is what it asked for that no stub has.

@@ -3,6 +3,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,11 +39,11 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if err := requests.Decode(&t); err != nil {
 		return fmt.Errorf("read the function: %w", err)
 	}
-	box, err := sandbox.New(ctx, sandbox.Options{}) // the module is the user's own: it is compiled here
+	box, err := sandbox.New(ctx, sandbox.Options{CacheDir: t.Cache}) // the module is the user's own: it is compiled here
 	if err != nil {
 		return fmt.Errorf("make a sandbox: %w", err)
 	}
-	defer func() { err = errors.Join(err, box.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, box.Close(context.WithoutCancel(ctx)), trimCache(t.Cache, maxCache)) }()
 	f, report := load(ctx, box, t)
 	if err := answers.Encode(report); err != nil || report.Error != "" {
 		return err
@@ -55,7 +56,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 		case err != nil:
 			return fmt.Errorf("read an event: %w", err)
 		}
-		if err := answers.Encode(f.try(ctx, c)); err != nil {
+		if err := answers.Encode(f.run(ctx, c)); err != nil {
 			return fmt.Errorf("write a result: %w", err)
 		}
 	}
@@ -109,15 +110,16 @@ func (f *function) try(ctx context.Context, c api.TrialCase) api.TrialResult {
 	if err != nil {
 		return api.TrialResult{Error: "the event: " + err.Error()}
 	}
-	timeout := time.Duration(f.spec.Timeout)
-	if timeout == 0 {
-		timeout = defaultTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := f.limit(ctx)
 	defer cancel()
 	h, start := newHost(f, e, c.Stubs), time.Now()
 	r := f.module.Invoke(ctx, e, h)
 	return h.result(r, time.Since(start))
+}
+
+// limit is the time that the function has for an event or a batch.
+func (f *function) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, cmp.Or(time.Duration(f.spec.Timeout), defaultTimeout))
 }
 
 // result puts it into the words of the API.

@@ -19,13 +19,17 @@ import (
 
 // outcome is what a golden file has.
 type outcome struct {
-	Verdict    string                     `json:"verdict"`
+	Verdict    string                     `json:"verdict,omitempty"`
 	Class      string                     `json:"class,omitempty"`
 	Reason     string                     `json:"reason,omitempty"`
 	RetryAfter string                     `json:"retryAfter,omitempty"`
 	Reply      map[string]json.RawMessage `json:"reply,omitempty"`
 	Emitted    []emittedOutcome           `json:"emitted,omitempty"`
 	State      map[string]json.RawMessage `json:"state,omitempty"`
+	// Batch has the outcome of each event, when there are several; Verdict and what belongs to it are then empty.
+	Batch []outcome `json:"batch,omitempty"`
+	// Ignore are places that may differ: JSON pointers, in which * is any member.
+	Ignore []string `json:"ignore,omitempty"`
 }
 
 type emittedOutcome struct {
@@ -51,7 +55,19 @@ func outcomeOf(r api.TrialResult) outcome {
 		}
 		_, o.State[name] = valueOf(value)
 	}
+	if len(r.More) > 0 {
+		o.Batch = append(o.Batch, o.verdictAlone())
+		for _, one := range r.More {
+			o.Batch = append(o.Batch, outcomeOf(one))
+		}
+		o.Verdict, o.Class, o.Reason, o.RetryAfter = "", "", "", ""
+	}
 	return o
+}
+
+// verdictAlone is without effects.
+func (o outcome) verdictAlone() outcome {
+	return outcome{Verdict: o.Verdict, Class: o.Class, Reason: o.Reason, RetryAfter: o.RetryAfter}
 }
 
 // withData is a JSON object with the data as one more member; nil when there is nothing.
@@ -103,7 +119,8 @@ func (t *testCase) judge(r api.TrialResult, update bool) error {
 	for _, missing := range r.Missing {
 		t.faults = append(t.faults, fmt.Sprintf("it asked for what no stub has: %s; add it to %s", missing, strings.TrimSuffix(t.golden, goldenEnd)+stubsEnd))
 	}
-	got := indented(outcomeOf(r))
+	came := outcomeOf(r)
+	got := indented(came)
 	expected, err := os.ReadFile(t.golden)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !update:
@@ -115,7 +132,7 @@ func (t *testCase) judge(r api.TrialResult, update bool) error {
 	diff := ""
 	if err == nil {
 		if diff, err = goldenDiff(expected, got); err != nil && !update {
-			return usagef("correct it, or fnctl test --update", "%s: it is no JSON: %v", t.golden, err)
+			return usagef("correct it, or fnctl test --update", "%s: %v", t.golden, err)
 		}
 	}
 	switch {
@@ -123,7 +140,8 @@ func (t *testCase) judge(r api.TrialResult, update bool) error {
 	case !update:
 		t.faults = append(t.faults, fmt.Sprintf("this is not what %s has (- expected, + came):\n%s", t.golden, diff))
 	case len(t.faults) == 0: // what came without a stub is nothing to expect
-		if err := os.WriteFile(t.golden, got, 0o666); err != nil {
+		came.Ignore = ignored(expected)
+		if err := os.WriteFile(t.golden, indented(came), 0o666); err != nil {
 			return fmt.Errorf("write what is expected: %w", err)
 		}
 		t.updated = true
@@ -142,32 +160,34 @@ func indented(v any) []byte {
 	return b.Bytes()
 }
 
-// goldenDiff shows where two JSON values differ in more than times; "" is nowhere.
+// goldenDiff shows where two JSON values differ in more than times and in what the expected one says to ignore; "" is nowhere.
 func goldenDiff(expected, got []byte) (string, error) {
-	a, err := sameForm(expected)
+	x, err := valueIn(expected)
+	if err != nil {
+		return "", fmt.Errorf("it is no JSON: %w", err)
+	}
+	y, err := valueIn(got)
 	if err != nil {
 		return "", err
 	}
-	b, err := sameForm(got)
-	if err != nil {
+	if err := ignore(x, y); err != nil {
 		return "", err
 	}
+	a, b := sameForm(x), sameForm(y)
 	if withoutTimes(a) == withoutTimes(b) {
 		return "", nil
 	}
 	return diff(strings.Split(a, "\n"), strings.Split(b, "\n")), nil
 }
 
-// sameForm writes equal values in equal ways.
-func sameForm(text []byte) (string, error) {
+func valueIn(text []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return "", err
-	}
-	return strings.TrimSpace(string(indented(v))), nil
+	return v, d.Decode(&v)
 }
+
+// sameForm writes equal values in equal ways.
+func sameForm(v any) string { return strings.TrimSpace(string(indented(v))) }
 
 // aTime is a time as RFC 3339 or HTTP has it, with a space instead of the T, too. One without zone or without a day is none: it may be what the function is about.
 var aTime = regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)|(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT`)

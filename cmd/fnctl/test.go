@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ func (c *cli) testCommand() *cobra.Command {
 		Long: `Run the functions of a fn.yaml on the events in events/, without a server.
 
 Each events/NAME.json (events/FUNCTION/NAME.json, when there are several functions) is given to the function in the real sandbox, and what it replies, emits and
-writes into its state is compared with NAME.golden.json beside it. Times may differ. What the function asks of others comes from NAME.stubs.json, else stubs.json.
+writes into its state is compared with NAME.golden.json beside it. Times may differ, and what its "ignore" lists. A file with a list of events is a batch. What the function asks of others comes from NAME.stubs.json, else stubs.json.
 
 The sandbox is the program runtime: it is found beside fnctl, on PATH, or by FNCTL_RUNTIME.`,
 		Example: `  fnctl test                         # all events of ./events
@@ -89,7 +90,7 @@ func (c *cli) runTests(ctx context.Context, dir string, suites []suite, update b
 }
 
 func (c *cli) runSuite(ctx context.Context, runtime string, s suite, module []byte, update bool) (err error) {
-	t, err := startTrial(ctx, runtime, api.Trial{Function: s.function.Name, Module: module, Spec: s.function.Spec})
+	t, err := startTrial(ctx, runtime, api.Trial{Function: s.function.Name, Module: module, Spec: s.function.Spec, Cache: c.compiledDir()})
 	if err != nil {
 		return err
 	}
@@ -110,6 +111,19 @@ func (c *cli) runSuite(ctx context.Context, runtime string, s suite, module []by
 		}
 	}
 	return nil
+}
+
+// compiledDir is where compiled functions are kept between tests; "" = nowhere, because the system names no place for caches.
+func (c *cli) compiledDir() string {
+	base := c.cacheDir
+	if base == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return ""
+		}
+		base = filepath.Join(user, "fnctl")
+	}
+	return filepath.Join(base, "compiled")
 }
 
 // showCase prints a line for an event, and below it what went wrong.

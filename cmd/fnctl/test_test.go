@@ -65,6 +65,8 @@ func FuzzStubs(f *testing.F) {
 	})
 }
 
+const batchFunction = "version: 1\napp: shop\nfunctions:\n  one: { wasm: one.wasm, on: [ { topic: { name: a, batch: 3 } } ] }\n"
+
 const oneFunction = "version: 1\napp: shop\nfunctions:\n  one: { wasm: one.wasm }\n"
 
 func TestTestRefuses(t *testing.T) {
@@ -78,7 +80,11 @@ func TestTestRefuses(t *testing.T) {
 		{"only stubs", oneFunction, "events/stubs.json", "{}", exitUsage, "there are no events to test with"},
 		{"several functions", twoFunctions, "events/a.json", "{}", exitUsage, "DIR/events/a.json: the app has several functions, and nothing says which one the event is for\nTry: mkdir DIR/events/FUNCTION, and move it there"},
 		{"no JSON", oneFunction, "events/a.json", "{", exitFailed, "DIR/events/a.json: it is no JSON: unexpected end of JSON input"},
-		{"a list", oneFunction, "events/a.json", "[]", exitFailed, "DIR/events/a.json: an event is a JSON object, and it is of type array"},
+		{"a list", oneFunction, "events/a.json", "[]", exitFailed, "DIR/events/a.json: it is a list, so a batch, and function one has no trigger with batch:"},
+		{"a short batch", batchFunction, "events/a.json", `[{"type": "a"}]`, exitFailed, "DIR/events/a.json: it has 1 event, and a batch of function one has 2 to 3"},
+		{"a long batch", batchFunction, "events/a.json", `[{}, {}, {}, {}]`, exitFailed, "DIR/events/a.json: it has 4 events, and a batch of function one has 2 to 3"},
+		{"a batch of what is none", batchFunction, "events/a.json", `[{"type": "a"}, 7]`, exitFailed, "DIR/events/a.json: event 2 of the batch: an event is a JSON object, and it is of type number"},
+		{"a batch of requests", batchFunction, "events/a.json", `[{"evokehttp": {}}, {"type": "a"}]`, exitFailed, "event 1 of the batch: requests of HTTP do not come in batches; leave out evokehttp"},
 		{"nothing", oneFunction, "events/a.json", "null", exitFailed, "DIR/events/a.json: an event is a JSON object, and it is null"},
 		{"no type", oneFunction, "events/one/a.json", "{}", exitFailed, "DIR/events/one/a.json: "},
 		{"no such member of a request", oneFunction, "events/a.json", `{"evokehttp": {"metod": "GET"}}`, exitFailed, `DIR/events/a.json: evokehttp: unknown field "metod"`},

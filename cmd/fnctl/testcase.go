@@ -58,7 +58,7 @@ func findTests(dir string, alone bool, functions []manifest.Function) ([]suite, 
 		}
 		s := suite{function: f}
 		for _, file := range slices.Concat(common, files) {
-			t, err := readCase(file)
+			t, err := readCase(file, f)
 			s.cases, errs = append(s.cases, t), append(errs, err)
 		}
 		if len(s.cases) > 0 {
@@ -90,14 +90,14 @@ func eventFiles(dir string) ([]string, error) {
 	return out, nil
 }
 
-func readCase(file string) (*testCase, error) {
+func readCase(file string, f manifest.Function) (*testCase, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
 	base := strings.TrimSuffix(file, eventEnd)
 	t := &testCase{name: filepath.Base(base), file: file, golden: base + goldenEnd}
-	if t.trial.Event, t.trial.Request, err = readTestEvent(t.name, text); err != nil {
+	if err := t.readEvents(text, f); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	for _, stubs := range []string{base + stubsEnd, filepath.Join(filepath.Dir(file), commonStubs)} {
@@ -114,6 +114,46 @@ func readCase(file string) (*testCase, error) {
 		break
 	}
 	return t, nil
+}
+
+// readEvents reads an event, or a list of them, which is a batch.
+func (t *testCase) readEvents(text []byte, f manifest.Function) (err error) {
+	var list []json.RawMessage
+	if json.Unmarshal(text, &list) != nil || list == nil {
+		t.trial.Event, t.trial.Request, err = readTestEvent(t.name, text)
+		return err
+	}
+	largest := largestBatch(f)
+	switch {
+	case largest == 0:
+		return fmt.Errorf("it is a list, so a batch, and function %s has no trigger with batch:", f.Name)
+	case len(list) < 2 || len(list) > largest:
+		return fmt.Errorf("it has %s, and a batch of function %s has 2 to %d", plural(len(list), "event"), f.Name, largest)
+	}
+	for i, one := range list {
+		ev, request, err := readTestEvent(fmt.Sprintf("%s-%d", t.name, i+1), one)
+		switch {
+		case err != nil:
+			return fmt.Errorf("event %d of the batch: %w", i+1, err)
+		case request != nil:
+			return fmt.Errorf("event %d of the batch: requests of HTTP do not come in batches; leave out evokehttp", i+1)
+		case i == 0:
+			t.trial.Event = ev
+		default:
+			t.trial.More = append(t.trial.More, ev)
+		}
+	}
+	return nil
+}
+
+// largestBatch is how many events come to a function at once; 0 = one.
+func largestBatch(f manifest.Function) (n int) {
+	for _, t := range f.Spec.Triggers {
+		if t.Topic != nil && t.Topic.Batch != nil {
+			n = max(n, t.Topic.Batch.Size)
+		}
+	}
+	return n
 }
 
 // strictly reads JSON into v, all of it, and refuses members that v does not have.
