@@ -77,9 +77,10 @@ bench: ## the figures of README.md and docs, against yardsticks of the same run
 	$(GO) run ./bench sandbox
 
 .PHONY: generate
-generate: ## remake the SDK archive inside fnctl after a change under sdk/go, and server/openapi.json after one of the API
+generate: ## remake the SDK archive inside fnctl after a change under sdk/go, server/openapi.json after one of the API, docs/reference-* after one of fn.yaml or fnctl
 	$(GO) generate ./cmd/fnctl
 	$(GO) test ./server -run '^TestOpenAPIIsUpToDate$$' -update
+	$(GO) test ./manifest ./cmd/fnctl -run '^TestReferenceIsUpToDate$$' -update
 
 .PHONY: clean
 clean: ## remove what was built

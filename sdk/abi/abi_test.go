@@ -102,6 +102,32 @@ func TestGoSDKImports(t *testing.T) {
 	}
 }
 
+// TestPageHasEveryNameAndNumber: docs/abi.md is the reference, so what the package has is there, in the section that is about it.
+func TestPageHasEveryNameAndNumber(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/abi.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := strings.Split(string(text), "\n## ")
+	section := map[string]string{ // by the beginning of a constant's name
+		"Export": sections[2], "Part": sections[4], "Reply": sections[5], "Level": sections[3], "Exit": sections[7], "Op": sections[8], "Status": sections[8],
+	}
+	for name, v := range constants(t, "abi.go") {
+		prefix := regexp.MustCompile(`^[A-Z]+[a-z]*`).FindString(name)
+		if name == "ExportStart" {
+			prefix, section["ExportStart"] = name, sections[1] // what makes it another kind of module
+		}
+		if strings.HasPrefix(name, "Op") {
+			prefix = "Op"
+		}
+		want := strings.ReplaceAll(strings.Trim(v.ExactString(), `"`), "-", "−")
+		if in, ok := section[prefix]; ok && !regexp.MustCompile(`(^|[^\w.−])`+regexp.QuoteMeta(want)+`($|[^\w.])`).MatchString(in) {
+			t.Errorf("section %q of docs/abi.md does not say %s, which is %s", in[:20], want, name)
+		}
+	}
+}
+
 func wasmType(t *testing.T, fn *ast.FuncType) string {
 	t.Helper()
 	one := func(f *ast.Field) string {
