@@ -24,7 +24,10 @@ import (
 // top-level code ran. From there on a script's instance is an instance.
 
 //go:embed script.js
-var prelude string
+var preludeSource string
+
+// prelude is without its comments and indentation: the engine keeps the source of each function, and that of each function around it, in every snapshot.
+var prelude = ownLine.ReplaceAllString(preludeSource, "\n")
 
 const (
 	preludeName = "evoke:prelude"
@@ -46,6 +49,7 @@ type script struct {
 }
 
 var (
+	ownLine       = regexp.MustCompile(`\n\s*(//.*)?`)
 	defaultExport = regexp.MustCompile(`\bexport\b[^;]*\bdefault\b`)
 	sourceName    = regexp.MustCompile(`(?m)^//[#@] sourceURL=([\w.@/-]{1,200})\s*\z`)
 )

@@ -143,6 +143,8 @@
   // Requests to others. What belongs to a connection is not a function's to set, and is left out as browsers do.
   const ofTheConnection = /^(host|content-length|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-.*)$/;
   const redirects = [301, 302, 303, 307, 308], withoutBody = [204, 205, 304];
+  // Headers have bytes. What came as a text with other characters is their UTF-8.
+  const asBytes = ([name, v]) => [name, /[^\0-\xff]/.test(v) ? unescape(encodeURIComponent(v)) : v];
   put("fetch", async (input, init) => {
     const { Request, requestParts, responseFrom, takeBody } = web.use("fetch");
     const request = new Request(input, init), { url, method, headers, signal, redirect } = requestParts(request);
@@ -156,7 +158,7 @@
         if (status !== 200) throw new TypeError(`${this.what}: ${head}`);
         const r = parse(head);
         if (redirect === "error" && redirects.includes(r.status)) throw new TypeError(`${this.what}: it is redirected, and redirect is "error"`);
-        return responseFrom({ ...r, redirected: r.url !== url.split("#", 1)[0], body: withoutBody.includes(r.status) ? undefined : new Uint8Array(body) });
+        return responseFrom({ ...r, headers: r.headers.map(asBytes), redirected: r.url !== url.split("#", 1)[0], body: withoutBody.includes(r.status) ? undefined : new Uint8Array(body) });
       },
     };
     signal?.addEventListener("abort", () => cancel(call, signal.reason), { once: true });
@@ -170,7 +172,7 @@
     const first = name => headers.find(h => h[0] === name)?.[1];
     const search = query.map(pair => pair.map(encodeURIComponent).join("=")).join("&");
     const url = `${first("x-forwarded-proto") ?? "http"}://${first("host") ?? "localhost"}${rawPath || path || "/"}${search && "?" + search}`;
-    const request = web.use("fetch").requestFrom({ url, method, headers, body: data.length > 0 ? data : undefined });
+    const request = web.use("fetch").requestFrom({ url, method, headers: headers.map(asBytes), body: data.length > 0 ? data : undefined });
     own(request, "params", params);
     return request;
   };

@@ -52,7 +52,7 @@ func TestScriptReplies(t *testing.T) {
 		return e
 	}
 	request := jsonEvent(`{"n":1}`)
-	request.Request = []byte(`{"method":"PUT","path":"/x//","rawPath":"/x/%2F","route":"/x/{id}","params":{"id":"/"},"query":[["q","a b"],["q","&"]],"headers":[["a","1"],["a","2"],["host","shop.example"],["x-forwarded-proto","https"]]}`)
+	request.Request = []byte(`{"method":"PUT","path":"/x//","rawPath":"/x/%2F","route":"/x/{id}","params":{"id":"/"},"query":[["q","a b"],["q","&"]],"headers":[["a","1"],["a","2"],["euro","€"],["host","shop.example"],["x-forwarded-proto","https"]]}`)
 	for _, c := range []struct {
 		name, text string
 		event      *event.Event
@@ -69,7 +69,7 @@ func TestScriptReplies(t *testing.T) {
 		{"null", `export default () => null`, jsonEvent(`{}`), ``},
 		{"bytes", `export default () => new Uint8Array([0, 65, 255, 66]).subarray(1, 3)`, jsonEvent(`{}`), "A\xff"},
 		{"attributes", `export default e => [e.id, e.source, e.type, e.subject ?? "none", e.attributes.datacontenttype]`, jsonEvent(`{}`), `["e1","/tests","dev.test","none","application/json"]`},
-		{"request", `export default e => [e.request.method, e.request.url, e.request.headers.get("a"), e.request.params.id, e.request === e.request]`, request, `["PUT","https://shop.example/x/%2F?q=a%20b&q=%26","1, 2","/",true]`},
+		{"request", `export default e => [e.request.method, e.request.url, e.request.headers.get("a"), e.request.params.id, e.request === e.request, e.request.headers.get("euro").length]`, request, `["PUT","https://shop.example/x/%2F?q=a%20b&q=%26","1, 2","/",true,3]`},
 		{"body of a request", `export default e => e.request.json()`, request, `{"n":1}`},
 		{"bytes of an event", `export default e => [e.bytes() instanceof Uint8Array, ...e.bytes(), e.text()]`, jsonEvent(`1`), `[true,49,"1"]`},
 		{"no request", `export default e => String(e.request)`, jsonEvent(`{}`), `undefined`},

@@ -110,8 +110,8 @@ func TestCallsOfScriptsEndWithTheEvent(t *testing.T) {
 		{`context.invoke("slow"); return "done"`, "done", ""},
 		{`await Promise.race([context.invoke("slow"), new Promise(r => setTimeout(r, 1))]); return "timer"`, "timer", ""},
 		{`context.invoke("slow"); throw context.reject("no")`, "", "no"},
-		{`await context.invoke("slow")`, "", "did not finish within 100ms: it waits for invoke slow"},
-		{`setTimeout(() => {}, 1e6); await Promise.all([context.invoke("slow"), context.invoke("b"), context.invoke("c")])`, "", "did not finish within 100ms: it waits for invoke slow and 2 more"},
+		{`await context.invoke("slow")`, "", ": it waits for invoke slow"},
+		{`setTimeout(() => {}, 1e6); await Promise.all([context.invoke("slow"), context.invoke("b"), context.invoke("c")])`, "", ": it waits for invoke slow and 2 more"},
 	} {
 		var began, ended atomic.Int32
 		h := replies(func(ctx context.Context, _, _, _ string) (int32, []byte) {
@@ -122,11 +122,11 @@ func TestCallsOfScriptsEndWithTheEvent(t *testing.T) {
 		})
 		m := loadScript(t, r, handler(c.body), Settings{})
 		limit := 30 * time.Second
-		if strings.Contains(c.reason, "100ms") {
+		if strings.HasPrefix(c.reason, ":") {
 			limit = 100 * time.Millisecond
 		}
 		res := m.Invoke(within(t, limit), jsonEvent(`{}`), h)
-		if string(res.Data) != c.reply || res.Reason != c.reason {
+		if string(res.Data) != c.reply || !strings.HasSuffix(res.Reason, c.reason) {
 			t.Errorf("%s: %q %q, want %q %q", c.body, res.Data, res.Reason, c.reply, c.reason)
 		}
 		if began.Load() == 0 || began.Load() != ended.Load() {
