@@ -104,7 +104,7 @@ func manifestWith(path, v, with string) (text, key string) {
 	for i := len(parts) - 1; i >= 0; i-- {
 		name := parts[i]
 		if i == 0 && len(parts) > 1 && (name == "functions" || name == "topics") {
-			out, name = "{ f: "+out+" }", name
+			out = "{ f: " + out + " }"
 		}
 		out = "{ " + name + ": " + out + " }"
 		if i == len(parts)-1 && with != "" {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/event"
 	"github.com/evoke-run/evoke/fetch"
 	"github.com/evoke-run/evoke/filter"
 	"github.com/evoke-run/evoke/sandbox"

@@ -50,12 +50,12 @@ func TestDeployReadsWarmUps(t *testing.T) {
 	files := map[string]string{"fn.yaml": app, "hello.js": "export default () => 1", "events/warm.json": `{ "evokehttp": { "path": "/orders/7" }, "data": { "n": 1 } }`}
 	got := newFake(t, nil).fnctl("deploy", writeFiles(t, files), "--dry-run", "-o", "json")
 	var shown api.App
-	if err := json.Unmarshal([]byte(got.stdout), &shown); err != nil || got.code != exitOK {
-		t.Fatalf("%d %s\n%s: %v", got.code, got.stdout, got.stderr, err)
+	if err := json.Unmarshal([]byte(got.out), &shown); err != nil || got.code != exitOK {
+		t.Fatalf("%d %s\n%s: %v", got.code, got.out, got.stderr, err)
 	}
 	w := shown.Functions["hello"].Warm
 	if w == nil {
-		t.Fatalf("no warm-up in %s", got.stdout)
+		t.Fatalf("no warm-up in %s", got.out)
 	}
 	e, err := event.FromParts(w.Event, w.Request)
 	if err != nil || e.ID != "warm" || e.Type != event.HTTPRequestType || string(e.Data) != `{"n":1}` || !strings.Contains(string(e.Request), `"method":"POST","path":"/orders/7"`) {
