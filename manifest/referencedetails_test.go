@@ -55,6 +55,7 @@ var details = map[string]detail{
 	"functions.on":         {otherwise: "only `fnctl invoke`", example: "[ { http: {} }, { topic: { name: orders } } ]"},
 	"functions.env":        {example: "{ CURRENCY: EUR }"},
 	"functions.secrets":    {otherwise: "none", example: "[stripe_key]"},
+	"functions.warm":       {example: "./events/order.json", with: "source: ./order.ts"},
 	"functions.reuse":      {without: "false", example: "true"},
 	"functions.weight":     {without: "1", example: "4"},
 	"functions.fair":       {otherwise: "in the order they came", example: "data.tenant"},

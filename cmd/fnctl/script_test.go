@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -58,7 +59,7 @@ func TestDeployReadsWarmUps(t *testing.T) {
 		t.Fatalf("no warm-up in %s", got.out)
 	}
 	e, err := event.FromParts(w.Event, w.Request)
-	if err != nil || e.ID != "warm" || e.Type != event.HTTPRequestType || string(e.Data) != `{"n":1}` || !strings.Contains(string(e.Request), `"method":"POST","path":"/orders/7"`) {
+	if err != nil || e.ID != "warm" || e.Type != event.HTTPRequestType || compactJSON(t, e.Data) != `{"n":1}` || !strings.Contains(compactJSON(t, e.Request), `"method":"POST","path":"/orders/7"`) {
 		t.Errorf("%+v %s %s: %v", e, w.Event, w.Request, err)
 	}
 	for text, want := range map[string]string{
@@ -75,4 +76,13 @@ func TestDeployReadsWarmUps(t *testing.T) {
 			t.Errorf("%q: %d %s, want %s", text, got.code, got.stderr, want)
 		}
 	}
+}
+
+func compactJSON(t *testing.T, text []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, text); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

@@ -86,7 +86,7 @@ func (e *ToolchainError) Unwrap() error { return e.Err }
 
 // Build builds the package main in dir. It answers *ToolchainError, *CompileError, or what went wrong around them.
 func (b *Builder) Build(ctx context.Context, dir string) (r Result, err error) {
-	err = b.with(ctx, dir, func(p prepared) error {
+	err = b.with(ctx, dir, false, func(p prepared) error {
 		r.Notes = p.notes
 		r.Wasm, err = b.build(ctx, p)
 		return err
@@ -104,7 +104,7 @@ type prepared struct {
 }
 
 // with prepares the package in dir.
-func (b *Builder) with(ctx context.Context, dir string, do func(prepared) error) error {
+func (b *Builder) with(ctx context.Context, dir string, realSDK bool, do func(prepared) error) error {
 	// The go command reports places below the real path; an overlay by any other name would not be found.
 	real, err := filepath.EvalSymlinks(dir)
 	if err == nil {
@@ -130,7 +130,7 @@ func (b *Builder) with(ctx context.Context, dir string, do func(prepared) error)
 		return err
 	}
 	p.gomod = env.GOMOD
-	if p.overlay, p.notes, err = b.overlay(ctx, sdk, module{dir: real, gomod: env.GOMOD, temp: p.temp}); err != nil {
+	if p.overlay, p.notes, err = b.overlay(ctx, sdk, module{dir: real, gomod: env.GOMOD, temp: p.temp, realSDK: realSDK}); err != nil {
 		return err
 	}
 	return do(p)
@@ -174,7 +174,7 @@ func (b *Builder) build(ctx context.Context, p prepared) ([]byte, error) {
 
 // Vet runs go vet on the package main in dir, as it is built. What vet finds is *CompileError.
 func (b *Builder) Vet(ctx context.Context, dir string) error {
-	return b.with(ctx, dir, func(p prepared) error {
+	return b.with(ctx, dir, true, func(p prepared) error {
 		if text, err := b.run(ctx, p.dir, "vet", "-mod=readonly", "-overlay", p.overlay, "."); err != nil {
 			return p.failure(ctx, text, err)
 		}

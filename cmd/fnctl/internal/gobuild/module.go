@@ -24,6 +24,8 @@ type module struct {
 	// gomod is its go.mod, os.DevNull or "" when there is none.
 	gomod string
 	temp  string // for the files of the overlay
+	// realSDK takes the SDK from where it lies: the go command can build what lies nowhere, but vet changes to its directory.
+	realSDK bool
 }
 
 type goEnv struct{ GOVERSION, GOMOD string }
@@ -83,7 +85,7 @@ func (b *Builder) overlay(ctx context.Context, sdk *sdk, m module) (file string,
 	}
 	if edited != "" {
 		replace[filepath.Join(root, "go.mod")] = edited
-		for _, name := range sdk.files {
+		for _, name := range sdk.files { // nobody looks there with realSDK
 			replace[filepath.Join(root, virtualSDK, filepath.FromSlash(name))] = filepath.Join(sdk.dir, filepath.FromSlash(name))
 		}
 	}
@@ -98,7 +100,7 @@ func (b *Builder) overlay(ctx context.Context, sdk *sdk, m module) (file string,
 	return file, notes, nil
 }
 
-// editMod writes a copy of the user's go.mod that takes the SDK from virtualSDK, or answers "" for the SDK's own module, which needs none.
+// editMod writes a copy of the user's go.mod that takes the SDK from where it is to be found, or answers "" for the SDK's own module, which needs none.
 func (b *Builder) editMod(ctx context.Context, sdk *sdk, m module) (file string, notes []string, err error) {
 	out, err := b.modEdit(ctx, m, "-json")
 	if err != nil {
@@ -117,7 +119,11 @@ func (b *Builder) editMod(ctx context.Context, sdk *sdk, m module) (file string,
 			args = append(args, "-dropreplace="+SDKPath+"@"+r.Old.Version)
 		}
 	}
-	args = append(args, "-replace="+SDKPath+"=./"+virtualSDK)
+	at := "./" + virtualSDK
+	if m.realSDK {
+		at = sdk.dir
+	}
+	args = append(args, "-replace="+SDKPath+"="+at)
 	if mod.Go == "" || version.Compare("go"+mod.Go, "go"+sdk.goVersion) < 0 {
 		args = append(args, "-go="+sdk.goVersion)
 		notes = append(notes, fmt.Sprintf("%s says go %s, the SDK needs go %s, so it was built as that; `go mod edit -go=%s` makes it so everywhere",
