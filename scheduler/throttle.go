@@ -81,13 +81,16 @@ func (f *flow) begin(ctx context.Context, r *rule, key string, id partition.ID) 
 // grace is how long a throttled event that was handed out may take to come, before the next one is handed out too: it may be of a trigger that has been paused.
 const grace = time.Second
 
-// arm sets the timer of a throttled group: for the next in its queue, or for when nothing is left to remember.
+// arm sets the timer of a throttled group: for the next in its queue, or for when nothing is left to remember, which may be now.
 func (f *flow) arm(g *group) {
 	wait := time.Until(g.until)
-	if g.timer != nil || g.asking || len(g.queue) == 0 && wait <= 0 {
-		return
+	switch {
+	case g.timer != nil || g.asking:
+	case len(g.queue) == 0 && wait <= 0:
+		g.drop()
+	default:
+		f.armFor(g, wait)
 	}
-	f.armFor(g, wait)
 }
 
 func (f *flow) armFor(g *group, wait time.Duration) {
