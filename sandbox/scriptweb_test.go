@@ -62,9 +62,8 @@ func heldPages(m *Module) int {
 type webCases []struct{ name, body, want string }
 
 // run runs them in one script each, so that what one does to its globals is its own.
-func (cases webCases) run(t *testing.T) {
+func (cases webCases) run(t *testing.T, r *Runtime) {
 	t.Helper()
-	r := newRuntime(t)
 	var text strings.Builder
 	text.WriteString("const cases = {\n")
 	for _, c := range cases {
@@ -86,8 +85,29 @@ export default async (event, context) => { const v = await cases[event.data](eve
 	}
 }
 
-func TestWebEncoding(t *testing.T) {
+// The tables share a runtime, which has the engine to compile.
+func TestWeb(t *testing.T) {
 	t.Parallel()
+	r := newRuntime(t)
+	for name, cases := range map[string]func(*testing.T, *Runtime){
+		"WebEncoding":     webEncodingCases,
+		"WebHeaders":      webHeadersCases,
+		"WebRequests":     webRequestsCases,
+		"WebResponses":    webResponsesCases,
+		"WebStreams":      webStreamsCases,
+		"WebURLs":         webURLsCases,
+		"WebEvents":       webEventsCases,
+		"WebCrypto":       webCryptoCases,
+		"StructuredClone": structuredCloneCases,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cases(t, r)
+		})
+	}
+}
+
+func webEncodingCases(t *testing.T, r *Runtime) {
 	webCases{
 		{"encode", `return [...new TextEncoder().encode("aü€😀\0\ud800")]`, `[97,195,188,226,130,172,240,159,152,128,0,239,191,189]`},
 		{"encode nothing", `return [new TextEncoder().encode().length, new TextEncoder().encoding]`, `[0,"utf-8"]`},
@@ -102,5 +122,5 @@ func TestWebEncoding(t *testing.T) {
 		{"label", `return thrown(() => new TextDecoder("shift_jis"))`, `RangeError: TextDecoder: there is no decoder of "shift_jis"; there are those of utf-8, utf-16le, utf-16be, windows-1252`},
 		{"data", `return thrown(() => new TextDecoder().decode("text"))`, `TypeError: TextDecoder.decode: the data must be an ArrayBuffer or a view of one`},
 		{"what it is", `return String(new TextEncoder()) + Object.keys(TextDecoder.prototype).sort()`, `[object TextEncoder]decode,encoding,fatal,ignoreBOM`},
-	}.run(t)
+	}.run(t, r)
 }

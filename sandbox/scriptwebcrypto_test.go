@@ -7,8 +7,7 @@ import (
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
-func TestWebCrypto(t *testing.T) {
-	t.Parallel()
+func webCryptoCases(t *testing.T, r *Runtime) {
 	webCases{
 		{"random", `const a = crypto.getRandomValues(new Uint32Array(4)), b = crypto.getRandomValues(new Uint32Array(4)); return [a.length, a.some(n => n > 255), a.join() !== b.join()]`, `[4,true,true]`},
 		{"random, a part", `const a = new Uint8Array(9); crypto.getRandomValues(a.subarray(3, 6)); return [a[2], a[6]]`, `[0,0]`},
@@ -41,9 +40,9 @@ func TestWebCrypto(t *testing.T) {
 			`["SyntaxError: crypto.subtle: a secret key of HMAC is for sign, verify, not for \"encrypt\"","SyntaxError: crypto.subtle: a secret key needs usages: sign, verify"]`},
 		{"what is not there", `return [await thrown(() => crypto.subtle.importKey("raw", new Uint8Array(16), "AES-CBC", false, ["encrypt"])), await thrown(() => crypto.subtle.generateKey({ name: "RSA-PSS", hash: "SHA-256" }, true, ["sign"])), await thrown(() => crypto.subtle.wrapKey())]`,
 			`["NotSupportedError: crypto.subtle.importKey: there is no algorithm \"AES-CBC\"; there are HMAC, RSASSA-PKCS1-v1_5, RSA-PSS, ECDSA, Ed25519, AES-GCM, PBKDF2, HKDF","NotSupportedError: crypto.subtle.generateKey: there is no algorithm \"RSA-PSS\"; there are HMAC, ECDSA, Ed25519, AES-GCM","NotSupportedError: crypto.subtle.wrapKey: it is not there; export the key and encrypt it"]`},
-		{"no key", `return [await thrown(() => crypto.subtle.importKey("spki", new Uint8Array(3), { name: "ECDSA", namedCurve: "P-256" }, true, ["verify"])), await thrown(() => crypto.subtle.importKey("jwk", { kty: "RSA", n: "AQ" }, { name: "RSA-PSS", hash: "SHA-256" }, true, ["verify"]))].map(m => m.slice(0, 72))`,
-			`["DataError: crypto.subtle.importKey: it is not a key as spki: asn1: structu","DataError: crypto.subtle.importKey: it is not a key as jwk: it has no \"e"]`},
-	}.run(t)
+		{"no key", `return [await thrown(() => crypto.subtle.importKey("spki", new Uint8Array(3), { name: "ECDSA", namedCurve: "P-256" }, true, ["verify"])), await thrown(() => crypto.subtle.importKey("jwk", { kty: "RSA", n: "AQ" }, { name: "RSA-PSS", hash: "SHA-256" }, true, ["verify"]))].map(m => m.split(": ").slice(0, 3).join(": "))`,
+			`["DataError: crypto.subtle.importKey: it is not a key as spki","DataError: crypto.subtle.importKey: it is not a key as jwk"]`},
+	}.run(t, r)
 }
 
 // What a snapshot holds is the same for all events, so nothing that must not be known is drawn for it.
@@ -70,8 +69,7 @@ func TestWebCryptoDrawsNothingBeforeAnEvent(t *testing.T) {
 	}
 }
 
-func TestStructuredClone(t *testing.T) {
-	t.Parallel()
+func structuredCloneCases(t *testing.T, r *Runtime) {
 	webCases{
 		{"values", `const a = { n: 1, s: "x", u: undefined, b: 1n, d: new Date(0), r: /x/gi, l: [1, , 3], o: new Number(7) }, c = structuredClone(a); return [c !== a, "u" in c, c.b === 1n, c.d.getTime(), String(c.r), c.l.length, 1 in c.l, typeof c.o, c.o + 1]`, `[true,true,true,0,"/x/gi",3,false,"object",8]`},
 		{"cycles", `const a = { l: [] }; a.self = a; a.l.push(a.l); const c = structuredClone(a); return [c.self === c, c.l[0] === c.l, c !== a]`, `[true,true,true]`},
@@ -83,5 +81,5 @@ func TestStructuredClone(t *testing.T) {
 		{"transferred", `const b = new ArrayBuffer(8), c = structuredClone({ b, v: new Uint8Array(b, 2) }, { transfer: [b] }); return [b.byteLength, c.b.byteLength, c.v.buffer === c.b, c.v.byteOffset]`, `[0,8,true,2]`},
 		{"functions", `return [await thrown(() => structuredClone({ f: function go() {} })), await thrown(() => structuredClone(Symbol("s"))), await thrown(() => structuredClone([Promise.resolve()])), await thrown(() => structuredClone(new Headers()))]`,
 			`["DataCloneError: structuredClone: the function go cannot be cloned","DataCloneError: structuredClone: Symbol(s) cannot be cloned","DataCloneError: structuredClone: a Promise cannot be cloned","DataCloneError: structuredClone: a Headers cannot be cloned"]`},
-	}.run(t)
+	}.run(t, r)
 }

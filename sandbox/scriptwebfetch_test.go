@@ -2,8 +2,7 @@ package sandbox
 
 import "testing"
 
-func TestWebHeaders(t *testing.T) {
-	t.Parallel()
+func webHeadersCases(t *testing.T, r *Runtime) {
 	webCases{
 		{"made of", `return [[...new Headers({ B: " x\t", a: 1 })], [...new Headers([["A", "1"], ["a", "2"]])], [...new Headers(new Headers({ c: "3" }))], [...new Headers()]]`, `[[["a","1"],["b","x"]],[["a","1, 2"]],[["c","3"]],[]]`},
 		{"changed", `const h = new Headers({ a: "1", b: "2" }); h.append("A", "3"); h.set("B", "4"); h.delete("none"); return [h.get("a"), h.get("B"), h.get("none"), h.has("a"), h.has("x")]`, `["1, 3","4",null,true,false]`},
@@ -16,11 +15,10 @@ func TestWebHeaders(t *testing.T) {
 		{"pairs", `return thrown(() => new Headers([["a"]]))`, `TypeError: Headers: each entry must be a pair of name and value, one has 1 parts`},
 		{"nothing", `return thrown(() => new Headers(null))`, `TypeError: Headers: they must be made of pairs or of an object`},
 		{"not to be changed", `return thrown(() => Response.error().headers.set("a", "1"))`, `TypeError: Headers: these cannot be changed; make new ones of them, new Headers(these)`},
-	}.run(t)
+	}.run(t, r)
 }
 
-func TestWebRequests(t *testing.T) {
-	t.Parallel()
+func webRequestsCases(t *testing.T, r *Runtime) {
 	webCases{
 		{"made", `const r = new Request("https://Example.com/a/../b?c#d", { method: "post", body: "hü", headers: { X: "1" } }); return [r.url, r.method, [...r.headers], r.redirect, r.mode, r.signal.aborted, String(r)]`,
 			`["https://example.com/b?c#d","POST",[["content-type","text/plain;charset=UTF-8"],["x","1"]],"follow","cors",false,"[object Request]"]`},
@@ -43,11 +41,10 @@ func TestWebRequests(t *testing.T) {
 			return [r.headers.get("content-type").startsWith("multipart/form-data; boundary="), g.get("a"), u.name, u.type, u.size, [...await u.bytes()]]`, `[true,"1\r\n2","ü.bin","image/png",5,[99,111,110,0,255]]`},
 		{"no form", `return thrown(() => new Request("http://h", { method: "POST", body: "x" }).formData())`, `TypeError: formData: the content type "text/plain;charset=UTF-8" is no form's; it is application/x-www-form-urlencoded, or multipart/form-data with a boundary`},
 		{"broken form", `return thrown(() => new Response("--x\r\nbroken", { headers: { "content-type": "multipart/form-data; boundary=x" } }).formData())`, `TypeError: formData: the body breaks off in part 1`},
-	}.run(t)
+	}.run(t, r)
 }
 
-func TestWebResponses(t *testing.T) {
-	t.Parallel()
+func webResponsesCases(t *testing.T, r *Runtime) {
 	webCases{
 		{"made", `const r = new Response("text", { status: 201, statusText: "Made", headers: { a: "1" } }); return [r.status, r.statusText, r.ok, r.type, r.url, r.redirected, [...r.headers], await r.text(), r.bodyUsed]`,
 			`[201,"Made",true,"default","",false,[["a","1"],["content-type","text/plain;charset=UTF-8"]],"text",true]`},
@@ -69,11 +66,10 @@ func TestWebResponses(t *testing.T) {
 		{"of a stream", `const r = new Response(ReadableStream.from((async function* () { for (const c of "abc") { await 0; yield new TextEncoder().encode(c) } })())), c = r.clone(); return [await r.text(), await c.text(), r.bodyUsed, r.body.locked]`, `["abc","abc",true,true]`},
 		{"of a stream of text", `return thrown(() => new Response(ReadableStream.from(["text"])).text())`, `TypeError: a chunk of the body is not a Uint8Array; encode text by TextEncoder`},
 		{"of a stream in use", `const s = ReadableStream.from([]); s.getReader(); return thrown(() => new Response(s))`, `TypeError: Response: the stream is locked or has been read from`},
-	}.run(t)
+	}.run(t, r)
 }
 
-func TestWebStreams(t *testing.T) {
-	t.Parallel()
+func webStreamsCases(t *testing.T, r *Runtime) {
 	webCases{
 		{"pulled", `let n = 0; const s = new ReadableStream({ pull(c) { c.enqueue(++n); if (n === 3) c.close() } }); const all = []; for await (const v of s) all.push(v); return all`, `[1,2,3]`},
 		{"pushed later", `const s = new ReadableStream({ start(c) { setTimeout(() => { c.enqueue("late"); c.close() }, 1) } }), r = s.getReader(); return [await r.read(), await r.read(), await r.closed]`, `[{"done":false,"value":"late"},{"done":true},null]`},
@@ -84,11 +80,10 @@ func TestWebStreams(t *testing.T) {
 		{"after the end", `let c; new ReadableStream({ start(x) { c = x } }); c.close(); return [await thrown(() => c.enqueue(1)), c.desiredSize]`, `["TypeError: ReadableStream: a chunk after its end",0]`},
 		{"byte streams", `return thrown(() => new ReadableStream({ type: "bytes" }))`, `TypeError: ReadableStream: there are no streams of type "bytes"; leave type out, chunks may be Uint8Arrays`},
 		{"pipes", `return thrown(() => new ReadableStream().pipeThrough({}))`, `NotSupportedError: ReadableStream.pipeThrough: there are no transform streams; make a ReadableStream.from an async generator`},
-	}.run(t)
+	}.run(t, r)
 }
 
-func TestWebURLs(t *testing.T) {
-	t.Parallel()
+func webURLsCases(t *testing.T, r *Runtime) {
 	webCases{
 		{"parts", `const u = new URL("https://u:p@Example.com:8443/a/./b/../c?x=1&y=ü#h"); return ["href", "origin", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash"].map(p => u[p]).concat(JSON.stringify({ u }))`,
 			`["https://u:p@example.com:8443/a/c?x=1&y=%C3%BC#h","https://example.com:8443","https:","u","p","example.com:8443","example.com","8443","/a/c","?x=1&y=%C3%BC","#h","{\"u\":\"https://u:p@example.com:8443/a/c?x=1&y=%C3%BC#h\"}"]`},
@@ -102,11 +97,10 @@ func TestWebURLs(t *testing.T) {
 		{"parameters of", `return [new URLSearchParams({ a: "1", b: "x y" }), new URLSearchParams([["a", "1"], ["a", "2"]]), new URLSearchParams(new Map([["m", "~!'()*"]])), new URLSearchParams(new URLSearchParams("q=1"))].map(String)`, `["a=1&b=x+y","a=1&a=2","m=%7E%21%27%28%29*","q=1"]`},
 		{"parameters changed", `const p = new URLSearchParams("b=1&a=2&b=3&c=4"); p.set("b", "9"); p.delete("c", "5"); p.sort(); const q = new URLSearchParams("x=1&x=2"); q.delete("x", "1"); return [String(p), String(q), [...p.keys()], [...p.values()]]`, `["a=2&b=9&c=4","x=2",["a","b","c"],["2","9","4"]]`},
 		{"arguments", `return thrown(() => new URLSearchParams().append("a"))`, `TypeError: URLSearchParams.append: 2 arguments are needed, there is 1`},
-	}.run(t)
+	}.run(t, r)
 }
 
-func TestWebEvents(t *testing.T) {
-	t.Parallel()
+func webEventsCases(t *testing.T, r *Runtime) {
 	webCases{
 		{"dispatched", `const t = new EventTarget(), seen = []; t.addEventListener("x", e => seen.push(e.type, e.target === t, e.detail)); t.addEventListener("x", { handleEvent(e) { seen.push(e.eventPhase); e.preventDefault() } }, { once: true });
 			return [t.dispatchEvent(new CustomEvent("x", { detail: 7, cancelable: true })), t.dispatchEvent(new CustomEvent("x", { detail: 8, cancelable: true })), seen]`, `[false,true,["x",true,7,2,"x",true,8]]`},
@@ -119,5 +113,5 @@ func TestWebEvents(t *testing.T) {
 		{"any", `const a = new AbortController(), b = new AbortController(), any = AbortSignal.any([a.signal, b.signal]), deeper = AbortSignal.any([any]); b.abort("b"); a.abort("a"); return [any.reason, deeper.reason, AbortSignal.any([a.signal, b.signal]).reason, AbortSignal.any([]).aborted]`, `["b","b","a",false]`},
 		{"timeout", `const s = AbortSignal.timeout(1); await new Promise(r => s.addEventListener("abort", r)); return [s.aborted, s.reason.name]`, `[true,"TimeoutError"]`},
 		{"no constructor", `return thrown(() => new AbortSignal())`, `TypeError: AbortSignal: there is no constructor; use new AbortController().signal, AbortSignal.abort(), .timeout() or .any()`},
-	}.run(t)
+	}.run(t, r)
 }
