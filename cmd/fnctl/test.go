@@ -113,7 +113,7 @@ func (c *cli) runSuite(ctx context.Context, runtime string, s suite, module []by
 	return nil
 }
 
-// compiledDir is where compiled functions are kept between tests; "" = nowhere, because the system names no place for caches.
+// compiledDir is where compiled functions are kept between tests; "" = nowhere, because there is no place for caches that can be written to. Tests take longer then.
 func (c *cli) compiledDir() string {
 	base := c.cacheDir
 	if base == "" {
@@ -123,7 +123,11 @@ func (c *cli) compiledDir() string {
 		}
 		base = filepath.Join(user, "fnctl")
 	}
-	return filepath.Join(base, "compiled")
+	dir := filepath.Join(base, "compiled")
+	if os.MkdirAll(dir, 0o755) != nil {
+		return ""
+	}
+	return dir
 }
 
 // showCase prints a line for an event, and below it what went wrong.
