@@ -7,6 +7,9 @@ LDFLAGS := -s -w -X github.com/evoke-run/evoke/node.Version=$(VERSION)
 # The race detector needs a C compiler; without one the tests run without it and say so.
 CC_FOUND := $(shell command -v "$${CC:-cc}" 2>/dev/null || command -v gcc 2>/dev/null || command -v clang 2>/dev/null)
 
+# The Rust SDK is tested where there is a cargo.
+CARGO_FOUND := $(shell command -v cargo 2>/dev/null)
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -33,6 +36,9 @@ endif
 	EVOKE_SIM_SEEDS=10000 $(GO) test -run '^(TestSimulation|TestHundredThousandTopics)' ./partition # without the race detector: nothing runs at once in a simulation, and the topics measure memory
 	cd sdk/go && $(GO) test ./...
 	cd examples/github && $(GO) test ./...
+ifneq ($(CARGO_FOUND),)
+	cd sdk/rust && cargo test --quiet --features serde
+endif
 
 .PHONY: vet
 vet: ## gofmt and go vet

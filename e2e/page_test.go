@@ -18,7 +18,7 @@ type step struct {
 	output string
 }
 
-// plan makes steps of a page. ```sh blocks are commands, the ```text block behind one its output; a ```go, ```js, ```ts or ```yaml block behind a line that is nothing
+// plan makes steps of a page. ```sh blocks are commands, the ```text block behind one its output; a ```go, ```js, ```ts, ```rust, ```toml or ```yaml block behind a line that is nothing
 // but a name, `fn.yaml`:, is that file. Blocks that no test can run are ```console: notRun has the reason for each, by its first line.
 func plan(page, text string, notRun map[string]string) ([]step, error) {
 	blocks, err := fences(page, text)
@@ -37,7 +37,7 @@ func plan(page, text string, notRun map[string]string) ([]step, error) {
 				return nil, fmt.Errorf("%s: a text block is the output of the sh block before it, and there is none", b.place)
 			}
 			steps[len(steps)-1].output = b.text
-		case "go", "js", "ts", "yaml":
+		case "go", "js", "ts", "rust", "toml", "yaml":
 			if b.name == "" {
 				return nil, fmt.Errorf("%s: the line before a %s block must be the name of its file, `main.go`:", b.place, b.kind)
 			}
@@ -49,7 +49,7 @@ func plan(page, text string, notRun map[string]string) ([]step, error) {
 			used[first] = true
 		case "":
 		default:
-			return nil, fmt.Errorf("%s: nobody knows what to do with a %s block; there are sh, text, go, js, ts, yaml and console", b.place, b.kind)
+			return nil, fmt.Errorf("%s: nobody knows what to do with a %s block; there are sh, text, go, js, ts, rust, toml, yaml and console", b.place, b.kind)
 		}
 	}
 	for first := range notRun {

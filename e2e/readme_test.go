@@ -58,7 +58,11 @@ func TestPagesOfDocs(t *testing.T) {
 		}
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
-			newUser(t).follow(t, page, nil)
+			u := newUser(t)
+			if strings.Contains(string(text), "<!-- e2e needs Rust -->") {
+				u.export(t, needRust(t))
+			}
+			u.follow(t, page, nil)
 		})
 	}
 }
@@ -85,6 +89,17 @@ func newUser(t *testing.T) *user {
 	u := &user{gateway: freeAddress(t), admin: freeAddress(t)}
 	u.shell = newShell(t, dir, "PATH="+bin+":"+os.Getenv("PATH"), "EVOKE_LISTEN="+u.gateway, "EVOKE_ADMIN="+u.admin, "FNCTL_SERVER=http://"+u.admin)
 	return u
+}
+
+// export sets variables of the shell.
+func (u *user) export(t *testing.T, env []string) {
+	t.Helper()
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		if _, err := u.shell.run(fmt.Sprintf("export %s='%s'", name, value)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // freeAddress is below the ports that the system gives to connections, so that none of them takes it before it is used.

@@ -34,7 +34,7 @@ var about = map[string]string{
 	"retry.jitter":   "full: each wait is any part of its time, so that not all come at once. none: as it is.",
 	"retry.maxAge":   "How long after its first attempt an event is given up on.",
 
-	"functions.source":     "The directory of its Go package, or a .ts or .js file.",
+	"functions.source":     "The directory of its Go package or Rust crate, or a file of TypeScript or JavaScript.",
 	"functions.wasm":       "A module that is built already, instead of source.",
 	"functions.on":         "What it handles: http, topic, cron, webhook; a list for several.",
 	"functions.env":        "Its environment: texts that it reads as variables.",

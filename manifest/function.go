@@ -53,7 +53,7 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 		d.fault(warmAt, "functions.%s.warm is for functions in TypeScript and JavaScript; in Go, do in init functions what is to be done before the first event", name)
 	}
 	if !hasModule {
-		d.fault(keyAt, "functions.%s has no code; add `source: ./%s` (a Go package), `source: ./%s.ts` or `wasm: ./%s.wasm`", name, name, name, name)
+		d.fault(keyAt, "functions.%s has no code; add `source: ./%s` (a Go package or a Rust crate), `source: ./%s.ts` or `wasm: ./%s.wasm`", name, name, name, name)
 	}
 	return f
 }
@@ -70,15 +70,15 @@ func (d *decoder) scale(v value) api.Scale {
 	return out
 }
 
-// source reads the directory of a Go package or the path of a script, and refuses the languages that come later by their name.
+// source reads the directory of a Go package or of a Rust crate, or the path of a script, and refuses other files.
 func (d *decoder) source(v value) string {
 	var s string
-	d.anyText(&s, "the directory of a Go package or a .ts or .js file")(v)
+	d.anyText(&s, "the directory of a Go package or Rust crate, or a .ts or .js file")(v)
 	switch ext := strings.ToLower(path.Ext(s)); ext {
 	case ".cjs":
 		d.fault(v.at(), "%s: %s is a CommonJS module; write it as an ES module, with export default, in a .js or .ts file", v.path, shorten(s))
 	case ".rs", ".toml":
-		d.fault(v.at(), "%s: Rust sources (%s) are not supported yet; build the crate for wasm32-wasip1 and name the file with wasm:", v.path, shorten(s))
+		d.fault(v.at(), "%s: %s is a file; name the directory of the Rust crate, the one with its Cargo.toml", v.path, shorten(s))
 	case ".go":
 		d.fault(v.at(), "%s: %s is a file; name the directory of the Go package, %s", v.path, shorten(s), path.Dir(s))
 	case ".wasm":

@@ -32,7 +32,7 @@ type Manifest struct {
 // Function is one entry of `functions`. Exactly one of Source and Wasm is set; both are as written, relative to the manifest's directory.
 type Function struct {
 	Name string
-	// Source is the directory of a Go package, or a file of TypeScript or JavaScript, see Script.
+	// Source is the directory of a Go package or of a Rust crate, or a file of TypeScript or JavaScript, see Script.
 	Source string
 	// Wasm is a module that is built already.
 	Wasm string

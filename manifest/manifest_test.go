@@ -188,7 +188,7 @@ func TestFaults(t *testing.T) {
 		{"topic unsettled", head("topics: { a: { unsettled: drop } }"), `fn.yaml:4:27: topics.a.unsettled must be keep or deadletter, not "drop"`},
 		{"topic dedup", head("topics: { a: { dedup: 7d } }"), "fn.yaml:4:16: topics.a.dedup is not supported yet"},
 
-		{"no code", "version: 1\napp: a\nfunctions:\n  f: {}\n", "fn.yaml:4:3: functions.f has no code; add `source: ./f` (a Go package), `source: ./f.ts` or `wasm: ./f.wasm`"},
+		{"no code", "version: 1\napp: a\nfunctions:\n  f: {}\n", "fn.yaml:4:3: functions.f has no code; add `source: ./f` (a Go package or a Rust crate), `source: ./f.ts` or `wasm: ./f.wasm`"},
 		{"both", fn("    wasm: ./x.wasm"), "fn.yaml:5:11: functions.charge has both source and wasm; keep one"},
 		{"function name", "version: 1\napp: a\nfunctions:\n  Über: { wasm: a.wasm }\n", `fn.yaml:4:3: functions: "Über" is not a name: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit`},
 		{"unknown function key", fn("    timeot: 5s"), "fn.yaml:5:5: functions.charge.timeot is not a known key; did you mean timeout?"},
@@ -242,10 +242,10 @@ func TestFaults(t *testing.T) {
 		{"warm of Go", head2("source: ./a, warm: ./e.json"), "fn.yaml:4:27: functions.f.warm is for functions in TypeScript and JavaScript; in Go, do in init functions what is to be done before the first event"},
 		{"empty warm", head2("source: ./a.js, warm: ''"), "fn.yaml:4:30: functions.f.warm is empty; it must be the path of an event in JSON"},
 		{"script with reuse", head2("source: ./a.js, reuse: true"), "fn.yaml:4:31: functions.f.reuse is not for scripts: each event begins with what the script's top-level code left; leave it out"},
-		{"source in Rust", head2("source: ./lib.rs"), "fn.yaml:4:16: functions.f.source: Rust sources (./lib.rs) are not supported yet; build the crate for wasm32-wasip1 and name the file with wasm:"},
+		{"source in Rust", head2("source: ./lib.rs"), "fn.yaml:4:16: functions.f.source: ./lib.rs is a file; name the directory of the Rust crate, the one with its Cargo.toml"},
 		{"source is a file", head2("source: ./a/main.go"), "fn.yaml:4:16: functions.f.source: ./a/main.go is a file; name the directory of the Go package, a"},
 		{"source is wasm", head2("source: ./a.wasm"), "fn.yaml:4:16: functions.f.source: ./a.wasm is built already; write `wasm: ./a.wasm`"},
-		{"source empty", head2(`source: ""`), "fn.yaml:4:16: functions.f.source is empty; it must be the directory of a Go package or a .ts or .js file"},
+		{"source empty", head2(`source: ""`), "fn.yaml:4:16: functions.f.source is empty; it must be the directory of a Go package or Rust crate, or a .ts or .js file"},
 		{"wasm number", head2("wasm: 7"), "fn.yaml:4:14: functions.f.wasm must be the path of a .wasm file, not 7"},
 		{"wasm tag", head2("wasm: !!str a"), "fn.yaml:4:14: functions.f.wasm: YAML tags are not supported; remove !!str"},
 
@@ -333,7 +333,7 @@ func TestAllFaultsAtOnceInTheOrderOfTheFile(t *testing.T) {
 	src := "version: 1\napp: shop\nfunctions:\n  b:\n    source: ./b\n    memory: x\n    secret: {}\n  a:\n    timeot: 1s\ndefaults: { memory: 1 }\n"
 	want := `fn.yaml:6:13: functions.b.memory: "x" is not a size; try 64Mi, 1Gi or a number of bytes
 fn.yaml:7:5: functions.b.secret is not a known key; did you mean secrets?
-fn.yaml:8:3: functions.a has no code; add ` + "`source: ./a` (a Go package), `source: ./a.ts` or `wasm: ./a.wasm`" + `
+fn.yaml:8:3: functions.a has no code; add ` + "`source: ./a` (a Go package or a Rust crate), `source: ./a.ts` or `wasm: ./a.wasm`" + `
 fn.yaml:9:5: functions.a.timeot is not a known key; did you mean timeout?
 fn.yaml:10:21: defaults.memory: 1 is too small, the least is 64Ki`
 	if _, err := manifest.Parse("fn.yaml", []byte(src)); fmt.Sprint(err) != want {

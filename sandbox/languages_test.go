@@ -234,6 +234,33 @@ func TestGuestsPage(t *testing.T) {
 	}
 }
 
+// The command of the page is built as it says, and does what the others do.
+func TestGuestsPageCommand(t *testing.T) {
+	t.Parallel()
+	program, rest := fenced(t, string(readFile(t, "..", "docs", "guests.md")), "go")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "upper.go"), []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	commands, _ := fenced(t, rest, "sh")
+	build := exec.CommandContext(t.Context(), "sh", "-e", "-c", commands)
+	build.Dir = dir
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	m := load(t, readFile(t, dir, "upper.wasm"), Settings{})
+	for _, c := range []struct {
+		data                 []byte
+		reply, class, reason string
+	}{{[]byte("Hello, World"), "HELLO, WORLD", "", ""}, {nil, "", ClassRejected, "no text"}} {
+		e := testEvent()
+		e.DataContentType, e.Data = "text/plain", c.data
+		if res := m.Invoke(t.Context(), e, &fakeHost{}); res.Class != c.class || string(res.Data) != c.reply || res.Reason != c.reason {
+			t.Errorf("%q: %s %q %q", c.data, res.Class, res.Reason, res.Data)
+		}
+	}
+}
+
 // fenced returns the first code block of a language and what comes after it.
 func fenced(t *testing.T, page, language string) (block, rest string) {
 	t.Helper()

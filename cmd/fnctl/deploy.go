@@ -21,6 +21,7 @@ import (
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/rustbuild"
 	"github.com/evoke-run/evoke/manifest"
 )
 
@@ -43,7 +44,7 @@ func (c *cli) deployCommand() *cobra.Command {
 		Short: "Build and deploy the app of a fn.yaml",
 		Long: `Build and deploy the app of a fn.yaml.
 
-TypeScript and JavaScript are built by fnctl itself, Go by the toolchain on PATH; the SDKs come with fnctl, no network is needed for them.
+TypeScript and JavaScript are built by fnctl itself, Go and Rust by the toolchain on PATH; the SDKs come with fnctl, no network is needed for them.
 Modules that the server does not have are uploaded, then the whole app is put in force at once, or not at all.
 With FUNCTION only those are built and deployed; the others stay as they are. A deploy of what runs already changes nothing, and says so.
 
@@ -283,7 +284,7 @@ func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([
 				errs[i] = context.Cause(ctx)
 				return
 			}
-			modules[i], errs[i] = loadModule(ctx, builder, p, dir, f)
+			modules[i], errs[i] = c.loadModule(ctx, builder, p, dir, f)
 			if f.Warm != "" {
 				warm, err := readWarmUp(under(dir, f.Warm))
 				if err != nil {
@@ -306,9 +307,9 @@ type built struct {
 	parts  []jsbuild.Part // of a script
 }
 
-func loadModule(ctx context.Context, builder *gobuild.Builder, p *progress, dir string, f manifest.Function) (built, error) {
+func (c *cli) loadModule(ctx context.Context, builder *gobuild.Builder, p *progress, dir string, f manifest.Function) (built, error) {
 	p.doing("building %s", f.Name)
-	b, err := buildFunction(ctx, builder, dir, f)
+	b, err := c.buildFunction(ctx, builder, dir, f)
 	if err != nil {
 		return built{}, fmt.Errorf("function %s: %w", f.Name, err)
 	}
@@ -322,7 +323,7 @@ func loadModule(ctx context.Context, builder *gobuild.Builder, p *progress, dir 
 }
 
 // buildFunction builds a function, and tells nobody.
-func buildFunction(ctx context.Context, builder *gobuild.Builder, dir string, f manifest.Function) (built, error) {
+func (c *cli) buildFunction(ctx context.Context, builder *gobuild.Builder, dir string, f manifest.Function) (built, error) {
 	switch {
 	case f.Wasm != "":
 		file, err := filepath.Abs(under(dir, f.Wasm))
@@ -336,6 +337,9 @@ func buildFunction(ctx context.Context, builder *gobuild.Builder, dir string, f 
 		return built{module: b, inputs: []string{file}}, nil
 	case f.Script():
 		return buildScript(under(dir, f.Source))
+	case rustbuild.IsCrate(under(dir, f.Source)):
+		res, err := c.buildCrate(ctx, under(dir, f.Source))
+		return built{module: res.Wasm, notes: res.Notes, inputs: res.Inputs}, err
 	}
 	res, err := builder.Build(ctx, under(dir, f.Source))
 	return built{module: res.Wasm, notes: res.Notes}, err

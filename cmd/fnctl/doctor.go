@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/rustbuild"
 	"github.com/evoke-run/evoke/manifest"
 )
 
@@ -52,7 +54,7 @@ func (c *cli) doctorCommand() *cobra.Command {
 		Short: "Find out why fnctl does not work here: toolchain, server, token, clock, versions",
 		Long: `Find out why fnctl does not work here: toolchain, server, token, clock, versions.
 
-It looks at the go command, as far as the fn.yaml in DIR (default .) needs one, at the contexts and variables that say which server is meant, and at that server: whether it answers, in what version,
+It looks at the go command and at cargo, as far as the fn.yaml in DIR (default .) needs them, at the contexts and variables that say which server is meant, and at that server: whether it answers, in what version,
 whether it takes the token, and whether its clock and this one agree. It changes nothing.
 
 It ends with 0 when nothing is wrong, warnings or not; else with the exit code of the first thing that is: 5 unauthorised, 6 unreachable, 7 timeout, 2 settings, 1 other.`,
@@ -67,15 +69,34 @@ It ends with 0 when nothing is wrong, warnings or not; else with the exit code o
 		if len(args) > 0 {
 			dir = args[0]
 		}
-		findings := []finding{c.checkToolchain(cmd.Context(), dir)}
+		findings := c.checkToolchains(cmd.Context(), dir)
 		findings = append(findings, c.checkServer(cmd.Context())...)
 		return c.showFindings(findings)
 	}
 	return cmd
 }
 
-// checkToolchain looks for the go command. Without a function that needs one, none is needed.
-func (c *cli) checkToolchain(ctx context.Context, dir string) finding {
+// checkToolchains looks for what builds functions here. Only those who write functions in Rust hear of Rust.
+func (c *cli) checkToolchains(ctx context.Context, dir string) []finding {
+	findings := []finding{c.checkGo(ctx, dir)}
+	if crates, _ := functionsOf(dir, isCrate); crates {
+		findings = append(findings, c.checkRust(ctx, dir))
+	}
+	return findings
+}
+
+func (c *cli) checkRust(ctx context.Context, dir string) finding {
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	found, err := c.crateBuilder().Toolchain(ctx, dir)
+	if err != nil {
+		return finding{Check: "rust", Result: wrong, Detail: err.Error(), Try: buildAdvice(err), code: exitFailed}
+	}
+	return finding{Check: "rust", Result: fine, Detail: found.Version + ", " + found.Target}
+}
+
+// checkGo looks for the go command. Without a function that needs one, none is needed.
+func (c *cli) checkGo(ctx context.Context, dir string) finding {
 	f := finding{Check: "go", Result: fine}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
@@ -85,7 +106,8 @@ func (c *cli) checkToolchain(ctx context.Context, dir string) finding {
 		return f
 	}
 	f.Detail, f.Try, f.code = err.Error(), buildAdvice(err), exitFailed
-	switch needs, known := needsGo(dir); {
+	isGo := func(dir string, f manifest.Function) bool { return f.Wasm == "" && !f.Script() && !isCrate(dir, f) }
+	switch needs, known := functionsOf(dir, isGo); {
 	case needs:
 		f.Result = wrong
 	case known:
@@ -97,8 +119,12 @@ func (c *cli) checkToolchain(ctx context.Context, dir string) finding {
 	return f
 }
 
-// needsGo says whether the app of a directory has functions that are built; known is false when there is no manifest to ask.
-func needsGo(dir string) (needs, known bool) {
+func isCrate(dir string, f manifest.Function) bool {
+	return f.Source != "" && rustbuild.IsCrate(under(dir, f.Source))
+}
+
+// functionsOf says whether the app of a directory has functions of a kind; known is false when there is no manifest to ask.
+func functionsOf(dir string, is func(dir string, f manifest.Function) bool) (some, known bool) {
 	file := filepath.Join(dir, "fn.yaml")
 	src, err := os.ReadFile(file)
 	if err != nil {
@@ -108,10 +134,7 @@ func needsGo(dir string) (needs, known bool) {
 	if err != nil {
 		return false, false // what is wrong with it, deploy says
 	}
-	for _, f := range m.Functions {
-		needs = needs || f.Wasm == ""
-	}
-	return needs, true
+	return slices.ContainsFunc(m.Functions, func(f manifest.Function) bool { return is(dir, f) }), true
 }
 
 // checkServer goes as far as it gets: without an answer nothing can be said of the rest.

@@ -154,3 +154,26 @@ func TestVersionsThatFit(t *testing.T) {
 		}
 	}
 }
+
+// Rust is named only where a function is in Rust.
+func TestDoctorLooksForRust(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, healthy(0))
+	const manifestOf = "version: 1\napp: a\nfunctions:\n  f: { source: ./f }\n"
+	inRust := writeFiles(t, map[string]string{"fn.yaml": manifestOf, "f/Cargo.toml": ""})
+	inGo := writeFiles(t, map[string]string{"fn.yaml": manifestOf, "f/main.go": ""})
+	for dir, want := range map[string]struct {
+		code      int
+		line, try string
+	}{
+		inRust: {1, "rust wrong no cargo command on PATH; building a Rust function needs cargo, rustc 1.63 or newer, and the target wasm32-wasip1", "rust: try "},
+		inGo:   {0, "", ""},
+	} {
+		c, out, stderr := newCLI(t, "", map[string]string{"FNCTL_SERVER": f.url})
+		c.cargoCommand = filepath.Join(t.TempDir(), "cargo")
+		code := c.execute(t.Context(), []string{"doctor", dir})
+		if code != want.code || !strings.Contains(fold(out.String()), want.line) || strings.Contains(out.String(), "rust") != (want.line != "") || !strings.HasPrefix(stderr.String(), want.try) {
+			t.Errorf("%s: exit code %d\n%s%s\nwant %+v", dir, code, out, stderr, want)
+		}
+	}
+}

@@ -185,7 +185,10 @@ func buildAdvice(err error) string {
 	var compile *gobuild.CompileError
 	var script *jsbuild.Error
 	var faults manifest.Faults
+	var advisor interface{ Advice() string }
 	switch {
+	case errors.As(err, &advisor):
+		return advisor.Advice()
 	case errors.As(err, &toolchain):
 		return "install Go from https://go.dev/dl, or build the module elsewhere and name the file with wasm:"
 	case errors.As(err, &compile) && strings.Contains(compile.Output, "requires exactly one main package"):

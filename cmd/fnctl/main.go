@@ -29,14 +29,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // cli is one run of the program: its streams, its surroundings and the flags all commands share.
 type cli struct {
-	in        io.Reader
-	out, err  io.Writer
-	getenv    func(string) string
-	now       func() time.Time
-	goCommand string                                     // "" for the one on PATH
-	cacheDir  string                                     // where the SDK is unpacked to; "" for the user's
-	dir       string                                     // where fnctl new makes a project; "" = here
-	sleep     func(context.Context, time.Duration) error // between the pages of what is paced; nil = it does
+	in           io.Reader
+	out, err     io.Writer
+	getenv       func(string) string
+	now          func() time.Time
+	goCommand    string                                     // "" for the one on PATH
+	cargoCommand string                                     // "" for the one on PATH
+	cacheDir     string                                     // where the SDK is unpacked to; "" for the user's
+	dir          string                                     // where fnctl new makes a project; "" = here
+	sleep        func(context.Context, time.Duration) error // between the pages of what is paced; nil = it does
 
 	// The flags, and after resolve what they come to.
 	server, token, namespace string

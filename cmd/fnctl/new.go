@@ -17,7 +17,9 @@ import (
 
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/rustbuild"
 	"github.com/evoke-run/evoke/manifest"
+	rustsdk "github.com/evoke-run/evoke/sdk/rust"
 )
 
 // templates has directories of files, and in each one named project, which every project gets, and one for each trigger. A language has a list of them: a file of a later one
@@ -45,7 +47,7 @@ var languages = []language{
 	{name: "ts", title: "TypeScript", source: "./main.ts", files: []string{"every", "script", "ts"}, sdk: (*cli).writeJSSDK, marks: []string{"tsconfig.json"}},
 	{name: "js", title: "JavaScript", source: "./main.js", files: []string{"every", "script", "js"}, sdk: (*cli).writeJSSDK, marks: []string{"jsconfig.json"}},
 	{name: "go", title: "Go", source: ".", files: []string{"every", "go"}, sdk: (*cli).writeGoSDK, marks: []string{"go.mod"}},
-	{name: "rust", title: "Rust", source: ".", files: []string{"every", "rust"}},
+	{name: "rust", title: "Rust", source: ".", files: []string{"every", "rust"}, sdk: (*cli).writeRustSDK, marks: []string{rustbuild.CargoFile}},
 }
 
 // own is where the templates are that only it has.
@@ -93,7 +95,7 @@ Everything comes from fnctl itself: no network, no account. NAME is the name of 
 fn.schema.json tells editors what a fn.yaml may have; after an update of fnctl, fnctl schema > fn.schema.json renews it.`,
 		Example: `  fnctl new hello                    # TypeScript, called over HTTP
   fnctl new orders -t topic          # handles the events of a topic
-  fnctl new report -l go -t cron`,
+  fnctl new report -l rust -t cron`,
 		Args: argCount(1, 1, "the NAME of the project"),
 	}
 	cmd.Flags().StringVarP(&lang, "lang", "l", languages[0].name, "language: "+strings.Join(languageNames(true), ", "))
@@ -286,14 +288,18 @@ func (c *cli) writeJSSDK(dir string) error {
 	return jsbuild.WriteSDK(filepath.Join(dir, filepath.FromSlash(jsbuild.EditorDir)))
 }
 
+func (c *cli) writeRustSDK(dir string) error {
+	return rustbuild.WriteSDK(rustsdk.Files, filepath.Join(dir, filepath.FromSlash(rustbuild.SDKDir)))
+}
+
 func (c *cli) sdkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "sdk [DIR]",
 		Short: "Write the SDKs into a project, for editors and other tools",
-		Long: `Write the SDKs that come with fnctl into a project: into ` + goSDKDir + ` when it has a go.mod, which looks for it there, and into ` + jsbuild.EditorDir + ` when it has a
-tsconfig.json or a jsconfig.json. A project with none of them gets all.
+		Long: `Write the SDKs that come with fnctl into a project: into ` + goSDKDir + ` when it has a go.mod, which looks for it there, into ` + rustbuild.SDKDir + ` when it has a Cargo.toml,
+and into ` + jsbuild.EditorDir + ` when it has a tsconfig.json or a jsconfig.json. A project with none of them gets all.
 
-fnctl itself needs no such directory: it builds with the SDKs that it brings. Editors, go test and tsc do, in a new clone and after an update of fnctl.`,
+fnctl itself needs no such directory: it builds with the SDKs that it brings. Editors, go test, cargo and tsc do, in a new clone and after an update of fnctl.`,
 		Example: "  fnctl sdk",
 		Args:    argCount(0, 1, "the DIR of a project"),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -114,8 +116,7 @@ func TestNewRefuses(t *testing.T) {
 		{[]string{long}, "error: \"" + long + "\" is not a name for a project: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit\nTry: fnctl new " + long[:63] + "\n"},
 		{[]string{"."}, "error: \".\" is not a name for a project: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit\nTry: fnctl new hello\n"},
 		{[]string{"../up"}, "error: NAME is a name, not a path: \"../up\"\nTry: cd to where the project shall be, then fnctl new up\n"},
-		{[]string{"x", "-l", "rust"}, "error: a template for Rust is to come; this fnctl has ts, js, go\nTry: -l ts, js, go\n"},
-		{[]string{"x", "-l", "cobol"}, "error: there is no template for the language \"cobol\"; there is ts, js, go\nTry: -l ts, js, go\n"},
+		{[]string{"x", "-l", "cobol"}, "error: there is no template for the language \"cobol\"; there is ts, js, go, rust\nTry: -l ts, js, go, rust\n"},
 		{[]string{"x", "-t", "mqtt"}, "error: --trigger is \"mqtt\"; it must be one of cron, http, topic, webhook\nTry: fnctl new --help\n"},
 	} {
 		r := newIn(t, dir, tc.args...)
@@ -153,6 +154,14 @@ func TestSDKForEditors(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: wrote %q, want %q", name, got, c.want)
 		}
+	}
+	crate := writeFiles(t, map[string]string{"fn.yaml": "", "Cargo.toml": "", ".fnctl/sdk-rust/Cargo.toml": "an older one"})
+	execute(t.Context(), t, "", nil, "sdk", crate).want(t, exitOK, "", "")
+	if text, err := os.ReadFile(filepath.Join(crate, ".fnctl/sdk-rust/Cargo.toml")); err != nil || !strings.Contains(string(text), `name = "evoke"`) {
+		t.Errorf("%q, %v", text, err)
+	}
+	if _, err := os.Stat(filepath.Join(crate, ".fnctl/sdk")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a project in Rust got the SDK for Go: %v", err)
 	}
 	empty := t.TempDir()
 	execute(t.Context(), t, "", nil, "sdk", empty).want(t, exitUsage, "",

@@ -1,6 +1,7 @@
 package abi
 
 import (
+	"cmp"
 	"go/ast"
 	"go/constant"
 	"go/parser"
@@ -53,6 +54,56 @@ func TestGoSDKHasTheSameNumbers(t *testing.T) {
 		if _, ok := theirs[name]; !ok && !slices.Contains(unused, name) {
 			t.Errorf("the SDK does not have %s", name)
 		}
+	}
+}
+
+// TestRustSDKHasTheSameNumbers compares with the crate, whose names are ours in capitals. It may leave out what it has no use for.
+func TestRustSDKHasTheSameNumbers(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../rust/src/abi.rs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := map[string]string{}
+	for name, value := range constants(t, "abi.go") {
+		ours[strings.ToUpper(name)] = value.ExactString()
+	}
+	found := regexp.MustCompile(`pub const (\w+): [&\w]+ = (.+);`).FindAllStringSubmatch(string(source), -1)
+	if len(found) < 50 {
+		t.Errorf("only %d numbers were found: the crate or this test has changed its form", len(found))
+	}
+	for _, c := range found {
+		value, err := types.Eval(token.NewFileSet(), nil, token.NoPos, c[2])
+		if err != nil {
+			t.Fatalf("%s: %v", c[0], err)
+		}
+		if want, ok := ours[strings.ReplaceAll(c[1], "_", "")]; !ok || value.Value.ExactString() != want {
+			t.Errorf("the crate has %s = %s, want %q", c[1], c[2], want)
+		}
+	}
+}
+
+// TestRustSDKImports compares the imports that the crate declares with docs/abi.md.
+func TestRustSDKImports(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../rust/src/host.rs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	param := regexp.MustCompile(`: (?:(i64)|(?:i32|u32|\*(?:const|mut) u8))\b`)
+	want, got := signatures(t), map[string]string{}
+	for _, f := range regexp.MustCompile(`(?s)#\[link_name = "(\w+)"\]\s+fn raw_(\w+)\((.*?)\)(?: -> (i32|i64))?;`).FindAllStringSubmatch(string(source), -1) {
+		if f[1] != f[2] {
+			t.Errorf("raw_%s is imported as %s", f[2], f[1])
+		}
+		var params []string
+		for _, p := range param.FindAllStringSubmatch(f[3], -1) {
+			params = append(params, cmp.Or(p[1], "i32"))
+		}
+		got[f[1]] = strings.TrimSpace(strings.Join(params, " ") + " -> " + f[4])
+	}
+	if len(want) < 13 || !maps.Equal(got, want) || !strings.Contains(string(source), `wasm_import_module = "`+Module+`"`) {
+		t.Errorf("the crate imports\n%v, docs/abi.md has\n%v", got, want)
 	}
 }
 

@@ -148,9 +148,6 @@ func checkDir(dir string) error {
 	if files, _ := filepath.Glob(filepath.Join(dir, "*.go")); len(files) > 0 { // the pattern is only bad when dir has brackets; then Go decides
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, "Cargo.toml")); err == nil {
-		return errors.New("is a Rust crate, which fnctl does not build yet; build it for wasm32-wasip1 and name the file with `wasm:`")
-	}
 	if _, err := os.Stat(filepath.Join(dir, "package.json")); err == nil {
 		return errors.New("is a JavaScript package; name the file that has the function: source: ./main.ts")
 	}

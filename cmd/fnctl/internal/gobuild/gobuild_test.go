@@ -211,9 +211,8 @@ func TestCompileErrorsAreAsTheCompilerWroteThem(t *testing.T) {
 
 func TestSourcesThatAreNoGoPackage(t *testing.T) {
 	t.Parallel()
-	dir := write(t, map[string]string{"rust/Cargo.toml": "", "js/package.json": "", "file": ""})
+	dir := write(t, map[string]string{"js/package.json": "", "file": ""})
 	for name, want := range map[string]string{
-		"rust": "is a Rust crate, which fnctl does not build yet; build it for wasm32-wasip1 and name the file with `wasm:`",
 		"js":   "is a JavaScript package; name the file that has the function: source: ./main.ts",
 		"file": "is a file, not the directory of a Go package",
 		"gone": "no such file or directory",
