@@ -37,7 +37,7 @@ endif
 	cd sdk/go && $(GO) test ./...
 	cd examples/github && $(GO) test ./...
 ifneq ($(CARGO_FOUND),)
-	cd sdk/rust && cargo test --quiet --features serde
+	cd sdk/rust && cargo test --quiet --lib
 endif
 
 .PHONY: vet
