@@ -1,6 +1,6 @@
-// What a script finds beside its own code, and how the runtime calls it. It is part of every snapshot.
-(() => {
-  "use strict";
+// What a script finds beside its own code, and how the runtime calls it. It is part of every snapshot. A block and no function around it: the engine would keep that one's source, too.
+"use strict";
+{
   const host = globalThis.__host;
   delete globalThis.__host;
   const { parse, stringify } = JSON, { String, Number, Error, TypeError, Math, Date } = globalThis;
@@ -310,5 +310,5 @@
     next.f(...next.args);
     return 0;
   };
-  return { start, handle, settle, answered, explain, where };
-})()
+  ({ start, handle, settle, answered, explain, where });
+}
