@@ -212,7 +212,7 @@ type DeployedFunction struct {
 	// Change is "created", "updated" or "unchanged".
 	Change   string   `json:"change"`
 	Triggers []string `json:"triggers,omitempty"`
-	// URLs are what reaches it: "/fn/NAME", "POST api.example.com/orders/{id}".
+	// URLs are what reaches it: "http://127.0.0.1:8080/fn/NAME", "POST https://api.example.com/orders/{id}".
 	URLs []string `json:"urls,omitempty"`
 	// Warnings are about its module: what works, and costs or surprises.
 	Warnings []string `json:"warnings,omitempty"`

@@ -116,7 +116,7 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-var startsRuntime = regexp.MustCompile(`(?m)^runtime\b.*&$`)
+var startsRuntime, startsDev = regexp.MustCompile(`(?m)^runtime\b.*&$`), regexp.MustCompile(`(?m)^fnctl dev\b.*&$`)
 
 // follow does what a page says.
 func (u *user) follow(t *testing.T, path string, notRun map[string]string) {
@@ -137,11 +137,15 @@ func (u *user) follow(t *testing.T, path string, notRun map[string]string) {
 		if err != nil {
 			t.Fatalf("%s: %v", s.place, err)
 		}
-		if s.output != "" && !prints(out, s.output) {
-			t.Fatalf("%s: the commands printed\n%s\nwhich does not end with what the page shows:\n%s", s.place, out, s.output)
+		if shown := u.here(s.output); shown != "" && !prints(out, shown) {
+			t.Fatalf("%s: the commands printed\n%s\nwhich does not end with what the page shows:\n%s", s.place, out, shown)
 		}
 		if startsRuntime.MatchString(s.commands) {
 			u.awaitRuntime(t)
+		}
+		if startsDev.MatchString(s.commands) {
+			u.awaitRuntime(t)
+			u.awaitApp(t)
 		}
 	}
 }
@@ -151,8 +155,12 @@ func (u *user) script(s step) string {
 	if s.file != "" {
 		return fmt.Sprintf("cat > '%s' <<'END OF FILE'\n%sEND OF FILE", s.file, s.content)
 	}
-	at := strings.NewReplacer("localhost:8080", u.gateway, "127.0.0.1:8080", u.gateway, "localhost:8081", u.admin, "127.0.0.1:8081", u.admin)
-	return at.Replace(s.commands)
+	return u.here(s.commands)
+}
+
+// here changes the addresses of a page to those of this user.
+func (u *user) here(text string) string {
+	return strings.NewReplacer("localhost:8080", u.gateway, "127.0.0.1:8080", u.gateway, "localhost:8081", u.admin, "127.0.0.1:8081", u.admin).Replace(text)
 }
 
 // awaitRuntime gives the reader's runtime the moment that a person takes to type the next command.
@@ -166,6 +174,21 @@ func (u *user) awaitRuntime(t *testing.T) {
 		defer res.Body.Close()
 		if res.StatusCode != http.StatusOK {
 			return errors.New(res.Status)
+		}
+		return nil
+	})
+}
+
+// awaitApp waits until fnctl dev has deployed.
+func (u *user) awaitApp(t *testing.T) {
+	t.Helper()
+	eventually(t, "app of fnctl dev", func() error {
+		out, err := u.shell.run("fnctl ls -o name")
+		if err != nil {
+			return errors.Join(errGone, err)
+		}
+		if out == "" {
+			return errors.New("nothing is deployed")
 		}
 		return nil
 	})

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -29,6 +30,8 @@ type Config struct {
 	Admin      string   // management API
 	AdminToken string   // "" is only allowed on loopback
 	AdminHosts []string // more names under which the management API may be called
+	// PublicURL is where clients find the gateway, "https://fn.example.com"; "" = its address.
+	PublicURL string
 	// TLSCert and TLSKey are files in PEM; the gateway speaks TLS when they are set. AdminTLSCert and AdminTLSKey are the management API's.
 	TLSCert, TLSKey           string
 	AdminTLSCert, AdminTLSKey string
@@ -50,6 +53,8 @@ type Config struct {
 	Drain      time.Duration
 	LogLevel   string
 	LogFormat  string
+	// StopWithStdin ends the runtime as SIGTERM does when its stdin ends, so that it does not outlive who has started it. It is the program's to heed.
+	StopWithStdin bool
 
 	// Compiler is the command of the process that compiles modules, see sandbox.Options. It is the program's to know, not the user's; none = this process
 	// compiles, which a module made to hurt the compiler can use up.
@@ -83,6 +88,7 @@ func settings() []setting {
 		text("admin", "address of the management API, for fnctl and metrics", func(c *Config) *string { return &c.Admin }),
 		text("admin-token", "token that the management API asks for; needed when its address is not loopback", func(c *Config) *string { return &c.AdminToken }),
 		list("admin-hosts", "more host names under which the management API may be called, by comma", func(c *Config) *[]string { return &c.AdminHosts }),
+		text("public-url", "where clients find the gateway, https://fn.example.com, for the URLs that a deploy shows; empty = its address", func(c *Config) *string { return &c.PublicURL }),
 		text("tls-cert", "file of the gateway's certificate, with those that it needs behind it; the gateway then speaks TLS", func(c *Config) *string { return &c.TLSCert }),
 		text("tls-key", "file of its key", func(c *Config) *string { return &c.TLSKey }),
 		text("admin-tls-cert", "file of the management API's certificate; it then speaks TLS", func(c *Config) *string { return &c.AdminTLSCert }),
@@ -100,6 +106,7 @@ func settings() []setting {
 		duration("drain", "how long a stop waits for what has started", func(c *Config) *time.Duration { return &c.Drain }),
 		text("log-level", "debug, info, warn or error", func(c *Config) *string { return &c.LogLevel }),
 		text("log-format", "text or json", func(c *Config) *string { return &c.LogFormat }),
+		yesNo("stop-with-stdin", "true or false: stop when stdin ends, as fnctl dev has it, so that the runtime never outlives who has started it", func(c *Config) *bool { return &c.StopWithStdin }),
 	}
 }
 
@@ -144,6 +151,17 @@ func percent(name, usage string, at func(*Config) *float64) setting {
 		func(c *Config, v string) (err error) {
 			if *at(c), err = strconv.ParseFloat(strings.TrimSuffix(v, "%"), 64); err != nil || !strings.HasSuffix(v, "%") {
 				return fmt.Errorf("%q is not a percentage such as 5%%", v)
+			}
+			return nil
+		}}
+}
+
+func yesNo(name, usage string, at func(*Config) *bool) setting {
+	return setting{name, usage,
+		func(c *Config) string { return strconv.FormatBool(*at(c)) },
+		func(c *Config, v string) (err error) {
+			if *at(c), err = strconv.ParseBool(v); err != nil {
+				return fmt.Errorf("%q is not true or false", v)
 			}
 			return nil
 		}}
@@ -309,6 +327,7 @@ func (c *Config) Validate() error {
 		_, _, err := net.SplitHostPort(a.value)
 		check(err == nil, a.name, "%q is not an address such as 127.0.0.1:8080", a.value)
 	}
+	check(c.PublicURL == "" || isBaseURL(c.PublicURL), "public-url", "%q is not an http or https URL without a path, such as https://fn.example.com", c.PublicURL)
 	for _, p := range []struct{ name, cert, key string }{{"tls", c.TLSCert, c.TLSKey}, {"admin-tls", c.AdminTLSCert, c.AdminTLSKey}} {
 		check((p.cert == "") == (p.key == ""), p.name+"-cert", "%q with %s-key %q: both are needed, or none", p.cert, p.name, p.key)
 	}
@@ -383,4 +402,10 @@ func NewLogger(c Config, out io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(out, o))
 	}
 	return slog.New(slog.NewTextHandler(out, o))
+}
+
+// isBaseURL says whether what the gateway serves can be put behind it.
+func isBaseURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && strings.Trim(u.Path, "/") == "" && !strings.ContainsAny(text, "?#")
 }

@@ -76,7 +76,7 @@ func TestEverySettingInEveryWay(t *testing.T) {
 		"tls-cert": "a.pem", "tls-key": "b.pem", "admin-tls-cert": "c.pem", "admin-tls-key": "d.pem",
 		"etcd": "http://a:1,http://b:2", "partitions": "4", "secrets-key-file": "/run/keys", "fetch-allow": "10.1.0.0/16,fd00::/8",
 		"node": "n2", "min-free": "7.5%", "running": "3", "memory": "1536Mi", "drain": "1m30s",
-		"log-level": "debug", "log-format": "json",
+		"log-level": "debug", "log-format": "json", "public-url": "https://fn.example.com", "stop-with-stdin": "true",
 	}
 	needs := map[string][]string{ // what makes no sense alone
 		"tls-cert": {"--tls-key", "x"}, "tls-key": {"--tls-cert", "x"}, "admin-tls-cert": {"--admin-tls-key", "x"}, "admin-tls-key": {"--admin-tls-cert", "x"},
@@ -129,18 +129,19 @@ func TestListsMayBeSequences(t *testing.T) {
 func TestFilesThatAreWrong(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
-		"unknown key":      {"# mine\nnode: a\nlisten_on: x\n", "f:3:1: unknown key \"listen_on\"; known are data-dir, listen, admin, "},
-		"the only key":     {"port: 1\n", "f:1:1: unknown key \"port\""},
-		"value of a map":   {"node:\n  name: a\n", "f:1:1: node must be one value or a list of values"},
-		"list in a list":   {"etcd: [[{a: b}]]\n", "f:1:1: etcd must be one value or a list of values"},
-		"not a number":     {"\npartitions: many\n", "f:2:1: partitions: \"many\" is not a whole number"},
-		"not a percentage": {"min-free: 5\n", "f:1:1: min-free: \"5\" is not a percentage such as 5%"},
-		"not a duration":   {"drain: 30\n", "f:1:1: drain: \"30\" is not a duration such as 30s"},
-		"a list":           {"- node: a\n", "f: not a list of settings such as \"listen: 127.0.0.1:8080\""},
-		"a word":           {"hello\n", "f: not a list of settings"},
-		"not YAML":         {"node: [a\n", "f: [1:7]"},
-		"twice":            {"node: a\nnode: b\n", "f: [2:1] mapping key \"node\" already defined at [1:1]"},
-		"all at once":      {"a: 1\nb: 2\n", "f:2:1: unknown key \"b\""},
+		"unknown key":         {"# mine\nnode: a\nlisten_on: x\n", "f:3:1: unknown key \"listen_on\"; known are data-dir, listen, admin, "},
+		"the only key":        {"port: 1\n", "f:1:1: unknown key \"port\""},
+		"value of a map":      {"node:\n  name: a\n", "f:1:1: node must be one value or a list of values"},
+		"list in a list":      {"etcd: [[{a: b}]]\n", "f:1:1: etcd must be one value or a list of values"},
+		"not a number":        {"\npartitions: many\n", "f:2:1: partitions: \"many\" is not a whole number"},
+		"not a percentage":    {"min-free: 5\n", "f:1:1: min-free: \"5\" is not a percentage such as 5%"},
+		"not true, not false": {"stop-with-stdin: maybe\n", "f:1:1: stop-with-stdin: \"maybe\" is not true or false"},
+		"not a duration":      {"drain: 30\n", "f:1:1: drain: \"30\" is not a duration such as 30s"},
+		"a list":              {"- node: a\n", "f: not a list of settings such as \"listen: 127.0.0.1:8080\""},
+		"a word":              {"hello\n", "f: not a list of settings"},
+		"not YAML":            {"node: [a\n", "f: [1:7]"},
+		"twice":               {"node: a\nnode: b\n", "f: [2:1] mapping key \"node\" already defined at [1:1]"},
+		"all at once":         {"a: 1\nb: 2\n", "f:2:1: unknown key \"b\""},
 	} {
 		c := NewConfig()
 		err := c.parseFile("f", []byte(tc.text))
@@ -158,11 +159,12 @@ func TestFilesThatAreWrong(t *testing.T) {
 
 func TestValidateReportsAllFaults(t *testing.T) {
 	t.Parallel()
-	c := Config{Listen: "8080", Admin: "", Partitions: 1025, FetchAllow: []string{"10.1.2.3/16"}, MinFree: 101, Running: -1, Drain: -time.Second, LogLevel: "loud", LogFormat: "xml",
+	c := Config{Listen: "8080", Admin: "", PublicURL: "https://fn.example.com/evoke", Partitions: 1025, FetchAllow: []string{"10.1.2.3/16"}, MinFree: 101, Running: -1, Drain: -time.Second, LogLevel: "loud", LogFormat: "xml",
 		TLSCert: "c.pem", AdminTLSKey: "k.pem", TrustedProxies: []string{"proxy.example", "10.0.0.1/8", "0.0.0.0/0", "::ffff:10.0.0.0/104", "fe80::1%eth0", "192.0.2.1", "fd00::/8"}}
 	want := `data-dir: must not be empty
 listen: "8080" is not an address such as 127.0.0.1:8080
 admin: "" is not an address such as 127.0.0.1:8080
+public-url: "https://fn.example.com/evoke" is not an http or https URL without a path, such as https://fn.example.com
 tls-cert: "c.pem" with tls-key "": both are needed, or none
 admin-tls-cert: "" with admin-tls-key "k.pem": both are needed, or none
 trusted-proxies: "proxy.example" is not an address or a range such as 10.0.0.0/8

@@ -122,8 +122,9 @@ func (n *Node) start(ctx context.Context) error {
 		Registry: n.registry, Secrets: n.registry,
 		Table: n.table, Scheduler: n.scheduler, Cron: n.cron,
 		History: n.history, Audit: changes, Metrics: n.metrics,
-		Version:        api.Version{Version: Version, Go: runtime.Version(), ABI: abi.Module},
-		Backup:         n.Backup,
+		Version:   api.Version{Version: Version, Go: runtime.Version(), ABI: abi.Module},
+		Backup:    n.Backup,
+		PublicURL: n.config.PublicURL, GatewayTLS: n.config.TLSCert != "",
 		TrustedProxies: n.config.proxies(),
 		DrainTimeout:   n.config.Drain, Logger: n.log,
 	})

@@ -68,6 +68,7 @@ func (s *Server) deploy(c echo.Context) error {
 	if err := s.o.Scheduler.WaitInForce(ctx, revision); err != nil {
 		return fmt.Errorf("app %q is deployed, but wait until it is in force: %w", param(c, "app"), err)
 	}
+	s.wholeURLs(c.Request(), &deployed)
 	s.showDue(namespace(c), &deployed)
 	s.askIssuers(ctx, app, &deployed)
 	s.router() // so that the next request does not wait for it

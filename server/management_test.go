@@ -51,7 +51,7 @@ func TestDeployIsInForceWhenAnswered(t *testing.T) {
 	deployed, err := c.Deploy(ctx, "default", "shop", api.App{Functions: map[string]api.FunctionSpec{
 		"charge": {Module: digest, Triggers: []api.TriggerSpec{{Topic: &api.TopicTrigger{Name: "orders"}}, {HTTP: &api.HTTPTrigger{}}}},
 	}})
-	if err != nil || len(deployed.Functions) != 1 || deployed.Functions[0].Change != "created" || len(deployed.Functions[0].URLs) != 1 || len(deployed.Functions[0].Warnings) != 1 || deployed.Functions[0].URLs[0] != "/fn/charge" {
+	if err != nil || len(deployed.Functions) != 1 || deployed.Functions[0].Change != "created" || len(deployed.Functions[0].URLs) != 1 || len(deployed.Functions[0].Warnings) != 1 || deployed.Functions[0].URLs[0] != b.gateway+"/fn/charge" {
 		t.Fatalf("deployed %+v %v", deployed, err)
 	}
 	if _, err := c.Publish(ctx, "default", "orders", api.EventJSON, []byte(`{"specversion":"1.0","id":"1","source":"/a","type":"t"}`)); err != nil {

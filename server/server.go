@@ -85,6 +85,9 @@ type Options struct {
 	Backup func(ctx context.Context, out io.Writer) error
 	// Version is answered as it is; an empty Gateway is filled in from the listener.
 	Version api.Version
+	// PublicURL is where clients find the gateway, "https://fn.example.com". Default: its address, with the scheme that GatewayTLS says.
+	PublicURL  string
+	GatewayTLS bool
 	// Ready answers nil when the node can work, else what it waits for. Default: always ready.
 	Ready func() error
 	// DrainTimeout is how long requests in flight get after the end of Run's ctx. Default 20s.

@@ -62,7 +62,7 @@ func TestExitCodeOfARuntimeThatWasReplaced(t *testing.T) {
 	dir, stderr, code := t.TempDir(), &readyWriter{ready: make(chan struct{})}, make(chan int, 1)
 	go func() {
 		args := []string{"--data-dir", dir, "--etcd", at.String(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain", "1s"}
-		code <- run(args, func(string) string { return "" }, &bytes.Buffer{}, stderr)
+		code <- run(args, func(string) string { return "" }, strings.NewReader(""), &bytes.Buffer{}, stderr)
 	}()
 	select {
 	case <-stderr.ready:

@@ -23,20 +23,20 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == compileCommand {
 		os.Exit(sandbox.RunCompiler(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run returns the exit code: 0 after a stop, 1 for a failure, 2 for wrong usage, 3 when another node has taken over.
-func run(args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 1 && args[0] == "version" {
 		fmt.Fprintln(stdout, node.Version)
 		return 0
 	}
 	if len(args) > 0 && args[0] == restoreCommand {
-		return restore(args[1:], getenv, os.Stdin, stderr)
+		return restore(args[1:], getenv, stdin, stderr)
 	}
 	if len(args) > 0 && args[0] == testCommand {
-		return test(args[1:], os.Stdin, stdout, stderr)
+		return test(args[1:], stdin, stdout, stderr)
 	}
 	config, err := node.LoadConfig(args, getenv, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -53,6 +53,12 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 	leaveOneFree(&config, getenv)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if config.StopWithStdin {
+		go func() { // ends with the process: nothing interrupts a read
+			_, _ = io.Copy(io.Discard, stdin) // whatever ended it
+			stop()
+		}()
+	}
 	log := node.NewLogger(config, stderr)
 	n, err := node.New(ctx, config, log)
 	if err != nil && ctx.Err() != nil {

@@ -37,7 +37,7 @@ func TestUsage(t *testing.T) {
 		{args: []string{"--data-dir", t.TempDir(), "--listen", "127.0.0.1:0", "--admin", "0.0.0.0:0"}, code: 1, stderr: "no token guards it: set EVOKE_ADMIN_TOKEN"},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := run(tt.args, func(name string) string { return tt.env[name] }, &stdout, &stderr)
+		code := run(tt.args, func(name string) string { return tt.env[name] }, strings.NewReader(""), &stdout, &stderr)
 		if code != tt.code || !strings.Contains(stdout.String(), tt.stdout) || !strings.Contains(stderr.String(), tt.stderr) {
 			t.Errorf("%v %v: code %d\nstdout %s\nstderr %s\nwant code %d, %q, %q", tt.args, tt.env, code, &stdout, &stderr, tt.code, tt.stdout, tt.stderr)
 		}
