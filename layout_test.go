@@ -52,12 +52,13 @@ var allowed = map[string][]string{
 	"node":                         {"api", "archive", "audit", "embedded", "eventlog", "eventlog/local", "fetch", "history", "inflight", "partition", "registry", "sandbox", "scheduler", "sdk/abi", "server", "triggers"},
 	"trial":                        {"api", "event", "fetch", "filter", "sandbox", "sdk/abi"},
 	"cmd/runtime":                  {"node", "sandbox", "trial"},
-	"cmd/fnctl":                    {"api", "archive", "event", "filter", "manifest", "cmd/fnctl/internal/gobuild", "cmd/fnctl/internal/jsbuild", "cmd/fnctl/internal/rustbuild", "cmd/fnctl/internal/sdkzip", "cmd/fnctl/internal/wasminfo", "sdk/rust"},
+	"cmd/fnctl":                    {"api", "archive", "event", "filter", "manifest", "cmd/fnctl/internal/gobuild", "cmd/fnctl/internal/jsbuild", "cmd/fnctl/internal/rustbuild", "cmd/fnctl/internal/sdkzip", "cmd/fnctl/internal/wasminfo", "cmd/fnctl/internal/watch", "sdk/rust"},
 	"cmd/fnctl/internal/gobuild":   {},
 	"cmd/fnctl/internal/jsbuild":   {"sdk/abi", "sdk/js"},
 	"cmd/fnctl/internal/rustbuild": {},
 	"cmd/fnctl/internal/sdkzip":    {},
 	"cmd/fnctl/internal/wasminfo":  {},
+	"cmd/fnctl/internal/watch":     {},
 	"e2e/demo":                     {"api"},
 	"bench":                        nil, // measures whatever it wants
 }
@@ -79,7 +80,8 @@ var onlyIn = map[string][]string{
 	"go.uber.org/zap":                {"registry", "embedded"},
 	"github.com/netresearch/go-cron": {"cron"},
 	"github.com/cespare/xxhash":      {"partition", "scheduler"},
-	"golang.org/x/sys":               {"node", "sandbox", "sandbox/linear"},
+	"golang.org/x/sys":               {"node", "sandbox", "sandbox/linear", "cmd/fnctl"}, // of fnctl: the terminal of dev
+	"github.com/fsnotify/fsnotify":   {"cmd/fnctl/internal/watch"},
 	"github.com/go-jose/go-jose":     {"auth"},
 	"golang.org/x/time":              {"server"},
 	"github.com/evanw/esbuild":       {"cmd/fnctl/internal/jsbuild"},

@@ -19,9 +19,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/evoke-run/evoke/api"
-	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
-	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
-	"github.com/evoke-run/evoke/cmd/fnctl/internal/rustbuild"
 	"github.com/evoke-run/evoke/manifest"
 )
 
@@ -163,7 +160,7 @@ func manifestFile(flag string, args []string) (file string, functions []string) 
 func readManifest(file string) (*manifest.Manifest, error) {
 	src, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("fnctl deploy DIR, with a directory that has a fn.yaml", "there is no manifest %s", file)
+		return nil, usagef("the same with a DIR that has a fn.yaml; fnctl new makes one", "there is no manifest %s", file)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
@@ -271,7 +268,7 @@ func (c *cli) upload(ctx context.Context, client *api.Client, p *progress, funct
 
 // buildAll answers the module of each function, in order, and reads the events that warm them into their specs. It builds all and reports all that fail: people correct them together.
 func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([]built, error) {
-	builder := gobuild.New(gobuild.Options{SDK: sdkArchive, CacheDir: c.cacheDir})
+	builders := c.builders()
 	p := c.progress()
 	modules, errs := make([]built, len(m.Functions)), make([]error, len(m.Functions))
 	turn := make(chan struct{}, parallelBuilds) // holds one token for each build that runs
@@ -284,14 +281,8 @@ func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([
 				errs[i] = context.Cause(ctx)
 				return
 			}
-			modules[i], errs[i] = c.loadModule(ctx, builder, p, dir, f)
-			if f.Warm != "" {
-				warm, err := readWarmUp(under(dir, f.Warm))
-				if err != nil {
-					err = fmt.Errorf("function %s: warm: %w", f.Name, err)
-				}
-				m.Functions[i].Spec.Warm, errs[i] = warm, errors.Join(errs[i], err)
-			}
+			modules[i], errs[i] = loadModule(ctx, builders, p, dir, f)
+			m.Functions[i].Spec.Warm = modules[i].warm
 		})
 	}
 	wg.Wait()
@@ -299,17 +290,9 @@ func (c *cli) buildAll(ctx context.Context, m *manifest.Manifest, dir string) ([
 	return modules, errors.Join(errs...)
 }
 
-// built is the module of a function.
-type built struct {
-	module []byte
-	notes  []string       // what the user should know although the build went well
-	inputs []string       // the files that it was made of, absolute; none = the build does not say
-	parts  []jsbuild.Part // of a script
-}
-
-func (c *cli) loadModule(ctx context.Context, builder *gobuild.Builder, p *progress, dir string, f manifest.Function) (built, error) {
+func loadModule(ctx context.Context, builders builders, p *progress, dir string, f manifest.Function) (built, error) {
 	p.doing("building %s", f.Name)
-	b, err := c.buildFunction(ctx, builder, dir, f)
+	b, err := builders.build(ctx, dir, f)
 	if err != nil {
 		return built{}, fmt.Errorf("function %s: %w", f.Name, err)
 	}
@@ -320,29 +303,6 @@ func (c *cli) loadModule(ctx context.Context, builder *gobuild.Builder, p *progr
 		p.done("note: %s", note)
 	}
 	return b, nil
-}
-
-// buildFunction builds a function, and tells nobody.
-func (c *cli) buildFunction(ctx context.Context, builder *gobuild.Builder, dir string, f manifest.Function) (built, error) {
-	switch {
-	case f.Wasm != "":
-		file, err := filepath.Abs(under(dir, f.Wasm))
-		if err != nil {
-			return built{}, err
-		}
-		b, err := os.ReadFile(under(dir, f.Wasm))
-		if err != nil {
-			return built{}, fmt.Errorf("read its module: %w", err)
-		}
-		return built{module: b, inputs: []string{file}}, nil
-	case f.Script():
-		return buildScript(under(dir, f.Source))
-	case rustbuild.IsCrate(under(dir, f.Source)):
-		res, err := c.buildCrate(ctx, under(dir, f.Source))
-		return built{module: res.Wasm, notes: res.Notes, inputs: res.Inputs}, err
-	}
-	res, err := builder.Build(ctx, under(dir, f.Source))
-	return built{module: res.Wasm, notes: res.Notes}, err
 }
 
 // under is a path of the manifest as seen from here.

@@ -185,7 +185,7 @@ func TestLinksNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := regexp.MustCompile(`^github\.com/(evoke-run/evoke/(api|archive|event|filter|manifest|ordered|sdk/abi|sdk/js|sdk/rust|wire|cmd/fnctl.*)|spf13/(cobra|pflag)|goccy/go-yaml|inconshreveable/mousetrap|` +
-		`cloudevents/sdk-go|antlr/antlr4|evanw/esbuild|google/uuid|json-iterator/go|modern-go)(/|$)|^go\.uber\.org/(zap|multierr)(/|$)|^golang\.org/x/sys/unix$`)
+		`cloudevents/sdk-go|antlr/antlr4|evanw/esbuild|fsnotify/fsnotify|google/uuid|json-iterator/go|modern-go)(/|$)|^go\.uber\.org/(zap|multierr)(/|$)|^golang\.org/x/sys/unix$`)
 	for _, pkg := range strings.Fields(string(out)) {
 		if strings.Contains(strings.Split(pkg, "/")[0], ".") && !allowed.MatchString(pkg) {
 			t.Errorf("fnctl links %s", pkg)

@@ -73,7 +73,7 @@ func TestEachExitCode(t *testing.T) {
 		{"list since when", nil, "dlq ls --since yesterday", 2, "error: --since \"yesterday\" is neither a span of time nor a time\nTry: --since 10m, --since 2d or --since 2026-01-31T12:00:00Z\n"},
 		{"discard without reason", nil, "dlq discard a", 2, "error: discard forgets events for ever, it needs a --reason\nTry: add --reason \"test data\"\n"},
 		{"unknown shell", nil, "completion tcsh", 2, "error: the shell is \"tcsh\"; it must be one of bash, zsh, fish, powershell\nTry: fnctl completion --help\n"},
-		{"no manifest", nil, "deploy ./nowhere", 2, "error: there is no manifest nowhere/fn.yaml\nTry: fnctl deploy DIR, with a directory that has a fn.yaml\n"},
+		{"no manifest", nil, "deploy ./nowhere", 2, "error: there is no manifest nowhere/fn.yaml\nTry: the same with a DIR that has a fn.yaml; fnctl new makes one\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -69,6 +69,7 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 }
 
 const rootExample = `  fnctl new hello                            # a project with a function to begin with
+  fnctl dev                                  # run it here, and what is saved at once
   fnctl test                                 # run it on its events, without a server
   fnctl deploy                               # build and deploy the fn.yaml here
   fnctl invoke hello -d '{"name": "Ada"}'    # call a function
@@ -103,6 +104,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unauthorised, 6 
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long one call to the server may take; does not end what follows with -f")
 	root.AddCommand(
 		c.newCommand(),
+		c.devCommand(),
 		c.buildCommand(),
 		c.testCommand(),
 		c.deployCommand(),

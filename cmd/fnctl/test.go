@@ -68,7 +68,7 @@ type suite struct {
 
 // runTests builds all functions and runs each in a process of its own.
 func (c *cli) runTests(ctx context.Context, dir string, suites []suite, update bool) error {
-	runtime, err := c.findRuntime()
+	runtime, err := c.findRuntime("fnctl test")
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,8 @@ import (
 // runtimeName is the program that has the sandbox.
 const runtimeName = "runtime"
 
-// findRuntime finds it.
-func (c *cli) findRuntime() (string, error) {
+// findRuntime finds it for a command.
+func (c *cli) findRuntime(command string) (string, error) {
 	if path := c.getenv("FNCTL_RUNTIME"); path != "" {
 		return path, nil
 	}
@@ -36,8 +36,8 @@ func (c *cli) findRuntime() (string, error) {
 	path, err := exec.LookPath(runtimeName)
 	if err != nil {
 		return "", &adviceError{
-			err: errors.New("functions are tested in the sandbox of the program runtime, which is neither beside fnctl nor on PATH"),
-			try: "name it: FNCTL_RUNTIME=/path/to/runtime fnctl test",
+			err: fmt.Errorf("%s needs the program runtime, which has the sandbox, and it is neither beside fnctl nor on PATH", command),
+			try: "name it: FNCTL_RUNTIME=/path/to/runtime " + command,
 		}
 	}
 	return path, nil

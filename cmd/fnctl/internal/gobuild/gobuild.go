@@ -94,6 +94,15 @@ func (b *Builder) Build(ctx context.Context, dir string) (r Result, err error) {
 	return r, err
 }
 
+// Inputs are the files that a build of dir is made of, absolute, but for those of the standard library, of the SDK and of downloaded modules, which do not change.
+func (b *Builder) Inputs(ctx context.Context, dir string) (files []string, err error) {
+	err = b.with(ctx, dir, false, func(p prepared) error {
+		files, err = b.list(ctx, p)
+		return err
+	})
+	return files, err
+}
+
 // prepared is a package with all that the go command needs to find the SDK.
 type prepared struct {
 	shown, dir string   // as the user wrote it, and the real one

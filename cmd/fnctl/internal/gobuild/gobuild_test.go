@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -319,5 +320,34 @@ func TestVet(t *testing.T) {
 	var found *gobuild.CompileError
 	if err := b.Vet(t.Context(), filepath.Join(dir, "bad")); !errors.As(err, &found) || !strings.Contains(err.Error(), "main.go:9:") || !strings.Contains(err.Error(), "Printf format %d") {
 		t.Error(err)
+	}
+}
+
+// What a build is made of: packages of the module, those of a module beside it, and embedded files; not the SDK, the standard library and downloads.
+func TestInputs(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.EvalSymlinks(write(t, map[string]string{
+		"app/f/main.go":  strings.Replace(handler, "import ", "import \"embed\"\nimport _ \"example.com/other\"\nimport _ \"example.com/app/lib\"\nimport ", 1) + "\n//go:embed texts/*\nvar _ embed.FS\n",
+		"app/go.mod":     "module example.com/app\n\ngo 1.24\n\nrequire example.com/other v1.0.0\n\nreplace example.com/other => ../other\n",
+		"app/lib/lib.go": "package lib\n", "app/lib/lib_test.go": "package lib\n", "app/unused/unused.go": "package unused\n", "app/f/texts/a.txt": "a",
+		"other/go.mod": "module example.com/other\n\ngo 1.24\n", "other/other.go": "package other\n",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := newBuilder(t).Inputs(t.Context(), filepath.Join(dir, "app", "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, name := range []string{"app/f/main.go", "app/f/texts/a.txt", "app/go.mod", "app/go.sum", "app/lib/lib.go", "other/other.go"} {
+		want = append(want, filepath.Join(dir, name))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("inputs\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	alone := write(t, map[string]string{"main.go": handler})
+	if got, err = newBuilder(t).Inputs(t.Context(), alone); err != nil || len(got) != 1 || filepath.Base(got[0]) != "main.go" {
+		t.Errorf("inputs without a go.mod: %q, %v", got, err)
 	}
 }

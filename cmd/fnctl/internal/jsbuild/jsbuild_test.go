@@ -3,6 +3,7 @@ package jsbuild
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,5 +114,47 @@ func TestSDK(t *testing.T) {
 		if err != nil || !strings.Contains(string(r.Script), c.want) {
 			t.Errorf("%s: %v\n%s\nwant %s", name, err, r.Script, c.want)
 		}
+	}
+}
+
+// A project is built again without what has not changed, says what it was made of, and a fault does not end it.
+func TestProjectIsBuiltAgain(t *testing.T) {
+	t.Parallel()
+	dir := write(t, map[string]string{
+		"app/main.ts":           "import { two } from '../lib/two';\nimport { three } from 'three';\nexport default () => two + three;\n",
+		"lib/two.ts":            "export const two = 2;\n",
+		"node_modules/three.js": "export const three = 3;\n",
+	})
+	p, err := Open(filepath.Join(dir, "app", "main.ts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	first, err := p.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(dir, "app/main.ts"), filepath.Join(dir, "lib/two.ts"), filepath.Join(dir, "node_modules/three.js")}
+	if !slices.Equal(first.Inputs, want) {
+		t.Errorf("inputs %q, want %q", first.Inputs, want)
+	}
+	save := func(text string) {
+		if err := os.WriteFile(filepath.Join(dir, "lib/two.ts"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save("export const two = ;\n")
+	var fault *Error
+	if _, err := p.Build(); !errors.As(err, &fault) || !strings.Contains(err.Error(), "lib/two.ts:1:19") || !strings.Contains(err.Error(), "^") {
+		t.Errorf("the fault is told as %v", err)
+	}
+	save("export const two = 22;\n")
+	second, err := p.Build()
+	if err != nil || !strings.Contains(string(second.Script), "22") {
+		t.Errorf("built again: %s, %v", second.Script, err)
+	}
+	save("export const two = 2;\n")
+	if third, err := p.Build(); err != nil || string(third.Script) != string(first.Script) {
+		t.Errorf("the same sources give other bytes: %v\n%s", err, third.Script)
 	}
 }
