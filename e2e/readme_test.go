@@ -86,6 +86,10 @@ func newUser(t *testing.T) *user {
 	if err := os.Symlink(bin, filepath.Join(dir, "bin")); err != nil {
 		t.Fatal(err)
 	}
+	// Pages begin with an empty data directory; only the modules that have been compiled for others are there.
+	if err := makeDataDir(filepath.Join(dir, "evoke-data")); err != nil {
+		t.Fatal(err)
+	}
 	u := &user{gateway: freeAddress(t), admin: freeAddress(t)}
 	u.shell = newShell(t, dir, "PATH="+bin+":"+os.Getenv("PATH"), "EVOKE_LISTEN="+u.gateway, "EVOKE_ADMIN="+u.admin, "FNCTL_SERVER=http://"+u.admin)
 	return u
