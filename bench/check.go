@@ -22,12 +22,12 @@ var checks = [...]struct {
 	{"BenchmarkCheckKey", "check_key_us", 2},
 }
 
-// buildChecks builds the benchmarks of package server. What they measure is its own method, which no other package can call.
-func buildChecks(ctx context.Context, root, out string) error {
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", out, "./server")
+// buildTests builds the benchmarks of a package. What they measure is what no other package can call.
+func buildTests(ctx context.Context, root, pkg, out string) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", out, "./"+pkg)
 	cmd.Dir = root
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go test -c in %s: %w\n%s", filepath.Join(root, "server"), err, text)
+		return fmt.Errorf("go test -c in %s: %w\n%s", filepath.Join(root, pkg), err, text)
 	}
 	return nil
 }

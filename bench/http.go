@@ -69,7 +69,7 @@ func (s *session) build(ctx context.Context) (built, error) {
 		return built{}, err
 	}
 	b.checks = filepath.Join(s.dir, "server.test")
-	if err := buildChecks(ctx, root, b.checks); err != nil {
+	if err := buildTests(ctx, root, "server", b.checks); err != nil {
 		return built{}, err
 	}
 	b.rivals = s.getRivals(ctx, root)

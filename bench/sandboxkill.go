@@ -49,17 +49,24 @@ func watchTheClock(ctx context.Context) error {
 
 func (k *kill) round(parent context.Context) error {
 	for range kills {
-		ctx, cancel := context.WithTimeout(parent, killAfter)
-		err := k.run(ctx)
-		deadline, _ := ctx.Deadline()
-		k.late = append(k.late, time.Since(deadline))
-		cancel()
-		if parent.Err() != nil {
-			return context.Cause(parent)
+		if err := k.once(parent); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", k.name, err)
-		}
+	}
+	return nil
+}
+
+func (k *kill) once(parent context.Context) error {
+	ctx, cancel := context.WithTimeout(parent, killAfter)
+	defer cancel()
+	err := k.run(ctx)
+	deadline, _ := ctx.Deadline()
+	k.late = append(k.late, time.Since(deadline))
+	if parent.Err() != nil {
+		return context.Cause(parent)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.name, err)
 	}
 	return nil
 }

@@ -212,9 +212,13 @@ func deployAs(ctx context.Context, client *api.Client, name string, wasm []byte,
 
 // upload answers the digest.
 func upload(ctx context.Context, client *api.Client, wasm []byte) (string, error) {
-	sum := sha256.Sum256(wasm)
-	digest := "sha256:" + hex.EncodeToString(sum[:])
+	digest := digestOf(wasm)
 	return digest, client.PutModule(ctx, digest, wasm)
+}
+
+func digestOf(module []byte) string {
+	sum := sha256.Sum256(module)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // post calls a function with 1 KiB.

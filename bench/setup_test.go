@@ -41,6 +41,10 @@ func TestMain(m *testing.M) {
 		os.Exit(fakeJetStream(os.Stdin, os.Stdout))
 	case len(os.Args) == 4 && os.Args[2] == "-test.bench=^BenchmarkCheck":
 		os.Exit(fakeChecks(os.Args))
+	case len(os.Args) == 4 && strings.HasPrefix(os.Args[2], "-test.bench=^BenchmarkScript"):
+		os.Exit(fakeScripts())
+	case len(os.Args) > 2 && os.Args[1] == "serve": // as workerd is started
+		os.Exit(fakeWorkerd())
 	case len(os.Args) > 2 && os.Args[1] == "--data-dir":
 		os.Exit(fakeRuntime(os.Args[2]))
 	}

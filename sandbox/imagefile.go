@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/evoke-run/evoke/sdk/abi"
@@ -49,7 +50,8 @@ func (p *program) imageKey() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func engineVersion() string {
+// engineVersion is found out once: the first event of every function that was out of memory asks for it.
+var engineVersion = sync.OnceValue(func() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range info.Deps {
 			if d.Path == "github.com/tetratelabs/wazero" {
@@ -58,7 +60,7 @@ func engineVersion() string {
 		}
 	}
 	return ""
-}
+})
 
 func (p *program) imagePath() string { return filepath.Join(p.runtime.imageDir, "image-"+p.imageKey()) }
 

@@ -93,7 +93,7 @@ type scriptEngine struct {
 }
 
 // engineKey is that of the engine's artifact.
-func engineKey() string { return moduleKey(fmt.Sprintf("sha256:%s %d", quickjs.Digest, engineStack)) }
+var engineKey = sync.OnceValue(func() string { return moduleKey(fmt.Sprintf("sha256:%s %d", quickjs.Digest, engineStack)) })
 
 // scripts returns the engine, which the first script brings into memory.
 func (r *Runtime) scripts(ctx context.Context) (*scriptEngine, error) {
