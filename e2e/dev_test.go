@@ -170,7 +170,7 @@ func TestDevBringsWhatIsSavedIntoForce(t *testing.T) {
 	}
 
 	a.save(t, "hello.js", "export default () => {\n  return 1 +;\n};\n")
-	contains(t, a.fault(t), "function hello: ", "hello.js:2:12: ERROR: Unexpected \";\"", "return 1 +;", "^", "the function goes on as it was")
+	contains(t, a.fault(t), "function hello: ", "Unexpected \";\"", "hello.js:2:12:", "return 1 +;", "^", "the function goes on as it was")
 	if got := a.ask(t, "/fn/hello"); got != "hi" {
 		t.Errorf("with a fault in the source it answers %q", got)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds every wait. It is long because the machine may be busy; nothing here takes that long.
-const patience = 90 * time.Second
+const patience = 4 * time.Minute
 
 // process is one run of the runtime.
 type process struct {

@@ -205,11 +205,19 @@
     async delete(name) { ask("state.delete", name); },
   });
 
-  // Functions that are invoked. A status of HTTP says what came of it: 200, 422 of one that rejected its event, and others of docs/invoke.md.
+  // Events that a script makes: of bytes, of JSON, or without data.
   const isBinary = v => v instanceof ArrayBuffer || ArrayBuffer.isView(v);
-  const ofData = data => isBinary(data) ? { datacontenttype: "application/octet-stream", data_base64: bytesOf(data).toBase64() } : { data };
+  const ofData = data => isBinary(data) ? { datacontenttype: "application/octet-stream", data_base64: bytesOf(data).toBase64() }
+    : data === undefined ? undefined : { datacontenttype: "application/json", data };
+  const emitted = event => {
+    if (event === null || typeof event !== "object") return event;
+    const { data, ...attributes } = typeof event.toJSON === "function" ? event.toJSON() : event;
+    return { ...ofData(data), ...attributes };
+  };
+
+  // Functions that are invoked. A status of HTTP says what came of it: 200, 422 of one that rejected its event, and others of docs/invoke.md.
   const invoke = (name, data, attributes) => begin({
-    op: "invoke", what: `invoke ${name}`, head: String(name), body: stringify({ type: "dev.evoke.invoke", ...attributes, ...ofData(data) }),
+    op: "invoke", what: `invoke ${name}`, head: String(name), body: stringify({ type: "dev.evoke.invoke", ...ofData(data), ...attributes }),
     read(status, head, body, kind) {
       if (status === 200) return value(body, kind);
       throw Object.assign(new Error(`${this.what}: ${head}`), { verdict: status === 422 ? "rejected" : "failed", status });
@@ -221,7 +229,7 @@
     async secret(name) { return ask("secret.get", name); },
     env: Object.freeze(parse(host("env"))),
     emit(topic, event) {
-      const problem = host("emit", String(topic), stringify(event) ?? "");
+      const problem = host("emit", String(topic), stringify(emitted(event)) ?? "");
       if (problem !== "") throw new Error(problem);
     },
     async invoke(name, data, attributes) { return invoke(name, data, attributes); },

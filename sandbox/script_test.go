@@ -306,6 +306,10 @@ func TestScriptsLogAndEmit(t *testing.T) {
 	t.Parallel()
 	m := loadScript(t, newRuntime(t), "console.warn('at the top')\n"+handler(`console.log("order", { id: 1 }, 2, undefined, null); console.error(new TypeError("bad")); console.debug("fine")
 context.emit("orders.checked", { type: "checked", data: { id: event.data.id } })
+context.emit("orders.checked", { type: "text", datacontenttype: "text/plain", data: "fine" })
+context.emit("orders.checked", { type: "bytes", data: new Uint8Array([1, 255]) })
+context.emit("orders.checked", { type: "none" })
+context.emit("orders.checked", { toJSON: () => ({ type: "made", data: 1 }) })
 try { context.emit("forbidden", { type: "x" }) } catch (e) { console.info(e.message) }
 try { context.emit("orders.checked", 7) } catch (e) { console.info(e.message) }`), Settings{})
 	h := &fakeHost{allowEmit: func(topic string) bool { return topic != "forbidden" }}
@@ -317,8 +321,15 @@ try { context.emit("orders.checked", 7) } catch (e) { console.info(e.message) }`
 	if len(h.lines) != len(want) || !slices.Equal(h.lines[:5], want[:5]) || !strings.HasPrefix(h.lines[5], want[5]) {
 		t.Errorf("logged %q\nwant   %q", h.lines, want)
 	}
-	if len(res.Emitted) != 1 || res.Emitted[0].Topic != "orders.checked" || string(res.Emitted[0].Event.Data) != `{"id":"o1"}` {
-		t.Errorf("emitted %+v; %q", res.Emitted, res.Reason)
+	var emitted []string
+	for _, e := range res.Emitted {
+		emitted = append(emitted, fmt.Sprintf("%s %s %s %q", e.Topic, e.Event.Type, e.Event.DataContentType, e.Event.Data))
+	}
+	if want := []string{
+		`orders.checked checked application/json "{\"id\":\"o1\"}"`, `orders.checked text text/plain "fine"`, `orders.checked bytes application/octet-stream "\x01\xff"`,
+		`orders.checked none  ""`, `orders.checked made application/json "1"`,
+	}; !slices.Equal(emitted, want) {
+		t.Errorf("emitted %q\nwant    %q; %q", emitted, want, res.Reason)
 	}
 }
 

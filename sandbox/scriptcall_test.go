@@ -36,8 +36,8 @@ func TestScriptsInvoke(t *testing.T) {
 		answer              []byte
 		asked               string
 	}{
-		{`return await context.invoke("stock", { n: 1 })`, `{"left":2}`, "", 200, two("", `{"left":2}`), `stock {"type":"dev.evoke.invoke","data":{"n":1}}`},
-		{`return typeof await context.invoke("stock", 1, { type: "take", subject: "tea" })`, `undefined`, "", 200, two("", ""), `stock {"type":"take","subject":"tea","data":1}`},
+		{`return await context.invoke("stock", { n: 1 })`, `{"left":2}`, "", 200, two("", `{"left":2}`), `stock {"type":"dev.evoke.invoke","datacontenttype":"application/json","data":{"n":1}}`},
+		{`return typeof await context.invoke("stock", 1, { type: "take", subject: "tea" })`, `undefined`, "", 200, two("", ""), `stock {"type":"take","datacontenttype":"application/json","data":1,"subject":"tea"}`},
 		{`return await context.invoke("stock")`, `plain`, "", 200, two("", "plain"), `stock {"type":"dev.evoke.invoke"}`},
 		{`return [typeof await context.invoke("stock")]`, `["string"]`, "", 200, two(`{"datacontenttype":"text/csv"}`, "12"), ""},
 		{`return (await context.invoke("stock")).n`, `7`, "", 200, two(`{"status":200,"headers":[["Content-Type","application/json"]]}`, `{"n":7}`), ""},
