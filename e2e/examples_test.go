@@ -27,6 +27,7 @@ var examples = []struct {
 	goOnly bool
 }{
 	{"webhook-to-topic", (*example).checkWebhook, false},
+	{"orders", (*example).checkOrders, true},
 	{"iot", (*example).checkReadings, false},
 	{"report", (*example).checkReports, true},
 	{"payment", (*example).checkPayments, false},

@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// maxCache bounds compiled code in bytes: that of some 30 Go functions.
+// maxCache bounds compiled code in bytes.
 const maxCache = 512 << 20
 
 // trimCache removes what has been in a cache for the longest, until the rest is small enough. What goes is compiled again when it is needed. Several processes may do so at once.

@@ -12,6 +12,7 @@ import (
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/rustbuild"
 	"github.com/evoke-run/evoke/manifest"
+	rustsdk "github.com/evoke-run/evoke/sdk/rust"
 )
 
 // builders build functions, by the language of their source. TypeScript and JavaScript need none.
@@ -21,7 +22,10 @@ type builders struct {
 }
 
 func (c *cli) builders() builders {
-	return builders{golang: gobuild.New(gobuild.Options{SDK: sdkArchive, CacheDir: c.cacheDir, Go: c.goCommand}), rust: c.crateBuilder()}
+	return builders{
+		golang: gobuild.New(gobuild.Options{SDK: sdkArchive, CacheDir: c.cacheDir, Go: c.goCommand}),
+		rust:   &rustbuild.Builder{SDK: rustsdk.Files, Cargo: c.cargoCommand},
+	}
 }
 
 // built is the module of a function.

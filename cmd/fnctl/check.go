@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/rustbuild"
 	"github.com/evoke-run/evoke/manifest"
 )
 
@@ -60,7 +60,7 @@ func findCheck(dir string, f manifest.Function) (k check, note string, err error
 	if f.Script() {
 		return findTypes(source)
 	}
-	if _, err := os.Stat(filepath.Join(source, "Cargo.toml")); err != nil {
+	if !rustbuild.IsCrate(source) {
 		return check{tool: "go vet", dir: source}, "", nil
 	}
 	path, err := exec.LookPath("cargo")
@@ -99,9 +99,9 @@ func (e *checkError) Error() string { return fmt.Sprintf("%s:\n%s", e.check, e.o
 func (c *cli) runCheck(ctx context.Context, k check) error {
 	switch k.tool {
 	case "go vet":
-		return gobuild.New(gobuild.Options{SDK: sdkArchive, CacheDir: c.cacheDir}).Vet(ctx, k.dir)
+		return c.builders().golang.Vet(ctx, k.dir)
 	case "cargo check":
-		return runTool(ctx, k, "check", "--quiet", "--manifest-path", filepath.Join(k.dir, "Cargo.toml"))
+		return runTool(ctx, k, "check", "--quiet", "--manifest-path", filepath.Join(k.dir, rustbuild.CargoFile))
 	}
 	return runTool(ctx, k, "--noEmit", "--pretty", "false", "--project", k.dir)
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/evoke-run/evoke/api"
-	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/rustbuild"
 	"github.com/evoke-run/evoke/manifest"
 )
@@ -88,7 +87,7 @@ func (c *cli) checkToolchains(ctx context.Context, dir string) []finding {
 func (c *cli) checkRust(ctx context.Context, dir string) finding {
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	found, err := c.crateBuilder().Toolchain(ctx, dir)
+	found, err := c.builders().rust.Toolchain(ctx, dir)
 	if err != nil {
 		return finding{Check: "rust", Result: wrong, Detail: err.Error(), Try: buildAdvice(err), code: exitFailed}
 	}
@@ -100,7 +99,7 @@ func (c *cli) checkGo(ctx context.Context, dir string) finding {
 	f := finding{Check: "go", Result: fine}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	found, err := gobuild.New(gobuild.Options{Go: c.goCommand}).Toolchain(ctx)
+	found, err := c.builders().golang.Toolchain(ctx)
 	if err == nil {
 		f.Detail = found
 		return f

@@ -42,7 +42,7 @@ type language struct {
 	marks []string
 }
 
-// languages: one that has no templates is to come. The first one is the default.
+// languages: the first one is the default.
 var languages = []language{
 	{name: "ts", title: "TypeScript", source: "./main.ts", files: []string{"every", "script", "ts"}, sdk: (*cli).writeJSSDK, marks: []string{"tsconfig.json"}},
 	{name: "js", title: "JavaScript", source: "./main.js", files: []string{"every", "script", "js"}, sdk: (*cli).writeJSSDK, marks: []string{"jsconfig.json"}},
@@ -53,14 +53,12 @@ var languages = []language{
 // own is where the templates are that only it has.
 func (l language) own() string { return path.Join("templates", l.files[len(l.files)-1]) }
 
-func (l language) there() bool {
-	_, err := fs.Stat(templates, l.own())
-	return err == nil
-}
-
 // triggers are those that it has a template for.
 func (l language) triggers() []string {
-	dirs, _ := fs.ReadDir(templates, l.own()) // nothing for one to come
+	dirs, err := fs.ReadDir(templates, l.own())
+	if err != nil {
+		panic(err) // it is embedded
+	}
 	var out []string
 	for _, d := range dirs {
 		if d.Name() != everyProject {
@@ -98,7 +96,7 @@ fn.schema.json tells editors what a fn.yaml may have; after an update of fnctl, 
   fnctl new report -l rust -t cron`,
 		Args: argCount(1, 1, "the NAME of the project"),
 	}
-	cmd.Flags().StringVarP(&lang, "lang", "l", languages[0].name, "language: "+strings.Join(languageNames(true), ", "))
+	cmd.Flags().StringVarP(&lang, "lang", "l", languages[0].name, "language: "+strings.Join(languageNames(), ", "))
 	cmd.Flags().StringVarP(&trigger, "trigger", "t", "http", "what it handles: http, topic, cron or webhook")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		l, err := findLanguage(lang)
@@ -113,25 +111,19 @@ fn.schema.json tells editors what a fn.yaml may have; after an update of fnctl, 
 	return cmd
 }
 
-// languageNames are those that are there, or those to come.
-func languageNames(there bool) []string {
+func languageNames() []string {
 	var out []string
 	for _, l := range languages {
-		if l.there() == there {
-			out = append(out, l.name)
-		}
+		out = append(out, l.name)
 	}
 	return out
 }
 
 func findLanguage(name string) (language, error) {
 	i := slices.IndexFunc(languages, func(l language) bool { return l.name == name || strings.EqualFold(l.title, name) })
-	have := strings.Join(languageNames(true), ", ")
+	have := strings.Join(languageNames(), ", ")
 	if i < 0 {
 		return language{}, usagef("-l "+have, "there is no template for the language %q; there is %s", name, have)
-	}
-	if l := languages[i]; !l.there() {
-		return language{}, usagef("-l "+have, "a template for %s is to come; this fnctl has %s", l.title, have)
 	}
 	return languages[i], nil
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	evoke "github.com/evoke-run/evoke/sdk/go"
@@ -33,7 +34,7 @@ func serve(_ context.Context, e *evoke.Event) (evoke.Reply, error) {
 	}
 	switch {
 	case p.Status == "down":
-		return evoke.Text("down").WithStatus(503), nil
+		return evoke.NoReply(), errors.New("down") // a failure is answered 500 and not kept for its Idempotency-Key; a reply would be, whatever its status
 	case charge.Cents > 100_000:
 		return evoke.JSON(map[string]string{"reason": "more than there is"}).WithStatus(402), nil
 	}
