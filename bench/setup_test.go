@@ -147,7 +147,7 @@ func quick(t *testing.T) (s *session, said *strings.Builder) {
 	t.Helper()
 	said = &strings.Builder{}
 	return &session{
-		dir: t.TempDir(), rounds: 2, slice: 20 * time.Millisecond, idle: time.Millisecond, limit: time.Minute,
+		dir: t.TempDir(), rounds: 2, slice: 20 * time.Millisecond, idle: time.Millisecond, limit: 5 * time.Minute,
 		say: func(format string, args ...any) { fmt.Fprintf(said, format+"\n", args...) },
 	}, said
 }

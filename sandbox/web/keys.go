@@ -10,11 +10,15 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math/big"
 )
 
-// maxRSABits bounds keys of RSA: one signature with such a key takes some milliseconds.
-const maxRSABits = 4096
+const (
+	maxRSABits = 4096     // of a key's modulus: one signature with it takes some milliseconds
+	minRSABits = 1024     // crypto/rsa does nothing with less
+	maxKeySize = 16 << 10 // bytes of a key in whatever format, five times those of such a key; nothing stops its parser
+)
 
 // material is a key of two halves as a script keeps it: JSON.
 type material struct {
@@ -29,6 +33,10 @@ var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": ellipt
 
 // newMaterial takes over a key of crypto/rsa, ecdsa or ed25519 for an algorithm.
 func newMaterial(algorithm string, key any) (*material, error) {
+	kind := kindOf(key)
+	if kind == "" || kind != algorithm && !(kind == "RSA" && (algorithm == "RSASSA-PKCS1-v1_5" || algorithm == "RSA-PSS")) {
+		return nil, fail("DataError", "the key is not one of %s", algorithm)
+	}
 	m := &material{Type: "public"}
 	var err error
 	public := key
@@ -41,46 +49,63 @@ func newMaterial(algorithm string, key any) (*material, error) {
 	if err != nil {
 		return nil, fail("DataError", "%v", err)
 	}
-	kind := ""
 	switch k := public.(type) {
 	case *rsa.PublicKey:
-		kind, m.Bits, m.Exponent = "RSA", k.N.BitLen(), encode64(big.NewInt(int64(k.E)).Bytes())
-		if m.Bits > maxRSABits {
+		m.Bits, m.Exponent = k.N.BitLen(), encode64(big.NewInt(int64(k.E)).Bytes())
+		switch {
+		case m.Bits > maxRSABits:
 			return nil, fail("NotSupportedError", "a key of %d bits is more than the %d that there are", m.Bits, maxRSABits)
+		case m.Bits < minRSABits:
+			return nil, fail("NotSupportedError", "a key of %d bits is less than the %d that protect anything", m.Bits, minRSABits)
+		case k.E < 3 || k.E%2 == 0:
+			return nil, fail("DataError", "the exponent %d is not one of RSA", k.E)
 		}
 	case *ecdsa.PublicKey:
-		kind, m.Curve = "ECDSA", k.Curve.Params().Name
-	case ed25519.PublicKey:
-		kind = "Ed25519"
-	}
-	if kind != algorithm && !(kind == "RSA" && algorithm != "ECDSA" && algorithm != "Ed25519") {
-		return nil, fail("DataError", "the key is not one of %s", algorithm)
+		m.Curve = k.Curve.Params().Name
 	}
 	return m, nil
 }
 
 func encode64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-func (m *material) key() (any, error) {
+// readMaterial reads what result has written. Scripts keep it out of their own reach, but one that replaces what JavaScript is made of could change it.
+func readMaterial(b []byte) (*material, any, error) {
+	if len(b) > maxKeySize {
+		return nil, nil, fail("DataError", "the key is damaged: it has %d bytes", len(b))
+	}
+	var m material
 	var key any
-	var err error
-	if m.Type == "private" {
-		key, err = x509.ParsePKCS8PrivateKey(m.DER)
-	} else {
-		key, err = x509.ParsePKIXPublicKey(m.DER)
+	err := json.Unmarshal(b, &m)
+	if err == nil {
+		key, err = m.key()
+	}
+	if err == nil && kindOf(key) == "" {
+		err = fmt.Errorf("it is a %T", key)
 	}
 	if err != nil {
-		return nil, fail("DataError", "%v", err)
+		return nil, nil, fail("DataError", "the key is damaged: %v", err)
 	}
-	return key, nil
+	return &m, key, nil
 }
 
-func readMaterial(b []byte) (any, error) {
-	var m material
-	if err := json.Unmarshal(b, &m); err != nil {
-		return nil, fail("DataError", "the key is damaged: %v", err)
+func (m *material) key() (any, error) {
+	if m.Type == "private" {
+		return x509.ParsePKCS8PrivateKey(m.DER)
 	}
-	return m.key()
+	return x509.ParsePKIXPublicKey(m.DER)
+}
+
+// kindOf is RSA, ECDSA or Ed25519, and empty for the other keys that are read by crypto/x509.
+func kindOf(key any) string {
+	switch key.(type) {
+	case *rsa.PublicKey, *rsa.PrivateKey:
+		return "RSA"
+	case *ecdsa.PublicKey, *ecdsa.PrivateKey:
+		return "ECDSA"
+	case ed25519.PublicKey, ed25519.PrivateKey:
+		return "Ed25519"
+	}
+	return ""
 }
 
 // importKey reads a key (3) in a format (0) for an algorithm (1) and a curve (2). The result is its material.
@@ -88,6 +113,9 @@ func importKey(c *Call) (Result, error) {
 	format, algorithm, curve, data := c.text(0), c.text(1), c.text(2), c.argument(3)
 	var key any
 	var err error
+	if len(data) > maxKeySize {
+		return Result{}, fail("DataError", "crypto.subtle.importKey: a key has %d bytes at most, not %d", maxKeySize, len(data))
+	}
 	switch format {
 	case "spki":
 		key, err = x509.ParsePKIXPublicKey(data)
@@ -124,11 +152,7 @@ func (m *material) result() (Result, error) {
 
 // exportKey writes a key (1) in a format (0).
 func exportKey(c *Call) (Result, error) {
-	var m material
-	if err := json.Unmarshal(c.argument(1), &m); err != nil {
-		return Result{}, fail("DataError", "the key is damaged: %v", err)
-	}
-	key, err := m.key()
+	m, key, err := readMaterial(c.argument(1))
 	if err != nil {
 		return Result{}, err
 	}

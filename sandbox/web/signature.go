@@ -50,7 +50,7 @@ func (c *Call) signing() (s signing, err error) {
 			return s, fail("NotSupportedError", "signatures without salt are not there; saltLength is mostly the size of the hash in bytes")
 		}
 	}
-	s.key, err = readMaterial(c.argument(3))
+	_, s.key, err = readMaterial(c.argument(3))
 	return s, err
 }
 
