@@ -81,6 +81,7 @@ bench: ## the figures of README.md and docs, against yardsticks of the same run
 	$(GO) run ./bench scheduler
 	$(GO) run ./bench routing
 	$(GO) run ./bench sandbox
+	$(GO) run ./bench authoring
 
 .PHONY: generate
 generate: ## remake the SDK archive inside fnctl after a change under sdk/go, server/openapi.json after one of the API, docs/reference-* after one of fn.yaml or fnctl

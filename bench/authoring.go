@@ -32,6 +32,7 @@ func runAuthoring(ctx context.Context, s *session) ([]row, error) {
 // authoringBuilt is what has to be built first. Its time is not measured.
 type authoringBuilt struct {
 	runtime string   // path of the program
+	fnctl   string   // path of the program, beside runtime, which it starts
 	tests   string   // path of the benchmarks of package sandbox
 	script  []byte   // testdata/script/order.js
 	workerd []string // its command; nil where it cannot be installed
@@ -43,8 +44,8 @@ func (s *session) buildAuthoring(ctx context.Context) (authoringBuilt, error) {
 		return authoringBuilt{}, err
 	}
 	s.say("building the runtime; the first time takes minutes")
-	b := authoringBuilt{runtime: filepath.Join(s.dir, "runtime"), tests: filepath.Join(s.dir, "sandbox.test")}
-	if err := errors.Join(buildRuntime(ctx, root, b.runtime), buildTests(ctx, root, "sandbox", b.tests)); err != nil {
+	b := authoringBuilt{runtime: filepath.Join(s.dir, "runtime"), fnctl: filepath.Join(s.dir, "fnctl"), tests: filepath.Join(s.dir, "sandbox.test")}
+	if err := errors.Join(buildProgram(ctx, root, "runtime", b.runtime), buildProgram(ctx, root, "fnctl", b.fnctl), buildTests(ctx, root, "sandbox", b.tests)); err != nil {
 		return authoringBuilt{}, err
 	}
 	if b.script, err = os.ReadFile(filepath.Join(root, "bench", "testdata", "script", "order.js")); err != nil {
@@ -64,15 +65,28 @@ func (s *session) measureAuthoring(ctx context.Context, b authoringBuilt) ([]row
 	if _, err := s.fsyncLoop(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := s.scriptRows(ctx, b)
+	var rows []row
+	for _, measure := range []func(context.Context, authoringBuilt) ([]row, error){s.scriptRows, s.savedRows, s.deployedScriptRows} {
+		more, err := measure(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
+// savedRows are what a person waits for in fnctl dev. Nothing else runs then.
+func (s *session) savedRows(ctx context.Context, b authoringBuilt) (rows []row, err error) {
+	dev, err := s.newDevProjects(ctx, b)
+	defer func() { err = errors.Join(err, dev.close()) }()
 	if err != nil {
 		return nil, err
 	}
-	more, err := s.deployedScriptRows(ctx, b)
-	return append(rows, more...), err
+	return s.inRounds(ctx, []roundCase{dev})
 }
 
-// scriptRows are all rows that are measured in rounds.
+// scriptRows are those of functions in JavaScript that run.
 func (s *session) scriptRows(ctx context.Context, b authoringBuilt) (rows []row, err error) {
 	http, err := s.newScriptRequests(ctx, b)
 	defer func() { err = errors.Join(err, http.close()) }()

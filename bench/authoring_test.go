@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -35,6 +37,48 @@ func fakeWorkerd() int {
 	return 1
 }
 
+// neverShown is a greeting that fakeDev never comes to.
+const neverShown = "hello-3"
+
+// fakeNew makes a project of one file, as fnctl new.
+func fakeNew(name, language string) int {
+	text := map[string]string{"ts": "text: `hello`", "go": `"text": "hello"`}[language]
+	err := os.Mkdir(name, 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(name, "main."+language), []byte(text), 0o644)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// fakeDev answers what the file of the project says, as fnctl dev does some time later.
+func fakeDev() int {
+	source, err := filepath.Glob("main.*")
+	if err != nil || len(source) != 1 {
+		fmt.Fprintln(os.Stderr, "no project", err)
+		return 1
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/fn/hello", func(w http.ResponseWriter, _ *http.Request) {
+		text, err := os.ReadFile(source[0])
+		if strings.Contains(string(text), neverShown) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintf(w, "%s Ada %v", strings.Trim(string(text), "`\""), err)
+	})
+	return fakeServe(".evoke", l, mux)
+}
+
 func fakeAuthoring(t *testing.T) authoringBuilt {
 	t.Helper()
 	self, err := os.Executable()
@@ -45,7 +89,7 @@ func fakeAuthoring(t *testing.T) authoringBuilt {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return authoringBuilt{runtime: self, tests: self, script: script, workerd: []string{self, "serve", "orders.capnp"}}
+	return authoringBuilt{runtime: self, fnctl: self, tests: self, script: script, workerd: []string{self, "serve", "orders.capnp"}}
 }
 
 func TestAuthoringWithTinyNumbers(t *testing.T) {
@@ -58,7 +102,7 @@ func TestAuthoringWithTinyNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRows(t, rows, "ts_isolated_json_us", "ts_isolated_async_us", "ts_isolated_one_us", "ts_http_cpu", "ts_cold_first_event_ms", "ts_kill_lateness_ms",
-		"ts_kill_lateness_p50_ms", "ts_deployed_function_kib")
+		"ts_kill_lateness_p50_ms", "ts_save_to_visible_ms", "go_save_to_visible_ms", "ts_deployed_function_kib")
 	if r := rows[0]; r.Value != 3 || r.AgainstValue != 2 || r.Ratio != 1.5 {
 		t.Errorf("%+v", r)
 	}
@@ -93,6 +137,32 @@ func TestAuthoringWithoutWorkerd(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	if err := requests.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSaveThatIsNeverVisible(t *testing.T) {
+	t.Parallel()
+	needProc(t)
+	s, _ := quick(t)
+	dev, err := s.newDevProjects(t.Context(), fakeAuthoring(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dev.round(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errors.New("too late"))
+	defer cancel()
+	if err := dev.round(ctx); err == nil || !strings.Contains(err.Error(), "too late: the last answer was") || !strings.Contains(err.Error(), `not "`+neverShown+` Ada"`) {
+		t.Error(err)
+	}
+	for _, r := range dev.rows() {
+		if r.Runs != 1 || r.Against != "target" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if err := dev.close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -25,9 +25,9 @@ func sources(ctx context.Context) (string, error) {
 	return filepath.Dir(mod), nil
 }
 
-// buildRuntime builds the program as it is released.
-func buildRuntime(ctx context.Context, root, out string) error {
-	return build(ctx, root, nil, "-trimpath", "-ldflags=-s -w", "-o", out, "./cmd/runtime")
+// buildProgram builds runtime or fnctl as it is released.
+func buildProgram(ctx context.Context, root, name, out string) error {
+	return build(ctx, root, nil, "-trimpath", "-ldflags=-s -w", "-o", out, "./cmd/"+name)
 }
 
 // buildGuest builds the function in a directory as fnctl does.

@@ -80,7 +80,7 @@ func (s *session) build(ctx context.Context) (built, error) {
 func (s *session) buildNode(ctx context.Context, root string) (built, error) {
 	s.say("building the runtime and a function; the first time takes minutes")
 	b := built{runtime: filepath.Join(s.dir, "runtime")}
-	if err := buildRuntime(ctx, root, b.runtime); err != nil {
+	if err := buildProgram(ctx, root, "runtime", b.runtime); err != nil {
 		return built{}, err
 	}
 	guest := filepath.Join(s.dir, "echo.wasm")

@@ -206,7 +206,7 @@ func TestSources(t *testing.T) {
 
 func TestBuildShowsWhatTheToolchainSays(t *testing.T) {
 	t.Parallel()
-	err := buildRuntime(t.Context(), t.TempDir(), filepath.Join(t.TempDir(), "out"))
+	err := buildProgram(t.Context(), t.TempDir(), "runtime", filepath.Join(t.TempDir(), "out"))
 	if err == nil || !strings.Contains(err.Error(), "go build in ") || !strings.Contains(err.Error(), "go.mod") {
 		t.Error(err)
 	}

@@ -51,7 +51,7 @@ func benchmarks() []benchmark {
 		{"http", "start, memory, size and requests of the built runtime, and checks of keys and tokens, beside a bare echo server, Extism, workerd and the fsync loop", 180 * time.Second, runHTTP},
 		{"scheduler", "first events, many at once, beside a flood, and a hundred thousand functions, in the built runtime; what scheduling costs", 1800 * time.Second, runScheduler},
 		{"routing", "which of a hundred thousand triggers an event is for, beside asking them one by one", 600 * time.Second, runRouting},
-		{"authoring", "functions in JavaScript: isolation, first events, memory, how they are stopped, and requests beside workerd", 900 * time.Second, runAuthoring},
+		{"authoring", "functions in JavaScript: isolation, first events, memory, how they are stopped, and requests beside workerd; from saving a file to seeing it", 900 * time.Second, runAuthoring},
 		{"sandbox", "isolation, limits, memory and latency of the sandbox, beside handlers never reset, the stock engine and Extism", 360 * time.Second, runSandbox},
 	}
 }

@@ -31,7 +31,7 @@ func (s *session) buildSandbox(ctx context.Context) (sandboxBuilt, error) {
 	s.say("building the runtime and functions; the first time takes minutes")
 	testdata := filepath.Join(root, "bench", "testdata")
 	b := sandboxBuilt{runtime: filepath.Join(s.dir, "runtime"), plugin: filepath.Join(testdata, "c", "extism.wasm")}
-	if err := buildRuntime(ctx, root, b.runtime); err != nil {
+	if err := buildProgram(ctx, root, "runtime", b.runtime); err != nil {
 		return sandboxBuilt{}, err
 	}
 	for folder, to := range map[string]*[]byte{"loop": &b.guests.loop, "sdkloop": &b.guests.sdk, "order": &b.guests.order} {

@@ -45,6 +45,10 @@ func TestMain(m *testing.M) {
 		os.Exit(fakeScripts())
 	case len(os.Args) > 2 && os.Args[1] == "serve": // as workerd is started
 		os.Exit(fakeWorkerd())
+	case len(os.Args) > 2 && os.Args[1] == "new":
+		os.Exit(fakeNew(os.Args[2], os.Args[4]))
+	case len(os.Args) > 2 && os.Args[1] == "dev":
+		os.Exit(fakeDev())
 	case len(os.Args) > 2 && os.Args[1] == "--data-dir":
 		os.Exit(fakeRuntime(os.Args[2]))
 	}
@@ -106,6 +110,11 @@ func fakeRuntime(dir string) int {
 	mux.HandleFunc("POST /fn/{name}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "many") })
 	mux.HandleFunc("POST /fn/echo", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "echo") })
 	mux.HandleFunc("POST /topics/bench", acceptOnce())
+	return fakeServe(dir, l, mux)
+}
+
+// fakeServe answers until SIGTERM, and writes down where.
+func fakeServe(dir string, l net.Listener, handler http.Handler) int {
 	raw, _ := json.Marshal(map[string]string{"gateway": l.Addr().String(), "admin": l.Addr().String()}) // strings always marshal
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 1
@@ -119,7 +128,7 @@ func fakeRuntime(dir string) int {
 		<-end
 		l.Close()
 	}()
-	http.Serve(l, mux)
+	http.Serve(l, handler)
 	return 0
 }
 
