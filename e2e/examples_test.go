@@ -23,15 +23,13 @@ type example struct {
 var examples = []struct {
 	name  string
 	check func(*example, *testing.T)
-	// goOnly: there is no fn-ts.yaml.
-	goOnly bool
 }{
-	{"webhook-to-topic", (*example).checkWebhook, false},
-	{"orders", (*example).checkOrders, true},
-	{"iot", (*example).checkReadings, false},
-	{"report", (*example).checkReports, true},
-	{"payment", (*example).checkPayments, false},
-	{"api", (*example).checkTasks, true},
+	{"webhook-to-topic", (*example).checkWebhook},
+	{"orders", (*example).checkOrders},
+	{"iot", (*example).checkReadings},
+	{"report", (*example).checkReports},
+	{"payment", (*example).checkPayments},
+	{"api", (*example).checkTasks},
 }
 
 // One runtime for each: first its README is followed, and then the functions of both languages are held to what it promises.
@@ -48,9 +46,7 @@ func TestExamples(t *testing.T) {
 			u.follow(t, filepath.Join("..", "examples", one.name, "README.md"), nil)
 			e := &example{app: &app{rt: &process{gateway: "http://" + u.gateway, admin: "http://" + u.admin}, ns: "default", dir: dir}, host: newOtherHost(t)}
 			e.hold(t, "go", "fn.yaml", one.check)
-			if !one.goOnly {
-				e.hold(t, "ts", "fn-ts.yaml", one.check)
-			}
+			e.hold(t, "ts", "fn-ts.yaml", one.check)
 		})
 	}
 }
@@ -68,9 +64,6 @@ func (e *example) hold(t *testing.T, language, file string, check func(*example,
 func TestExamplesAreTheSameInBothLanguages(t *testing.T) {
 	t.Parallel()
 	for _, one := range examples {
-		if one.goOnly {
-			continue
-		}
 		var files [2]string
 		for i, file := range []string{"fn.yaml", "fn-ts.yaml"} {
 			text, err := os.ReadFile(filepath.Join("..", "examples", one.name, file))

@@ -18,7 +18,7 @@
   const explain = e => {
     const reject = e?.reject === true;
     return stringify({
-      reason: reject && e instanceof Error ? String(e.message) : said(e), // what is rejected is no error of the function's
+      reason: e instanceof Error && (reject || e.name === "Error") && String(e.message) || said(e), // "Error: " would say nothing more
       frames: frames(e).slice(0, 16),
       reject,
       retryAfter: Number.isFinite(e?.retryAfter) ? Math.max(0, Math.trunc(e.retryAfter)) : -1,

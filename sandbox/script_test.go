@@ -195,7 +195,7 @@ func TestScriptsThatThrow(t *testing.T) {
 		name, body string
 		want       Result
 	}{
-		{"error", `throw new Error("boom")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "Error: boom at handle (order.js:2:11)", RetryAfter: -1}},
+		{"error", `throw new Error("boom")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "boom at handle (order.js:2:11)", RetryAfter: -1}},
 		{"type error", `event.data.customer.name`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: cannot read property 'name' of undefined at handle (order.js:2:1)", RetryAfter: -1}},
 		{"after await", `await 0; await null.x`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: cannot read property 'x' of null at handle (order.js:2:10)", RetryAfter: -1}},
 		{"text", `throw "plain"`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "plain", RetryAfter: -1}},
@@ -204,8 +204,8 @@ func TestScriptsThatThrow(t *testing.T) {
 		{"what cannot be shown", `throw { toJSON() { throw 1 } }`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "something that cannot be shown was thrown", RetryAfter: -1}},
 		{"hostile proxy", `throw new Proxy({}, { get() { throw 1 } })`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "it threw something that cannot be shown", RetryAfter: -1}},
 		{"rejected", `throw context.reject("no such customer")`, Result{Verdict: abi.Rejected, Class: ClassRejected, Reason: "no such customer", RetryAfter: -1}},
-		{"later", `throw context.retryAfter(1500, "busy")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "Error: busy at handle (order.js:2:15)", RetryAfter: 1500 * time.Millisecond}},
-		{"much later", `throw context.retryAfter(1e300)`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "Error: asked to be called again later at handle (order.js:2:15)", RetryAfter: maxRetryAfter / time.Millisecond * time.Millisecond}},
+		{"later", `throw context.retryAfter(1500, "busy")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "busy at handle (order.js:2:15)", RetryAfter: 1500 * time.Millisecond}},
+		{"much later", `throw context.retryAfter(1e300)`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "asked to be called again later at handle (order.js:2:15)", RetryAfter: maxRetryAfter / time.Millisecond * time.Millisecond}},
 		{"never settles", `await new Promise(() => {})`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "the handler's promise never settles: there is nothing left that it could wait for", RetryAfter: -1}},
 		{"large reply", `return "x".repeat(2e6)`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "the reply is larger than 1 MiB", RetryAfter: -1}},
 		{"cyclic reply", `const a = {}; a.a = a; return a`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: circular reference at stringify (native)", RetryAfter: -1}},
@@ -364,12 +364,12 @@ func TestScriptsKeepStateAndReadSecrets(t *testing.T) {
 		{`const t = await context.state.get("total"); t.cents++; await context.state.set("total", t); return t`, `{"cents":41}`, ""},
 		{`return String(await context.state.get("none"))`, `undefined`, ""},
 		{`return await context.state.get("text")`, "", "SyntaxError: "},
-		{`return await context.state.get("raw")`, "", `Error: state.get "raw": the value is not text in UTF-8, which is all that scripts read at `},
+		{`return await context.state.get("raw")`, "", `state.get "raw": the value is not text in UTF-8, which is all that scripts read at `},
 		{`await context.state.set("total", undefined)`, "", "TypeError: a value of state must be JSON; state.delete removes one at "},
-		{`await context.state.set("total", "x".repeat(2e6))`, "", `Error: state.set "total": too large; docs/abi.md, section 9, has the limits at `},
-		{`await context.state.delete("total")`, "", `Error: state.delete "total": the event has no key at `},
+		{`await context.state.set("total", "x".repeat(2e6))`, "", `state.set "total": too large; docs/abi.md, section 9, has the limits at `},
+		{`await context.state.delete("total")`, "", `state.delete "total": the event has no key at `},
 		{`return await context.secret("key")`, "s3cret", ""},
-		{`return await context.secret("other")`, "", `Error: secret.get "other": it failed with status 500 at `},
+		{`return await context.secret("other")`, "", `secret.get "other": it failed with status 500 at `},
 	} {
 		res := loadScript(t, r, handler(c.body), Settings{}).Invoke(t.Context(), jsonEvent(`{}`), h())
 		if string(res.Data) != c.reply || !strings.HasPrefix(res.Reason, c.reason) || c.reason == "" && res.Verdict != abi.Done {
@@ -595,7 +595,7 @@ export {
 			text += mapComment[1:] + c.comment + "\n"
 		}
 		res := loadScript(t, r, text, Settings{}).Invoke(t.Context(), jsonEvent(`{}`), &fakeHost{})
-		if !strings.HasPrefix(res.Reason, "Error: no items at check "+c.want) {
+		if !strings.HasPrefix(res.Reason, "no items at check "+c.want) {
 			t.Errorf("%s: %q, want %q", name, res.Reason, c.want)
 		}
 	}

@@ -43,7 +43,7 @@ func TestScriptsInvoke(t *testing.T) {
 		{`return (await context.invoke("stock")).n`, `7`, "", 200, two(`{"status":200,"headers":[["Content-Type","application/json"]]}`, `{"n":7}`), ""},
 		{`return new Uint8Array(await context.invoke("stock", new Uint8Array([0, 255]).subarray(1)))`, "\xff\x00", "", 200, two("", "\xff\x00"), `stock {"type":"dev.evoke.invoke","datacontenttype":"application/octet-stream","data_base64":"/w=="}`},
 		{`return await context.invoke("stock").catch(e => [e.message, e.verdict, e.status])`, `["invoke stock: sold out","rejected",422]`, "", 422, []byte("sold out"), ""},
-		{`await context.invoke("stock")`, "", "Error: invoke stock: it failed with status 500", 500, nil, ""},
+		{`await context.invoke("stock")`, "", "invoke stock: it failed with status 500", 500, nil, ""},
 		{`await context.invoke("stock")`, "", "SyntaxError: ", 200, two(`{"datacontenttype":"application/json"}`, `{`), ""},
 		{`await context.invoke("stock", "x".repeat(2e6))`, "", "TypeError: invoke stock: a request may have 1048576 bytes, this one has 20000", 200, nil, ""},
 	} {

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -173,7 +175,7 @@ func goldenDiff(expected, got []byte) (string, error) {
 	if err := ignore(x, y); err != nil {
 		return "", err
 	}
-	a, b := sameForm(x), sameForm(y)
+	a, b := sameForm(alike(x)), sameForm(alike(y))
 	if withoutTimes(a) == withoutTimes(b) {
 		return "", nil
 	}
@@ -184,6 +186,50 @@ func valueIn(text []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	return v, d.Decode(&v)
+}
+
+// aPlace is where in a script something was thrown, at the end of a reason. The next line that somebody writes above it changes it.
+var aPlace = regexp.MustCompile(` at (\S.* )?\(?[^\s():]+:\d+:\d+\)?$`)
+
+// alike makes the same of outcomes that mean the same to whoever sees them: names of HTTP headers in any case and order, a status of 200 or none, and a reason wherever it was thrown.
+func alike(v any) any {
+	o, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	if reason, ok := o["reason"].(string); ok {
+		o["reason"] = aPlace.ReplaceAllString(reason, "")
+	}
+	if batch, ok := o["batch"].([]any); ok {
+		for _, one := range batch {
+			alike(one)
+		}
+	}
+	reply, ok := o["reply"].(map[string]any)
+	if !ok {
+		return v
+	}
+	if reply["status"] == json.Number("200") {
+		delete(reply, "status")
+	}
+	headers, _ := reply["headers"].([]any)
+	for _, h := range headers {
+		if pair, ok := h.([]any); ok && len(pair) > 0 {
+			pair[0] = headerName(h)
+		}
+	}
+	slices.SortStableFunc(headers, func(a, b any) int { return strings.Compare(headerName(a), headerName(b)) })
+	return v
+}
+
+// headerName is that of a pair [name, value]; "" when it is none.
+func headerName(pair any) string {
+	p, _ := pair.([]any)
+	if len(p) == 0 {
+		return ""
+	}
+	name, _ := p[0].(string)
+	return http.CanonicalHeaderKey(name)
 }
 
 // sameForm writes equal values in equal ways.

@@ -126,3 +126,25 @@ func FuzzEdits(f *testing.F) {
 		}
 	})
 }
+
+func TestOutcomesThatMeanTheSame(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ a, b, diff string }{
+		{`{"reply":{"headers":[["Content-Type","a"]]}}`, `{"reply":{"status":200,"headers":[["content-type","a"]]}}`, ""},
+		{`{"reply":{"headers":[["A","1"],["B","2"],["a","3"]]}}`, `{"reply":{"headers":[["b","2"],["a","1"],["A","3"]]}}`, ""},
+		{`{"reply":{"headers":[["A","1"],["a","3"]]}}`, `{"reply":{"headers":[["a","3"],["A","1"]]}}`, `"3"`},
+		{`{"reply":{"headers":[["A","x"]]}}`, `{"reply":{"headers":[["A","X"]]}}`, `"X"`},
+		{`{"reply":{"status":201}}`, `{"reply":{"status":200}}`, `"status": 201`},
+		{`{"reply":{"headers":[["A"],[],1,[2]],"data":{"status":200}}}`, `{"reply":{"headers":[["A"],[],1,[2]],"data":{}}}`, `"status": 200`},
+		{`{"reason":"no total at check (order.ts:3:7)"}`, `{"reason":"no total at check (order.ts:12:9)"}`, ""},
+		{`{"reason":"no total"}`, `{"reason":"no total at lib/order.ts:12:9"}`, ""},
+		{`{"reason":"no total at <anonymous> (order.ts:3:7)"}`, `{"reason":"no price at <anonymous> (order.ts:3:7)"}`, `"no price"`},
+		{`{"batch":[{"reason":"no at f (a.ts:1:1)"},1]}`, `{"batch":[{"reason":"no"},1]}`, ""},
+		{`{"reply":{"data":{"reason":"x at f (a.ts:1:1)"}}}`, `{"reply":{"data":{"reason":"x"}}}`, "a.ts:1:1"},
+		{`[1]`, `[1]`, ""},
+	} {
+		if diff, err := goldenDiff([]byte(c.a), []byte(c.b)); err != nil || (diff == "") != (c.diff == "") || !strings.Contains(diff, c.diff) {
+			t.Errorf("%s and %s: %s %v, want %s", c.a, c.b, diff, err, c.diff)
+		}
+	}
+}
