@@ -25,8 +25,22 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == compileCommand {
 		os.Exit(RunCompiler(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	goleak.VerifyTestMain(m)
+	var err error
+	if sharedCode, err = os.MkdirTemp("", "evoke-sandbox-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(sharedCode); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+		os.Exit(code)
+	}))
 }
+
+// sharedCode has the code of all tests that have no directory of their own: the engine of scripts is compiled once, which takes half a minute under the race detector.
+var sharedCode string
 
 // fakeHost allows what its fields say and remembers what it was told.
 type fakeHost struct {
@@ -76,7 +90,7 @@ func (h *fakeHost) Outside(ctx context.Context, fuel int64, wait func()) {
 
 func newRuntime(t testing.TB) *Runtime {
 	t.Helper()
-	r, err := New(t.Context(), Options{Logger: slog.New(slog.DiscardHandler)})
+	r, err := New(t.Context(), Options{CacheDir: sharedCode, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func TestRejectionsThatNobodyHandlesAreLogged(t *testing.T) {
 		body string
 		want []string
 	}{
-		{`Promise.reject(new Error("lost")); return 1`, []string{"ERROR unhandled rejection: Error: lost at handle (order.js:2:20)"}},
+		{`Promise.reject(new Error("lost")); return 1`, []string{"ERROR unhandled rejection: lost at handle (order.js:2:20)"}},
 		{`(async () => { await 0; null.x })(); await new Promise(r => setTimeout(r, 1))`, []string{"ERROR unhandled rejection: TypeError: cannot read property 'x' of null at <anonymous> (order.js:2:25)"}},
 		{`const p = Promise.reject(1); await p.catch(() => {}); await Promise.allSettled([Promise.reject(2)])`, nil},
 		{`const p = Promise.reject(1); await 0; p.catch(() => {}); await 0`, nil},
