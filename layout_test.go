@@ -79,7 +79,7 @@ var onlyIn = map[string][]string{
 	"net/http":                       {"api", "auth", "fetch", "server", "cmd/fnctl", "e2e/demo", "bench"},
 	"go.uber.org/zap":                {"registry", "embedded"},
 	"github.com/netresearch/go-cron": {"cron"},
-	"github.com/cespare/xxhash":      {"partition", "scheduler"},
+	"github.com/cespare/xxhash":      {"partition", "sandbox", "scheduler"},
 	"golang.org/x/sys":               {"node", "sandbox", "sandbox/linear", "cmd/fnctl"}, // of fnctl: the terminal of dev
 	"github.com/fsnotify/fsnotify":   {"cmd/fnctl/internal/watch"},
 	"github.com/go-jose/go-jose":     {"auth"},

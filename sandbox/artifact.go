@@ -52,7 +52,7 @@ func (h *artifactHead) checkMemory(limit int64) error {
 }
 
 // fileFormat is part of every key, so that files of another format are never read.
-const fileFormat = "2"
+const fileFormat = "3"
 
 // moduleKey names what an artifact follows from.
 func moduleKey(digest string) string {

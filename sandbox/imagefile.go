@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/evoke-run/evoke/sandbox/linear"
 	"github.com/evoke-run/evoke/sdk/abi"
 )
 
@@ -115,7 +116,7 @@ func (p *program) readImage(path string) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	saved, memory, err := decodeImage(content, p.memory)
+	saved, parts, err := decodeImage(content, p.memory)
 	if err != nil {
 		return nil, err
 	}
@@ -127,14 +128,14 @@ func (p *program) readImage(path string) (*snapshot, error) {
 	}
 	s := &snapshot{script: saved.Script, globals: saved.Globals, generators: saved.Generators, mono: saved.Mono, drew: saved.Drew, cold: saved.Cold}
 	s.ahead = max(0, s.mono-p.runtime.uptime())
-	if s.image, err = p.runtime.system.NewImage(memory); err != nil {
+	if s.image, err = p.runtime.system.NewImage(saved.Size, parts...); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// decodeImage lets no number of the file reach outside of the memory it describes.
-func decodeImage(content []byte, limit int64) (saved savedSnapshot, memory []byte, err error) {
+// decodeImage lets no number of the file reach outside of the memory it describes. The parts share memory with content.
+func decodeImage(content []byte, limit int64) (saved savedSnapshot, parts []linear.Part, err error) {
 	rest, err := unseal(content, &saved)
 	if err != nil {
 		return saved, nil, err
@@ -142,12 +143,11 @@ func decodeImage(content []byte, limit int64) (saved savedSnapshot, memory []byt
 	if saved.Size < 0 || int64(saved.Size) > limit || saved.Size%pageSize != 0 {
 		return saved, nil, errDamaged
 	}
-	memory = make([]byte, saved.Size)
 	for _, r := range saved.Runs {
 		if r[0] < 0 || r[1] < 0 || r[0] > saved.Size || r[1] > saved.Size-r[0] || r[1] > len(rest) {
 			return saved, nil, errDamaged
 		}
-		copy(memory[r[0]:], rest[:r[1]])
+		parts = append(parts, linear.Part{At: r[0], Bytes: rest[:r[1]]})
 		rest = rest[r[1]:]
 	}
 	for _, at := range saved.Generators {
@@ -158,5 +158,5 @@ func decodeImage(content []byte, limit int64) (saved savedSnapshot, memory []byt
 	if saved.Script != nil && saved.Script.check(saved.Size) != nil {
 		return saved, nil, errDamaged
 	}
-	return saved, memory, nil
+	return saved, parts, nil
 }

@@ -140,7 +140,7 @@ func (p *program) load(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, saved.close())
 	}
-	p.findExports()
+	p.setExports(exportsOf(p.compiled))
 	if saved != nil {
 		p.snapshot.Store(saved)
 		return nil
@@ -168,7 +168,7 @@ func (p *program) loadScript(ctx context.Context) error {
 	p.adopt(&e.head)
 	p.module.setFiles(p.fileNames(&e.head))
 	p.compiled = e.compiled
-	p.findExports()
+	p.setExports(e.exports)
 	if saved := p.savedImage(); saved != nil {
 		p.snapshot.Store(saved)
 		return nil

@@ -81,12 +81,18 @@ func (p *program) adopt(h *artifactHead) {
 	}
 }
 
-// findExports asks the compiled module.
-func (p *program) findExports() {
-	p.exports = map[string]bool{}
-	for name := range p.compiled.ExportedFunctions() {
-		p.exports[name] = true
+// exportsOf names the functions that a compiled module exports.
+func exportsOf(m wazero.CompiledModule) map[string]bool {
+	exports := map[string]bool{}
+	for name := range m.ExportedFunctions() {
+		exports[name] = true
 	}
+	return exports
+}
+
+// setExports says what the module has and so what it is.
+func (p *program) setExports(exports map[string]bool) {
+	p.exports = exports
 	switch {
 	case p.script != nil:
 		p.kind = KindScript

@@ -10,15 +10,18 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // What loading a module has made is kept in files: a head as JSON and a body, each under its checksum, so that the head can be read alone.
 //
-//	SHA-256 of the following up to the body │ SHA-256 of the body │ length of the head, 32 bits little-endian │ head │ body
+//	XXH64 of the following up to the body │ XXH64 of the body │ length of the head, 32 bits │ head │ body
 //
-// The checksums are for accidents; only we may write to the directory. They are not synced: a file that a crash has torn is the same as none.
+// Numbers are little-endian. The checksums are for accidents; only we may write to the directory. They are not synced: a file that a crash has torn is the same as none.
 const (
-	headAt  = 2*sha256.Size + 4
+	sumSize = 8
+	headAt  = 2*sumSize + 4
 	maxHead = 16 << 20 // bytes
 )
 
@@ -31,17 +34,16 @@ func seal(head any, body ...[]byte) []byte {
 		panic(err) // numbers and strings
 	}
 	size := headAt + len(text)
-	sum := sha256.New()
+	sum := xxhash.New()
 	for _, b := range body {
-		sum.Write(b)
+		_, _ = sum.Write(b) // a hash takes everything
 		size += len(b)
 	}
-	out := make([]byte, sha256.Size, size)
-	out = sum.Sum(out)
+	out := make([]byte, sumSize, size)
+	out = binary.LittleEndian.AppendUint64(out, sum.Sum64())
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(text)))
 	out = append(out, text...)
-	headSum := sha256.Sum256(out[sha256.Size:])
-	copy(out, headSum[:])
+	binary.LittleEndian.PutUint64(out, xxhash.Sum64(out[sumSize:]))
 	for _, b := range body {
 		out = append(out, b...)
 	}
@@ -56,18 +58,18 @@ func unseal(content []byte, head any) (body []byte, err error) {
 		return nil, err
 	}
 	body = content[len(content)-r.Len():]
-	if sha256.Sum256(body) != sum {
+	if xxhash.Sum64(body) != sum {
 		return nil, errDamaged
 	}
 	return body, nil
 }
 
-func unsealHead(r io.Reader, head any) (bodySum [sha256.Size]byte, err error) {
+func unsealHead(r io.Reader, head any) (bodySum uint64, err error) {
 	var fixed [headAt]byte
 	if _, err := io.ReadFull(r, fixed[:]); err != nil {
 		return bodySum, errDamaged
 	}
-	n := binary.LittleEndian.Uint32(fixed[2*sha256.Size:])
+	n := binary.LittleEndian.Uint32(fixed[2*sumSize:])
 	if n > maxHead {
 		return bodySum, errDamaged
 	}
@@ -75,13 +77,13 @@ func unsealHead(r io.Reader, head any) (bodySum [sha256.Size]byte, err error) {
 	if read, err := io.CopyN(&text, r, int64(n)); err != nil || read != int64(n) {
 		return bodySum, errDamaged
 	}
-	sum := sha256.New()
-	sum.Write(fixed[sha256.Size:])
-	sum.Write(text.Bytes())
-	if !bytes.Equal(sum.Sum(nil), fixed[:sha256.Size]) || json.Unmarshal(text.Bytes(), head) != nil {
+	sum := xxhash.New()
+	_, _ = sum.Write(fixed[sumSize:])
+	_, _ = sum.Write(text.Bytes())
+	if sum.Sum64() != binary.LittleEndian.Uint64(fixed[:]) || json.Unmarshal(text.Bytes(), head) != nil {
 		return bodySum, errDamaged
 	}
-	return [sha256.Size]byte(fixed[sha256.Size:]), nil
+	return binary.LittleEndian.Uint64(fixed[sumSize:]), nil
 }
 
 // readHead reads the head of a file, and only that.

@@ -89,6 +89,7 @@ var scriptKey = sync.OnceValue(func() string { return digestOf([]byte(quickjs.Di
 type scriptEngine struct {
 	head     artifactHead
 	compiled wazero.CompiledModule
+	exports  map[string]bool
 	data     []rewrite.Segment
 }
 
@@ -124,6 +125,7 @@ func (r *Runtime) scripts(ctx context.Context) (*scriptEngine, error) {
 	if e.compiled, err = r.compile(ctx, key, a.wasm); err != nil {
 		return nil, err
 	}
+	e.exports = exportsOf(e.compiled)
 	r.scriptEngine.Store(e)
 	return e, nil
 }

@@ -68,7 +68,8 @@ func (p *program) snapshotIn(ctx context.Context, w *world, h Host) (*snapshot, 
 	var err error
 	s := &snapshot{script: i.script, cold: cold, mono: w.mono + w.passed, drew: w.drew}
 	s.ahead = max(0, s.mono-p.runtime.uptime())
-	if s.image, err = p.runtime.system.NewImage(i.memory.Bytes()); err != nil {
+	memory := i.memory.Bytes()
+	if s.image, err = p.runtime.system.NewImage(len(memory), linear.Part{Bytes: memory}); err != nil {
 		return nil, p.instanceFailure(&hostError{err})
 	}
 	for _, g := range i.globals {

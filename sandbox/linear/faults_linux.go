@@ -22,7 +22,7 @@ func threadFaults() int64 {
 // to a page beyond the image.
 func countsFaults() bool {
 	page := os.Getpagesize()
-	image, err := (&System{}).NewImage(slices.Repeat([]byte{1}, 2*page))
+	image, err := (&System{}).NewImage(2*page, Part{0, slices.Repeat([]byte{1}, 2*page)})
 	if err != nil {
 		return false
 	}

@@ -19,11 +19,22 @@ type Image struct {
 	closed bool
 }
 
-// NewImage copies content, whole pages of PageSize. Pages of zeros cost nothing on Linux.
-func (s *System) NewImage(content []byte) (*Image, error) {
-	i := &Image{system: s, size: len(content)}
-	if err := i.fill(content); err != nil {
-		return nil, fmt.Errorf("make an image of %d bytes: %w", len(content), err)
+// Part is a piece of an image: bytes from an offset on.
+type Part struct {
+	At    int
+	Bytes []byte
+}
+
+// NewImage makes an image of size bytes, whole pages of PageSize, and copies the parts into it; the rest is zero. Pages of zeros cost nothing on Linux.
+func (s *System) NewImage(size int, parts ...Part) (*Image, error) {
+	i := &Image{system: s, size: size}
+	for _, p := range parts {
+		if p.At < 0 || p.At > size || len(p.Bytes) > size-p.At {
+			return nil, fmt.Errorf("%d bytes from %d on are not in an image of %d", len(p.Bytes), p.At, size)
+		}
+	}
+	if err := i.fill(parts); err != nil {
+		return nil, fmt.Errorf("make an image of %d bytes: %w", size, err)
 	}
 	return i, nil
 }

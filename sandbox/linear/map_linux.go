@@ -18,9 +18,9 @@ type backing struct {
 	fd int
 }
 
-func (i *Image) fill(content []byte) (err error) {
+func (i *Image) fill(parts []Part) (err error) {
 	i.fd = -1
-	if len(content) == 0 {
+	if i.size == 0 {
 		return nil
 	}
 	if i.fd, err = unix.MemfdCreate("evoke-image", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING); err != nil {
@@ -31,27 +31,31 @@ func (i *Image) fill(content []byte) (err error) {
 			err = errors.Join(err, unix.Close(i.fd))
 		}
 	}()
-	if err := unix.Ftruncate(i.fd, int64(len(content))); err != nil {
+	if err := unix.Ftruncate(i.fd, int64(i.size)); err != nil {
 		return fmt.Errorf("ftruncate: %w", err)
 	}
-	if err := writeSparse(i.fd, content); err != nil {
-		return err
+	for _, p := range parts {
+		if err := writeSparse(i.fd, p); err != nil {
+			return err
+		}
 	}
 	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 	if _, err := unix.FcntlInt(uintptr(i.fd), unix.F_ADD_SEALS, seals); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
 	// MAP_SHARED for reading would do, but kernels before 6.7 refuse it for a sealed file.
-	if i.bytes, err = unix.Mmap(i.fd, 0, len(content), unix.PROT_READ, unix.MAP_PRIVATE); err != nil {
+	if i.bytes, err = unix.Mmap(i.fd, 0, i.size, unix.PROT_READ, unix.MAP_PRIVATE); err != nil {
 		return fmt.Errorf("mmap: %w", err)
 	}
 	return nil
 }
 
+// zeros is a page of them.
+var zeros = make([]byte, os.Getpagesize())
+
 // writeSparse leaves pages of zeros out.
-func writeSparse(fd int, content []byte) error {
-	page := os.Getpagesize()
-	zeros := make([]byte, page)
+func writeSparse(fd int, p Part) error {
+	content, page := p.Bytes, len(zeros)
 	isZero := func(at int) bool {
 		return bytes.Equal(content[at:min(at+page, len(content))], zeros[:min(page, len(content)-at)])
 	}
@@ -61,9 +65,9 @@ func writeSparse(fd int, content []byte) error {
 			end = min(end+page, len(content))
 		}
 		for at < end {
-			n, err := unix.Pwrite(fd, content[at:end], int64(at))
+			n, err := unix.Pwrite(fd, content[at:end], int64(p.At+at))
 			if err != nil {
-				return fmt.Errorf("write at %d: %w", at, err)
+				return fmt.Errorf("write at %d: %w", p.At+at, err)
 			}
 			at += n
 		}

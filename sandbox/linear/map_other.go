@@ -2,15 +2,16 @@
 
 package linear
 
-import "slices"
-
 // canDiscard: memories are plain copies here.
 const canDiscard = false
 
 type backing struct{}
 
-func (i *Image) fill(content []byte) error {
-	i.bytes = slices.Clone(content)
+func (i *Image) fill(parts []Part) error {
+	i.bytes = make([]byte, i.size)
+	for _, p := range parts {
+		copy(i.bytes[p.At:], p.Bytes)
+	}
 	return nil
 }
 

@@ -1,7 +1,7 @@
 // Package linear holds the memories of WebAssembly instances: address space up to a limit, filled from an image, changed by one event, and put back to
 // the image byte for byte before the next one.
 //
-//	System.NewImage(bytes) ─► Image.NewMemory(limit) ─► the guest runs ─► Memory.Reset ─► the guest runs ─► … ─► Memory.Close
+//	System.NewImage(size, parts) ─► Image.NewMemory(limit) ─► the guest runs ─► Memory.Reset ─► the guest runs ─► … ─► Memory.Close
 //
 // On Linux all memories of an image share its pages until they write to one (copy on write), and a reset touches only what was written. Elsewhere a
 // memory is a plain copy and a reset copies all of it. Nothing here knows WebAssembly beyond the page size of its memories.

@@ -45,7 +45,7 @@ func systems(t testing.TB) map[string]*System {
 
 func newImage(t testing.TB, s *System, content []byte) *Image {
 	t.Helper()
-	i, err := s.NewImage(content)
+	i, err := s.NewImage(len(content), Part{0, content})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func (l *list) offsets(r pageRange) (from, to int) {
 // works tries a scan where every kind of page occurs: of the file and untouched, read, written; beyond it untouched, read, written.
 func (s *scanner) works() bool {
 	page := os.Getpagesize()
-	image, err := (&System{}).NewImage(slices.Repeat([]byte{1}, 3*page))
+	image, err := (&System{}).NewImage(3*page, Part{0, slices.Repeat([]byte{1}, 3*page)})
 	if err != nil {
 		return false
 	}
