@@ -87,8 +87,9 @@ func (e *ToolchainError) Unwrap() error { return e.Err }
 // Build builds the package main in dir. It answers *ToolchainError, *CompileError, or what went wrong around them.
 func (b *Builder) Build(ctx context.Context, dir string) (r Result, err error) {
 	err = b.with(ctx, dir, false, func(p prepared) error {
-		r.Notes = p.notes
-		r.Wasm, err = b.build(ctx, p)
+		if r.Wasm, err = b.build(ctx, p); err == nil {
+			r.Notes = append(p.notes, absentNotes(p.dir, p.module, p.root)...)
+		}
 		return err
 	})
 	return r, err
@@ -107,6 +108,8 @@ func (b *Builder) Inputs(ctx context.Context, dir string) (files []string, err e
 type prepared struct {
 	shown, dir string   // as the user wrote it, and the real one
 	gomod      string   // its go.mod; os.DevNull or "" when there is none
+	module     string   // path of the module that it belongs to
+	root       string   // directory of that module
 	overlay    string   // a file
 	temp       string   // a directory that goes when all is done
 	notes      []string // what the user should know
@@ -139,7 +142,7 @@ func (b *Builder) with(ctx context.Context, dir string, realSDK bool, do func(pr
 		return err
 	}
 	p.gomod = env.GOMOD
-	if p.overlay, p.notes, err = b.overlay(ctx, sdk, module{dir: real, gomod: env.GOMOD, temp: p.temp, realSDK: realSDK}); err != nil {
+	if err = b.overlay(ctx, sdk, module{dir: real, gomod: env.GOMOD, temp: p.temp, realSDK: realSDK}, &p); err != nil {
 		return err
 	}
 	return do(p)

@@ -67,8 +67,8 @@ type goMod struct {
 	}
 }
 
-// overlay writes the file for -overlay and answers its name.
-func (b *Builder) overlay(ctx context.Context, sdk *sdk, m module) (file string, notes []string, err error) {
+// overlay writes the file for -overlay, and puts it and what it has found out about the module into p.
+func (b *Builder) overlay(ctx context.Context, sdk *sdk, m module, p *prepared) error {
 	replace := make(map[string]string)
 	root := filepath.Dir(m.gomod)
 	if m.gomod == "" || m.gomod == os.DevNull {
@@ -76,12 +76,12 @@ func (b *Builder) overlay(ctx context.Context, sdk *sdk, m module) (file string,
 		m.gomod = filepath.Join(m.temp, "fresh.mod")
 		fresh := fmt.Sprintf("module %s\n\ngo %s\n", moduleName(m.dir), sdk.goVersion)
 		if err := os.WriteFile(m.gomod, []byte(fresh), 0o600); err != nil {
-			return "", nil, fmt.Errorf("write go.mod: %w", err)
+			return fmt.Errorf("write go.mod: %w", err)
 		}
 	}
-	edited, notes, err := b.editMod(ctx, sdk, m)
+	edited, err := b.editMod(ctx, sdk, m, p)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	if edited != "" {
 		replace[filepath.Join(root, "go.mod")] = edited
@@ -91,27 +91,28 @@ func (b *Builder) overlay(ctx context.Context, sdk *sdk, m module) (file string,
 	}
 	body, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
-		return "", nil, fmt.Errorf("encode overlay: %w", err)
+		return fmt.Errorf("encode overlay: %w", err)
 	}
-	file = filepath.Join(m.temp, "overlay.json")
-	if err := os.WriteFile(file, body, 0o600); err != nil {
-		return "", nil, fmt.Errorf("write overlay: %w", err)
+	p.root, p.overlay = root, filepath.Join(m.temp, "overlay.json")
+	if err := os.WriteFile(p.overlay, body, 0o600); err != nil {
+		return fmt.Errorf("write overlay: %w", err)
 	}
-	return file, notes, nil
+	return nil
 }
 
 // editMod writes a copy of the user's go.mod that takes the SDK from where it is to be found, or answers "" for the SDK's own module, which needs none.
-func (b *Builder) editMod(ctx context.Context, sdk *sdk, m module) (file string, notes []string, err error) {
+func (b *Builder) editMod(ctx context.Context, sdk *sdk, m module, p *prepared) (file string, err error) {
 	out, err := b.modEdit(ctx, m, "-json")
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	var mod goMod
 	if err := json.Unmarshal(out, &mod); err != nil {
-		return "", nil, fmt.Errorf("read %s: %w", m.gomod, err)
+		return "", fmt.Errorf("read %s: %w", m.gomod, err)
 	}
+	p.module = mod.Module.Path
 	if mod.Module.Path == SDKPath {
-		return "", nil, nil
+		return "", nil
 	}
 	args := []string{"-require=" + SDKPath + "@v0.0.0"}
 	for _, r := range mod.Replace {
@@ -126,18 +127,18 @@ func (b *Builder) editMod(ctx context.Context, sdk *sdk, m module) (file string,
 	args = append(args, "-replace="+SDKPath+"="+at)
 	if mod.Go == "" || version.Compare("go"+mod.Go, "go"+sdk.goVersion) < 0 {
 		args = append(args, "-go="+sdk.goVersion)
-		notes = append(notes, fmt.Sprintf("%s says go %s, the SDK needs go %s, so it was built as that; `go mod edit -go=%s` makes it so everywhere",
+		p.notes = append(p.notes, fmt.Sprintf("%s says go %s, the SDK needs go %s, so it was built as that; `go mod edit -go=%s` makes it so everywhere",
 			m.gomod, mod.Go, sdk.goVersion, sdk.goVersion))
 	}
 	out, err = b.modEdit(ctx, m, append(args, "-print")...)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	file = filepath.Join(m.temp, "go.mod")
 	if err := os.WriteFile(file, out, 0o600); err != nil {
-		return "", nil, fmt.Errorf("write go.mod: %w", err)
+		return "", fmt.Errorf("write go.mod: %w", err)
 	}
-	return file, notes, nil
+	return file, nil
 }
 
 // modEdit runs `go mod edit` in a form that prints and changes nothing.
