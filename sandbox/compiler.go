@@ -29,7 +29,8 @@ type compiler struct {
 const (
 	defaultCompileMemory = 1 << 30
 	defaultCompileTime   = slowdown * 30 * time.Second
-	maxCompilers         = 4 // processes at once, so that one hostile module keeps no other from being deployed
+	maxWaiting           = 10 // times the processor time that a process may take in all
+	maxCompilers         = 4  // processes at once, so that one hostile module keeps no other from being deployed
 	privateDir           = "compile-"
 )
 
@@ -130,8 +131,8 @@ func (c *compiler) run(ctx context.Context, dir string, wasm []byte) (*compilati
 	if err != nil {
 		return nil, err
 	}
-	// The process measures its own processor time; this is for one that waits, or gets little of a busy machine.
-	timed, cancel := context.WithTimeout(ctx, 3*c.time)
+	// The process measures its own processor time; this is for one that waits, or gets next to nothing of a busy machine: it is nicer than all others.
+	timed, cancel := context.WithTimeout(ctx, maxWaiting*c.time)
 	defer cancel()
 	args := append(append([]string{}, c.command[1:]...), string(arg))
 	cmd := exec.CommandContext(timed, c.command[0], args...)
@@ -170,8 +171,10 @@ func (c *compiler) failed(cmd *exec.Cmd, peak int64, late bool, complaint []byte
 	switch {
 	case outOfMemory || peak > c.memory:
 		return refuse(adviceSmaller, "compiling the module needs more than %s of memory", formatBytes(c.memory))
-	case late || used >= c.time-c.time/10:
+	case used >= c.time-c.time/10:
 		return refuse(adviceSmaller, "compiling the module takes longer than %v", c.time)
+	case late:
+		return refuse("deploy again when the machine is less busy", "compiling the module got %v of processor time in %v and was not done", used.Round(time.Millisecond), maxWaiting*c.time)
 	}
 	c.logger.Error("the compiler's process failed", slog.Any("err", err), slog.Duration("used", used), slog.Int64("peak", peak), slog.String("stderr", string(complaint)))
 	return compileError(errCompilerPanic)

@@ -159,6 +159,17 @@ func TestCompilerProcessIsBounded(t *testing.T) {
 	}
 }
 
+// One that gets no time is not called too large.
+func TestCompilerProcessThatGetsNoTime(t *testing.T) {
+	t.Parallel()
+	r := newCompilingRuntime(t, Options{CompileTime: 20 * time.Millisecond, Compiler: liar(t, "exec sleep 30")})
+	_, err := r.Load(t.Context(), w.Echo(), Settings{})
+	var refused *RefusedError
+	if !errors.As(err, &refused) || !strings.HasSuffix(refused.Reason, "of processor time in 200ms and was not done") || refused.Advice != "deploy again when the machine is less busy" {
+		t.Error(err)
+	}
+}
+
 // A deploy that is given up ends its process.
 func TestCompilerProcessIsCanceled(t *testing.T) {
 	t.Parallel()
