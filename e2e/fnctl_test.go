@@ -38,7 +38,7 @@ func (a *app) fnctl(t testing.TB, args ...string) result {
 }
 
 func (a *app) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(programs.fnctl, append(args, "-n", a.ns, "--timeout", patience.String())...)
+	cmd := exec.Command(programs.fnctl, append(args, "-n", a.ns, "--timeout", "10m")...) // a deploy may compile modules while all else is busy, too
 	cmd.Dir = a.dir
 	cmd.Env = cleanEnv("FNCTL_SERVER="+a.rt.admin, "FNCTL_TOKEN="+a.token)
 	return cmd

@@ -203,6 +203,14 @@
       ask("state.set", name, text);
     },
     async delete(name) { ask("state.delete", name); },
+    async list(prefix = "") {
+      const all = [];
+      for (;;) {
+        const { names, more } = parse(ask("state.list", prefix, all.at(-1) ?? ""));
+        all.push(...names);
+        if (!more) return all;
+      }
+    },
   });
 
   // Events that a script makes: of bytes, of JSON, or without data.

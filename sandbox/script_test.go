@@ -350,6 +350,18 @@ func TestScriptsKeepStateAndReadSecrets(t *testing.T) {
 					t.Errorf("set %q", request)
 				}
 				return abi.StatusNoContent, nil
+			case abi.OpStateList:
+				switch string(request) {
+				case "\x01\x00\x00\x00i": // two pages
+					return abi.StatusPartial, []byte("\x02\x00\x00\x00i1\x03\x00\x00\x00i\"2")
+				case "\x01\x00\x00\x00ii\"2":
+					return abi.StatusOK, []byte("\x02\x00\x00\x00i3")
+				case "\x00\x00\x00\x00":
+					return abi.StatusOK, nil
+				case "\x03\x00\x00\x00raw":
+					return abi.StatusOK, []byte("\x01\x00\x00\x00\xff")
+				}
+				return abi.StatusTooLarge, nil
 			case abi.OpStateDelete:
 				return abi.StatusNoKey, []byte("the event has no key")
 			case abi.OpSecretGet:
@@ -368,6 +380,10 @@ func TestScriptsKeepStateAndReadSecrets(t *testing.T) {
 		{`await context.state.set("total", undefined)`, "", "TypeError: a value of state must be JSON; state.delete removes one at "},
 		{`await context.state.set("total", "x".repeat(2e6))`, "", `state.set "total": too large; docs/abi.md, section 9, has the limits at `},
 		{`await context.state.delete("total")`, "", `state.delete "total": the event has no key at `},
+		{`return await context.state.list("i")`, `["i1","i\"2","i3"]`, ""},
+		{`return await context.state.list()`, `[]`, ""},
+		{`return await context.state.list("raw")`, "", `state.list "raw": the value is not text in UTF-8`},
+		{`return await context.state.list("many")`, "", `state.list "many": too large; docs/abi.md, section 9, has the limits at `},
 		{`return await context.secret("key")`, "s3cret", ""},
 		{`return await context.secret("other")`, "", `secret.get "other": it failed with status 500 at `},
 	} {

@@ -18,7 +18,7 @@ func (c call) capability(op, name, value string) string {
 		return "e" + op + c.tooEarly()
 	}
 	request := []byte(name)
-	if op == abi.OpStateSet {
+	if op == abi.OpStateSet || op == abi.OpStateList {
 		request = append(binary.LittleEndian.AppendUint32(nil, uint32(len(name))), name+value...)
 	}
 	if len(request) > abi.MaxRequest {
@@ -35,10 +35,33 @@ func (c call) capability(op, name, value string) string {
 		return "n"
 	case status < 200 || status > 299:
 		return "e" + refusal(op, name, status, answer)
-	case !utf8.Valid(answer):
+	case op == abi.OpStateList:
+		answer = namesJSON(answer, status == abi.StatusPartial)
+	}
+	if !utf8.Valid(answer) {
 		return fmt.Sprintf("e%s %q: the value is not text in UTF-8, which is all that scripts read", op, name)
 	}
 	return "v" + string(answer)
+}
+
+// namesJSON is the answer of state.list as scripts read it. A name that is not text comes alone, to be refused as that.
+func namesJSON(answer []byte, more bool) []byte {
+	list := struct {
+		Names []string `json:"names"`
+		More  bool     `json:"more"` // there are others behind the last
+	}{[]string{}, more}
+	for len(answer) > 0 {
+		name, rest, ok := abi.CutText(answer)
+		if !ok || !utf8.ValidString(name) {
+			return []byte(name)
+		}
+		list.Names, answer = append(list.Names, name), rest
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // texts
+	}
+	return b
 }
 
 // refusal says why a capability did not do what it was asked for.

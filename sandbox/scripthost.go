@@ -97,7 +97,7 @@ func (c call) answer(arguments []hostValue) (hostValue, error) {
 		return textValue(c.environment()), nil
 	case "emit":
 		return textValue(c.emitText(arg(1), arg(2))), nil
-	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete, abi.OpSecretGet:
+	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete, abi.OpStateList, abi.OpSecretGet:
 		return textValue(c.capability(arg(0), arg(1), arg(2))), nil
 	case "begin":
 		return textValue(c.startScriptCall(arg(1), arg(2), arg(3), arg(4))), nil

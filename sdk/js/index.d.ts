@@ -76,6 +76,8 @@ export interface State {
   get<V = any>(name: string): Promise<V | undefined>;
   set(name: string, value: unknown): Promise<void>;
   delete(name: string): Promise<void>;
+  /** The names that begin with prefix, in the order of their bytes, with what the handler wrote before; at most 10,000 for an event. */
+  list(prefix?: string): Promise<string[]>;
 }
 
 export interface Log {
