@@ -195,6 +195,9 @@ func TestScriptsThatThrow(t *testing.T) {
 		name, body string
 		want       Result
 	}{
+		{"not there", `return new Intl.DateTimeFormat()`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "ReferenceError: Intl is not defined (functions have no Intl; date-fns formats dates without it) at handle (order.js:2:12)", RetryAfter: -1}},
+		{"unknown", `return nothing`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "ReferenceError: nothing is not defined at handle (order.js:2:8)", RetryAfter: -1}},
+		{"a name alone", `throw "Intl"`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "Intl", RetryAfter: -1}},
 		{"error", `throw new Error("boom")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "boom at handle (order.js:2:11)", RetryAfter: -1}},
 		{"type error", `event.data.customer.name`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: cannot read property 'name' of undefined at handle (order.js:2:1)", RetryAfter: -1}},
 		{"after await", `await 0; await null.x`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: cannot read property 'x' of null at handle (order.js:2:10)", RetryAfter: -1}},

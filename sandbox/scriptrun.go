@@ -224,7 +224,30 @@ func (i *instance) explain(s *scriptState, thrown jsValue) error {
 	if err := json.Unmarshal(b, &said); err != nil {
 		return silent
 	}
-	return &scriptError{reason: said.Reason, frames: i.program.script.original(said.Frames), reject: said.Reject, retryAfter: int64(min(said.RetryAfter, 1<<53))}
+	return &scriptError{reason: said.Reason + insteadOf(said.Reason), frames: i.program.script.original(said.Frames), reject: said.Reject, retryAfter: int64(min(said.RetryAfter, 1<<53))}
+}
+
+// insteads say what to use for globals that scripts know from elsewhere.
+var insteads = map[string]string{
+	"Intl":           "functions have no Intl; date-fns formats dates without it",
+	"process":        "functions have no process; context.env has the variables of env:",
+	"Buffer":         "functions have no Buffer; take Uint8Array, TextEncoder, atob and btoa, or import { Buffer } from npm's buffer",
+	"require":        "functions have no require; import what the bundle is to have",
+	"setImmediate":   "functions have no setImmediate; setTimeout(f, 0) does the same",
+	"XMLHttpRequest": "functions have no XMLHttpRequest; take fetch",
+	"WebSocket":      "functions have no WebSocket, and keep no connections; take fetch",
+	"window":         "functions have no page; globalThis has the globals",
+	"document":       "functions have no page",
+	"localStorage":   "functions have no localStorage; take context.state",
+}
+
+// insteadOf is the advice for a global that is not there, to be put behind the engine's words, or nothing.
+func insteadOf(reason string) string {
+	name := strings.TrimSuffix(strings.TrimPrefix(reason, "ReferenceError: "), " is not defined")
+	if insteads[name] == "" || reason == name {
+		return ""
+	}
+	return " (" + insteads[name] + ")"
 }
 
 // whereabouts asks the engine where the script was when it was stopped in the middle: its frames are still there. The instance is put back anyway; when the engine cannot
