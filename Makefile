@@ -30,10 +30,10 @@ ifeq ($(CC_FOUND),)
 	@echo 'no C compiler found: the tests run WITHOUT the race detector (Debian: apt-get install gcc; Alpine: apk add gcc musl-dev)'
 	$(GO) test -timeout 20m ./...
 else
-	CGO_ENABLED=1 $(GO) test -race -timeout 75m ./...
-	$(GO) test -trimpath ./sandbox ./sandbox/rewrite ./sandbox/wasmtest/hostile # too slow under the race detector: more Go guests, WebAssembly's specification, floods
+	CGO_ENABLED=1 $(GO) test -vet=off -race -timeout 75m ./... # vet has been
+	$(GO) test -vet=off -trimpath ./sandbox ./sandbox/rewrite ./sandbox/wasmtest/hostile # too slow under the race detector: more Go guests, WebAssembly's specification, floods
 endif
-	EVOKE_SIM_SEEDS=10000 $(GO) test -trimpath -run '^(TestSimulation|TestHundredThousandTopics)' ./partition # without the race detector: nothing runs at once in a simulation, and the topics measure memory
+	EVOKE_SIM_SEEDS=10000 $(GO) test -vet=off -trimpath -run '^(TestSimulation|TestHundredThousandTopics)' ./partition ./registry # without the race detector: nothing runs at once in a simulation, and the topics measure memory
 	cd sdk/go && $(GO) test ./...
 	cd examples/github && $(GO) test ./...
 ifneq ($(CARGO_FOUND),)
@@ -47,7 +47,7 @@ vet: ## gofmt and go vet
 	$(GO) vet ./...
 	cd sdk/go && $(GO) vet ./... && GOOS=wasip1 GOARCH=wasm $(GO) vet .
 	GOOS=darwin $(GO) vet ./sandbox/... ./cmd/fnctl
-	GOARCH=arm64 $(GO) vet ./sandbox/... ./node
+	GOARCH=arm64 $(GO) vet ./sandbox/...
 
 .PHONY: lint
 lint: ## staticcheck, the version this repository is clean with

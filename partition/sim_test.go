@@ -30,7 +30,11 @@ func TestSimulation(t *testing.T) {
 		simReport(t, seed)
 		return
 	}
-	first, seeds := uint64(1), simEnv(t, "EVOKE_SIM_SEEDS", 200)
+	usual := uint64(200)
+	if raceDetector {
+		usual = 20 // a tenth of the speed, and nothing runs at once in a simulation
+	}
+	first, seeds := uint64(1), simEnv(t, "EVOKE_SIM_SEEDS", usual)
 	end := time.Time{}
 	if text := os.Getenv("EVOKE_SOAK"); text != "" {
 		d, err := time.ParseDuration(text)
