@@ -22,7 +22,7 @@ build: ## build bin/runtime and bin/fnctl
 
 .PHONY: demo
 demo: build ## run the main job on real GitHub webhooks and print what happened
-	$(GO) run ./e2e/demo -runtime $(BIN)/runtime -fnctl $(BIN)/fnctl
+	$(GO) run -trimpath ./e2e/demo -runtime $(BIN)/runtime -fnctl $(BIN)/fnctl
 
 .PHONY: test
 test: vet ## run all tests, with the race detector when there is a C compiler
@@ -44,7 +44,7 @@ endif
 vet: ## gofmt and go vet
 	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.git/*')); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
+	$(GO) vet -trimpath ./... # as make build has compiled what it needs
 	cd sdk/go && $(GO) vet ./... && GOOS=wasip1 GOARCH=wasm $(GO) vet .
 	GOOS=darwin $(GO) vet ./sandbox/... ./cmd/fnctl
 	GOARCH=arm64 $(GO) vet ./sandbox/...
