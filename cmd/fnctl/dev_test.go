@@ -178,6 +178,10 @@ func TestWhichChangesConcernAFunction(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "missing.ts"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	s.touch([]string{filepath.Join(dir, "missing.ts")})
+	if names := builtNames(s.build(t.Context())); names != "broken" || s.units["broken"].err != nil {
+		t.Fatalf("missing.ts built %s, %v", names, s.units["broken"].err)
+	}
 	for file, want := range map[string]string{"missing.ts": "broken", "lib/b.ts": "a", "one.wasm": "one", "tsconfig.json": "a broken", "one.wasm~": "", anyFile: "a broken one"} {
 		if file != anyFile {
 			file = filepath.Join(dir, filepath.FromSlash(file))
@@ -186,8 +190,6 @@ func TestWhichChangesConcernAFunction(t *testing.T) {
 		if got := builtNames(s.build(t.Context())); got != want {
 			t.Errorf("%s built %q, want %q", file, got, want)
 		}
-		s.touch([]string{filepath.Join(dir, "missing.ts")}) // map order: it may have been the first or the last
-		s.build(t.Context())
 	}
 	if app, _ := s.app(); len(app.Functions) != 3 || !app.Prune {
 		t.Errorf("with all of them: %+v", app)
