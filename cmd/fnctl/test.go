@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
 	"github.com/evoke-run/evoke/manifest"
 )
 
@@ -115,13 +116,9 @@ func (c *cli) runSuite(ctx context.Context, runtime string, s suite, module []by
 
 // compiledDir is where compiled functions are kept between tests; "" = nowhere, because there is no place for caches that can be written to. Tests take longer then.
 func (c *cli) compiledDir() string {
-	base := c.cacheDir
-	if base == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return ""
-		}
-		base = filepath.Join(user, "fnctl")
+	base, err := gobuild.CacheDir(c.cacheDir)
+	if err != nil {
+		return ""
 	}
 	dir := filepath.Join(base, "compiled")
 	if os.MkdirAll(dir, 0o755) != nil {

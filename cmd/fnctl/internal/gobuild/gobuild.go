@@ -29,7 +29,7 @@ const MinGo = "1.24"
 type Options struct {
 	// SDK is the archive that package sdkzip makes.
 	SDK []byte
-	// CacheDir is where the SDK is unpacked to. Default os.UserCacheDir()/fnctl.
+	// CacheDir is where the SDK is unpacked to. Default as of the function CacheDir.
 	CacheDir string
 	// Go is the go command. Default "go", searched on PATH.
 	Go string

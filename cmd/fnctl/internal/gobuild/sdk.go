@@ -21,14 +21,23 @@ type sdk struct {
 	goVersion string   // of its go.mod, "1.24"
 }
 
+// CacheDir is where fnctl keeps what it can make again: in dir, or when that is "", in its part of the user's cache directory.
+func CacheDir(dir string) (string, error) {
+	if dir != "" {
+		return dir, nil
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(user, "fnctl"), nil
+}
+
 // unpack puts the archive into cacheDir/sdk-<hash>, unless it is there already. Several processes may do so at once.
 func unpack(archive []byte, cacheDir string) (*sdk, error) {
-	if cacheDir == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("find a cache directory for the SDK: %w", err)
-		}
-		cacheDir = filepath.Join(base, "fnctl")
+	cacheDir, err := CacheDir(cacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("find a cache directory for the SDK: %w", err)
 	}
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
