@@ -83,7 +83,7 @@ func (c *cli) readSecret(name, file string) ([]byte, error) {
 		}
 		from = file
 	} else {
-		if isTerminalIn(c.in) {
+		if isTerminal(c.in) {
 			c.say("Type the value, which is shown, then Enter and Ctrl-D:")
 		}
 		var err error
@@ -107,15 +107,6 @@ func readSecretFrom(r io.Reader, name string) ([]byte, error) {
 		return nil, usagef("a secret that opens the rest, like a key", "the value from %s has more than %s", name, size(api.MaxSecret))
 	}
 	return b, nil
-}
-
-func isTerminalIn(r io.Reader) bool {
-	f, ok := r.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func (c *cli) setSecret(cmd *cobra.Command, name string, req api.SecretRequest) error {
