@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -26,17 +27,13 @@ ended in between. Neither bodies nor secrets are recorded. It shows what the nod
 	flags.IntVar(&o.Limit, "limit", 0, "only the newest so many (default 100)")
 	c.formatFlag(cmd, table, jsonForm, yamlForm, jsonLines)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		found, err := client.Audit(ctx, o)
-		if err != nil {
-			return err
-		}
-		return auditList().show(c, found)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			found, err := client.Audit(ctx, o)
+			if err != nil {
+				return err
+			}
+			return auditList().show(c, found)
+		})
 	}
 	return cmd
 }

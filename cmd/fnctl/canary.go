@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -155,19 +156,19 @@ func (c *cli) describeRevision(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(cmd.Context())
-	defer cancel()
-	r, err := client.Revision(ctx, c.namespace, function, revision)
-	if err != nil {
-		return err
-	}
-	if c.format != table {
-		return c.object(r)
-	}
+	return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+		r, err := client.Revision(ctx, c.namespace, function, revision)
+		if err != nil {
+			return err
+		}
+		if c.format != table {
+			return c.object(r)
+		}
+		return c.showRevision(function, r)
+	})
+}
+
+func (c *cli) showRevision(function string, r api.Revision) error {
 	pairs := []string{
 		"Revision", revisionsText([]int{r.Revision}),
 		"Function", function,
@@ -189,15 +190,11 @@ func (c *cli) removeRevision(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(cmd.Context())
-	defer cancel()
-	if err := client.DeleteRevision(ctx, c.namespace, function, revision); err != nil {
-		return err
-	}
-	c.say("removed revision r%d of function %s from namespace %s", revision, function, c.namespace)
-	return nil
+	return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+		if err := client.DeleteRevision(ctx, c.namespace, function, revision); err != nil {
+			return err
+		}
+		c.say("removed revision r%d of function %s from namespace %s", revision, function, c.namespace)
+		return nil
+	})
 }

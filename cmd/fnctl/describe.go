@@ -50,22 +50,19 @@ func (c *cli) describeCommand() *cobra.Command {
 }
 
 func (c *cli) describe(ctx context.Context, what kind, name string) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	switch what {
-	case triggerKind:
-		return describeOne(ctx, c, client.Trigger, name, c.describeTrigger)
-	case topicKind:
-		return describeOne(ctx, c, client.Topic, name, c.describeTopic)
-	}
-	return describeOne(ctx, c, client.Function, name, c.describeFunction)
+	return c.call(ctx, func(ctx context.Context, client *api.Client) error {
+		switch what {
+		case triggerKind:
+			return describeOne(ctx, c, client.Trigger, name, c.describeTrigger)
+		case topicKind:
+			return describeOne(ctx, c, client.Topic, name, c.describeTopic)
+		}
+		return describeOne(ctx, c, client.Function, name, c.describeFunction)
+	})
 }
 
+// describeOne is for a call that answers with one T; show writes it for people.
 func describeOne[T any](ctx context.Context, c *cli, fetch func(ctx context.Context, ns, name string) (T, error), name string, show func(T) error) error {
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
 	v, err := fetch(ctx, c.namespace, name)
 	if err != nil {
 		return err

@@ -47,18 +47,12 @@ func (c *cli) dlqLsCommand() *cobra.Command {
 		if q.Since, err = c.since(since); err != nil {
 			return err
 		}
-		return c.listDeadLetters(cmd.Context(), q)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error { return c.listDeadLetters(ctx, client, q) })
 	}
 	return cmd
 }
 
-func (c *cli) listDeadLetters(ctx context.Context, q api.DeadLetterQuery) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+func (c *cli) listDeadLetters(ctx context.Context, client *api.Client, q api.DeadLetterQuery) error {
 	page, err := client.DeadLetterPage(ctx, c.namespace, q)
 	if err != nil {
 		return err

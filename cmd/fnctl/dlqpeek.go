@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -20,20 +21,9 @@ func (c *cli) dlqPeekCommand() *cobra.Command {
 	}
 	c.formatFlag(cmd, table, jsonForm, yamlForm)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		d, err := client.DeadLetter(ctx, c.namespace, args[0])
-		if err != nil {
-			return err
-		}
-		if c.format != table {
-			return c.object(d)
-		}
-		return c.showDeadLetter(d)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			return describeOne(ctx, c, client.DeadLetter, args[0], c.showDeadLetter)
+		})
 	}
 	return cmd
 }

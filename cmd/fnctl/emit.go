@@ -42,20 +42,16 @@ func (c *cli) emit(ctx context.Context, topic string, ev *eventFlags) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
-	published, err := client.Publish(ctx, c.namespace, topic, contentType, body)
-	if err != nil {
-		return err
-	}
-	if c.format == jsonForm || c.format == yamlForm {
-		return c.object(published)
-	}
-	return publishedList(topic).show(c, published.Events)
+	return c.call(ctx, func(ctx context.Context, client *api.Client) error {
+		published, err := client.Publish(ctx, c.namespace, topic, contentType, body)
+		if err != nil {
+			return err
+		}
+		if c.format == jsonForm || c.format == yamlForm {
+			return c.object(published)
+		}
+		return publishedList(topic).show(c, published.Events)
+	})
 }
 
 // emitBody is what is sent: one event made of the flags, or what the user wrote whole.

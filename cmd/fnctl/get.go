@@ -89,24 +89,21 @@ func insteadOfLs(what kind, name string) string {
 }
 
 func (c *cli) list(ctx context.Context, what kind) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	switch what {
-	case triggerKind:
-		return fetchAndShow(ctx, c, client.Triggers, c.triggerList())
-	case topicKind:
-		return fetchAndShow(ctx, c, client.Topics, c.topicList())
-	case routeKind:
-		return c.routes(ctx)
-	}
-	return fetchAndShow(ctx, c, client.Functions, c.functionList())
+	return c.call(ctx, func(ctx context.Context, client *api.Client) error {
+		switch what {
+		case triggerKind:
+			return fetchAndShow(ctx, c, client.Triggers, c.triggerList())
+		case topicKind:
+			return fetchAndShow(ctx, c, client.Topics, c.topicList())
+		case routeKind:
+			return c.routes(ctx, client)
+		}
+		return fetchAndShow(ctx, c, client.Functions, c.functionList())
+	})
 }
 
-func fetchAndShow[T any](ctx context.Context, c *cli, fetch func(context.Context, string) ([]T, error), l list[T]) error {
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+// fetchAndShow is for a call that answers with many of T.
+func fetchAndShow[T any](ctx context.Context, c *cli, fetch func(ctx context.Context, ns string) ([]T, error), l list[T]) error {
 	items, err := fetch(ctx, c.namespace)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -51,17 +52,13 @@ to run. Finished ones are known as long as the history goes back.`,
 		if err := oneOf("--state", o.State, invocationStates[:]...); err != nil {
 			return err
 		}
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		found, err := client.Invocations(ctx, c.namespace, o)
-		if err != nil {
-			return err
-		}
-		return c.invocationList(o.State).show(c, found)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			found, err := client.Invocations(ctx, c.namespace, o)
+			if err != nil {
+				return err
+			}
+			return c.invocationList(o.State).show(c, found)
+		})
 	}
 	return cmd
 }
@@ -119,20 +116,9 @@ func (c *cli) invocationsShowCommand() *cobra.Command {
 	}
 	c.formatFlag(cmd, table, jsonForm, yamlForm)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		i, err := client.Invocation(ctx, c.namespace, args[0])
-		if err != nil {
-			return err
-		}
-		if c.format != table {
-			return c.object(i)
-		}
-		return c.showOneInvocation(i)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			return describeOne(ctx, c, client.Invocation, args[0], c.showOneInvocation)
+		})
 	}
 	return cmd
 }
@@ -210,17 +196,13 @@ The caller of a synchronous call gets status 409.`,
 		if reason = strings.TrimSpace(reason); reason == "" {
 			return usagef(`add --reason "wrong order"`, "cancel ends an invocation for good, it needs a --reason")
 		}
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		if err := client.CancelInvocation(ctx, c.namespace, args[0], reason); err != nil {
-			return err
-		}
-		c.say("canceled %s", printable(args[0]))
-		return nil
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			if err := client.CancelInvocation(ctx, c.namespace, args[0], reason); err != nil {
+				return err
+			}
+			c.say("canceled %s", printable(args[0]))
+			return nil
+		})
 	}
 	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -49,21 +50,17 @@ in its namespace that has auth: key in fn.yaml. --rate is what each node lets th
 		if r.Rate, err = parseKeyRate(rate); err != nil {
 			return err
 		}
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		made, err := client.CreateKey(ctx, c.namespace, args[0], r)
-		if err != nil {
-			return err
-		}
-		c.say("made key %s for %s, %s; this is the only time that it is shown", made.Name, keyScope(made.Key), endText(made.Expires))
-		if c.format != nameForm {
-			return c.object(made)
-		}
-		return c.print("%s\n", made.Secret)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			made, err := client.CreateKey(ctx, c.namespace, args[0], r)
+			if err != nil {
+				return err
+			}
+			c.say("made key %s for %s, %s; this is the only time that it is shown", made.Name, keyScope(made.Key), endText(made.Expires))
+			if c.format != nameForm {
+				return c.object(made)
+			}
+			return c.print("%s\n", made.Secret)
+		})
 	}
 	return cmd
 }
@@ -123,17 +120,9 @@ func (c *cli) keyLsCommand() *cobra.Command {
 	}
 	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		found, err := client.Keys(ctx, c.namespace)
-		if err != nil {
-			return err
-		}
-		return c.keyList().show(c, found)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			return fetchAndShow(ctx, c, client.Keys, c.keyList())
+		})
 	}
 	return cmd
 }
@@ -161,17 +150,13 @@ func (c *cli) keyRevokeCommand() *cobra.Command {
 		Example: `  fnctl key revoke partner`,
 		Args:    argCount(1, 1, "the NAME of an API key; see fnctl key ls"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.client()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := c.limit(cmd.Context())
-			defer cancel()
-			if err := client.RevokeKey(ctx, c.namespace, args[0]); err != nil {
-				return err
-			}
-			c.say("revoked key %s in namespace %s", printable(args[0]), c.namespace)
-			return nil
+			return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+				if err := client.RevokeKey(ctx, c.namespace, args[0]); err != nil {
+					return err
+				}
+				c.say("revoked key %s in namespace %s", printable(args[0]), c.namespace)
+				return nil
+			})
 		},
 	}
 }

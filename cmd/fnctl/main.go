@@ -172,3 +172,14 @@ func (c *cli) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 	return context.WithTimeoutCause(ctx, c.timeout, errTimeout{c.timeout})
 }
+
+// call has do ask the server, for no longer than --timeout. It is for commands that do only that; the others use client and limit themselves.
+func (c *cli) call(ctx context.Context, do func(context.Context, *api.Client) error) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	return do(ctx, client)
+}

@@ -50,20 +50,20 @@ type pauseFunc func(*api.Client, context.Context, string, string) (api.Paused, e
 
 // setPaused tells triggers and functions apart by the colon that only names of triggers have.
 func (c *cli) setPaused(ctx context.Context, name string, trigger, function pauseFunc) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
 	do := function
 	if strings.Contains(name, ":") {
 		do = trigger
 	}
-	res, err := do(client, ctx, c.namespace, name)
-	if err != nil {
-		return err
-	}
+	return c.call(ctx, func(ctx context.Context, client *api.Client) error {
+		res, err := do(client, ctx, c.namespace, name)
+		if err != nil {
+			return err
+		}
+		return c.showPaused(res)
+	})
+}
+
+func (c *cli) showPaused(res api.Paused) error {
 	for _, t := range res.Triggers {
 		if !t.Changed {
 			c.say("note: trigger %s was so before", t.Name)
@@ -119,7 +119,7 @@ alone, and so are dead letters: fnctl dlq redrive is for those. A TOKEN is what 
 		if err := checkReplay(req); err != nil {
 			return err
 		}
-		return c.replay(cmd.Context(), args[0], req)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error { return c.replay(ctx, client, args[0], req) })
 	}
 	return cmd
 }
@@ -136,13 +136,7 @@ func checkReplay(req api.ReplayRequest) error {
 	return nil
 }
 
-func (c *cli) replay(ctx context.Context, trigger string, req api.ReplayRequest) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+func (c *cli) replay(ctx context.Context, client *api.Client, trigger string, req api.ReplayRequest) error {
 	res, err := client.Replay(ctx, c.namespace, trigger, req)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/evoke-run/evoke/api"
 )
 
 func (c *cli) rmCommand() *cobra.Command {
@@ -31,18 +33,12 @@ that nothing uses are removed without being asked to.`,
 			if len(args) == 3 {
 				return usagef("", "%s takes KIND NAME, but there is also %q", cmd.CommandPath(), args[2])
 			}
-			return c.remove(cmd.Context(), what, args[1])
+			return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error { return c.remove(ctx, client, what, args[1]) })
 		},
 	}
 }
 
-func (c *cli) remove(ctx context.Context, what kind, name string) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+func (c *cli) remove(ctx context.Context, client *api.Client, what kind, name string) error {
 	switch what {
 	case routeKind:
 		return usagef("remove it from `on:` in fn.yaml and deploy again", "route %s cannot be removed alone, it belongs to its function", name)

@@ -47,11 +47,7 @@ func routesOf(triggers []api.Trigger) []route {
 }
 
 // routes lists what the gateway serves in the namespace, beside topics.
-func (c *cli) routes(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *cli) routes(ctx context.Context, client *api.Client) error {
 	fetch := func(ctx context.Context, ns string) ([]route, error) {
 		triggers, err := client.Triggers(ctx, ns)
 		return routesOf(triggers), err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -110,25 +111,21 @@ func readSecretFrom(r io.Reader, name string) ([]byte, error) {
 }
 
 func (c *cli) setSecret(cmd *cobra.Command, name string, req api.SecretRequest) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(cmd.Context())
-	defer cancel()
-	s, err := client.SetSecret(ctx, c.namespace, name, req)
-	if err != nil {
-		return err
-	}
-	done := "set"
-	if !s.Created.Equal(s.Updated) {
-		done = "changed"
-	}
-	c.say("%s secret %s in namespace %s (%s)", done, name, c.namespace, size(int64(len(req.Value))))
-	if !s.OldUntil.IsZero() {
-		c.say("webhooks take the value before until %s", s.OldUntil.Local().Format(time.DateTime))
-	}
-	return nil
+	return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+		s, err := client.SetSecret(ctx, c.namespace, name, req)
+		if err != nil {
+			return err
+		}
+		done := "set"
+		if !s.Created.Equal(s.Updated) {
+			done = "changed"
+		}
+		c.say("%s secret %s in namespace %s (%s)", done, name, c.namespace, size(int64(len(req.Value))))
+		if !s.OldUntil.IsZero() {
+			c.say("webhooks take the value before until %s", s.OldUntil.Local().Format(time.DateTime))
+		}
+		return nil
+	})
 }
 
 func (c *cli) secretLsCommand() *cobra.Command {
@@ -140,11 +137,9 @@ func (c *cli) secretLsCommand() *cobra.Command {
 	}
 	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		return fetchAndShow(cmd.Context(), c, client.Secrets, c.secretList())
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			return fetchAndShow(ctx, c, client.Secrets, c.secretList())
+		})
 	}
 	return cmd
 }
@@ -177,17 +172,13 @@ func (c *cli) secretRmCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "remove it though functions name it; they find it gone")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		if err := client.DeleteSecret(ctx, c.namespace, args[0], force); err != nil {
-			return err
-		}
-		c.say("removed secret %s from namespace %s", args[0], c.namespace)
-		return nil
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			if err := client.DeleteSecret(ctx, c.namespace, args[0], force); err != nil {
+				return err
+			}
+			c.say("removed secret %s from namespace %s", args[0], c.namespace)
+			return nil
+		})
 	}
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,21 +55,17 @@ The first token closes a server that was open to everybody on its machine; it mu
 		if r.Lifetime, err = lifetime(expires); err != nil {
 			return err
 		}
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		made, err := client.CreateToken(ctx, args[0], r)
-		if err != nil {
-			return err
-		}
-		c.say("made token %s: %s of %s, %s; this is the only time that it is shown", made.Name, made.Role, namespacesText(made.AccessToken), endText(made.Expires))
-		if c.format != nameForm {
-			return c.object(made)
-		}
-		return c.print("%s\n", made.Secret)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			made, err := client.CreateToken(ctx, args[0], r)
+			if err != nil {
+				return err
+			}
+			c.say("made token %s: %s of %s, %s; this is the only time that it is shown", made.Name, made.Role, namespacesText(made.AccessToken), endText(made.Expires))
+			if c.format != nameForm {
+				return c.object(made)
+			}
+			return c.print("%s\n", made.Secret)
+		})
 	}
 	return cmd
 }
@@ -97,17 +94,13 @@ func (c *cli) tokenLsCommand() *cobra.Command {
 	}
 	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, err := c.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := c.limit(cmd.Context())
-		defer cancel()
-		found, err := client.Tokens(ctx)
-		if err != nil {
-			return err
-		}
-		return c.tokenList().show(c, found)
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+			found, err := client.Tokens(ctx)
+			if err != nil {
+				return err
+			}
+			return c.tokenList().show(c, found)
+		})
 	}
 	return cmd
 }
@@ -163,17 +156,13 @@ func (c *cli) tokenRevokeCommand() *cobra.Command {
 		Example: `  fnctl token revoke ci`,
 		Args:    argCount(1, 1, "the NAME of a token; see fnctl token ls"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.client()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := c.limit(cmd.Context())
-			defer cancel()
-			if err := client.RevokeToken(ctx, args[0]); err != nil {
-				return err
-			}
-			c.say("revoked token %s", printable(args[0]))
-			return nil
+			return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
+				if err := client.RevokeToken(ctx, args[0]); err != nil {
+					return err
+				}
+				c.say("revoked token %s", printable(args[0]))
+				return nil
+			})
 		},
 	}
 }

@@ -38,8 +38,13 @@ func (c *cli) top(ctx context.Context, every time.Duration) error {
 	if err != nil {
 		return err
 	}
+	show := func() error {
+		ctx, cancel := c.limit(ctx)
+		defer cancel()
+		return fetchAndShow(ctx, c, client.Top, c.loadList())
+	}
 	for {
-		if err := fetchAndShow(ctx, c, client.Top, c.loadList()); err != nil || every == 0 {
+		if err := show(); err != nil || every == 0 {
 			return err
 		}
 		select {

@@ -91,17 +91,13 @@ func parseRevision(s string) (int, error) {
 }
 
 func (c *cli) revisions(ctx context.Context, function string) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
-	list, err := client.Revisions(ctx, c.namespace, function)
-	if err != nil {
-		return err
-	}
-	return c.showRevisions(list)
+	return c.call(ctx, func(ctx context.Context, client *api.Client) error {
+		list, err := client.Revisions(ctx, c.namespace, function)
+		if err != nil {
+			return err
+		}
+		return c.showRevisions(list)
+	})
 }
 
 // showRevisions ends with the canary, for people.
@@ -121,17 +117,13 @@ func (c *cli) showRevisions(list []api.Revision) error {
 }
 
 func (c *cli) setTraffic(ctx context.Context, function string, shares []api.Share) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
-	list, err := client.SetTraffic(ctx, c.namespace, function, api.TrafficRequest{Traffic: shares})
-	if err != nil {
-		return err
-	}
-	return c.showRevisions(list)
+	return c.call(ctx, func(ctx context.Context, client *api.Client) error {
+		list, err := client.SetTraffic(ctx, c.namespace, function, api.TrafficRequest{Traffic: shares})
+		if err != nil {
+			return err
+		}
+		return c.showRevisions(list)
+	})
 }
 
 func (c *cli) rollback(ctx context.Context, function string) error {

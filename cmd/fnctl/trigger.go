@@ -45,17 +45,13 @@ The invocation of a paused trigger waits until it is resumed.`,
 		Args: argCount(1, 1, "a TRIGGER; see fnctl ls trigger"),
 	}
 	c.formatFlag(cmd, table, jsonForm, yamlForm)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.runTrigger(cmd.Context(), args[0]) }
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error { return c.runTrigger(ctx, client, args[0]) })
+	}
 	return cmd
 }
 
-func (c *cli) runTrigger(ctx context.Context, name string) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
+func (c *cli) runTrigger(ctx context.Context, client *api.Client, name string) error {
 	res, err := client.RunTrigger(ctx, c.namespace, name)
 	if err != nil {
 		return err

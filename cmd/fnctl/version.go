@@ -31,18 +31,12 @@ func (c *cli) versionCommand() *cobra.Command {
 		Args: argCount(0, 0, ""),
 	}
 	c.formatFlag(cmd, table, jsonForm, yamlForm)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.version(cmd.Context()) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.call(cmd.Context(), c.version) }
 	return cmd
 }
 
-func (c *cli) version(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *cli) version(ctx context.Context, client *api.Client) error {
 	v := versions{Client: clientVersion{Version: buildVersion(), Go: runtime.Version()}}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
 	server, err := client.Version(ctx)
 	var unreachable *api.UnreachableError
 	switch {
