@@ -88,6 +88,19 @@ func insteadOfLs(what kind, name string) string {
 	return "fnctl describe " + string(what) + " " + name
 }
 
+// plainLs makes an ls without flags of its own.
+func (c *cli) plainLs(short, example string, show func(context.Context, *api.Client) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "ls",
+		Short:   short,
+		Example: example,
+		Args:    argCount(0, 0, ""),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.call(cmd.Context(), show) },
+	}
+	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
+	return cmd
+}
+
 func (c *cli) list(ctx context.Context, what kind) error {
 	return c.call(ctx, func(ctx context.Context, client *api.Client) error {
 		switch what {

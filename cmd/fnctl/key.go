@@ -112,19 +112,9 @@ func keyScope(k api.Key) string {
 }
 
 func (c *cli) keyLsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "ls",
-		Short:   "List API keys: names, what they are for, and when they end; never the keys themselves",
-		Example: `  fnctl key ls`,
-		Args:    argCount(0, 0, ""),
-	}
-	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
-			return fetchAndShow(ctx, c, client.Keys, c.keyList())
-		})
-	}
-	return cmd
+	return c.plainLs("List API keys: names, what they are for, and when they end; never the keys themselves", `  fnctl key ls`, func(ctx context.Context, client *api.Client) error {
+		return fetchAndShow(ctx, c, client.Keys, c.keyList())
+	})
 }
 
 func (c *cli) keyList() list[api.Key] {

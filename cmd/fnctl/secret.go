@@ -129,19 +129,9 @@ func (c *cli) setSecret(cmd *cobra.Command, name string, req api.SecretRequest) 
 }
 
 func (c *cli) secretLsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "ls",
-		Short:   "List secrets, without their values",
-		Example: `  fnctl secret ls -o wide`,
-		Args:    argCount(0, 0, ""),
-	}
-	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
-			return fetchAndShow(ctx, c, client.Secrets, c.secretList())
-		})
-	}
-	return cmd
+	return c.plainLs("List secrets, without their values", `  fnctl secret ls -o wide`, func(ctx context.Context, client *api.Client) error {
+		return fetchAndShow(ctx, c, client.Secrets, c.secretList())
+	})
 }
 
 func (c *cli) secretList() list[api.Secret] {

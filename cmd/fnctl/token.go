@@ -86,23 +86,13 @@ func lifetime(text string) (api.Duration, error) {
 }
 
 func (c *cli) tokenLsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "ls",
-		Short:   "List tokens: names, roles, and when they end; never the tokens themselves",
-		Example: `  fnctl token ls`,
-		Args:    argCount(0, 0, ""),
-	}
-	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return c.call(cmd.Context(), func(ctx context.Context, client *api.Client) error {
-			found, err := client.Tokens(ctx)
-			if err != nil {
-				return err
-			}
-			return c.tokenList().show(c, found)
-		})
-	}
-	return cmd
+	return c.plainLs("List tokens: names, roles, and when they end; never the tokens themselves", `  fnctl token ls`, func(ctx context.Context, client *api.Client) error {
+		found, err := client.Tokens(ctx)
+		if err != nil {
+			return err
+		}
+		return c.tokenList().show(c, found)
+	})
 }
 
 func (c *cli) tokenList() list[api.AccessToken] {

@@ -30,15 +30,9 @@ func (c *cli) topicCommand() *cobra.Command {
 }
 
 func (c *cli) topicLsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "ls",
-		Short:   "List topics",
-		Example: `  fnctl topic ls -o name`,
-		Args:    argCount(0, 0, ""),
-	}
-	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.list(cmd.Context(), topicKind) }
-	return cmd
+	return c.plainLs("List topics", `  fnctl topic ls -o name`, func(ctx context.Context, client *api.Client) error {
+		return fetchAndShow(ctx, c, client.Topics, c.topicList())
+	})
 }
 
 func (c *cli) topicTailCommand() *cobra.Command {

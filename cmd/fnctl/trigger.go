@@ -21,15 +21,9 @@ func (c *cli) triggerCommand() *cobra.Command {
 }
 
 func (c *cli) triggerLsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "ls",
-		Short:   "List triggers",
-		Example: `  fnctl trigger ls -o wide`,
-		Args:    argCount(0, 0, ""),
-	}
-	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.list(cmd.Context(), triggerKind) }
-	return cmd
+	return c.plainLs("List triggers", `  fnctl trigger ls -o wide`, func(ctx context.Context, client *api.Client) error {
+		return fetchAndShow(ctx, c, client.Triggers, c.triggerList())
+	})
 }
 
 func (c *cli) triggerRunCommand() *cobra.Command {
