@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
@@ -71,14 +72,19 @@ func (c *cli) logs(ctx context.Context, o api.LogOptions) error {
 	}
 	ctx, cancel := c.streamContext(ctx, o.Follow)
 	defer cancel()
-	for e, err := range client.Logs(ctx, c.namespace, o) {
+	return showEach(c, client.Logs(ctx, c.namespace, o), func(e api.LogEntry) string { return c.logLine(c.out, e) })
+}
+
+// showEach shows what comes as it comes, one line each.
+func showEach[T any](c *cli, stream iter.Seq2[T, error], text func(T) string) error {
+	for e, err := range stream {
 		if err != nil {
 			return err
 		}
 		if c.format == jsonLines {
 			err = c.line(e)
 		} else {
-			err = c.print("%s\n", c.logLine(c.out, e))
+			err = c.print("%s\n", text(e))
 		}
 		if err != nil {
 			return err

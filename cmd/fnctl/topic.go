@@ -69,20 +69,7 @@ func (c *cli) tail(ctx context.Context, topic string, o api.TailOptions) error {
 	}
 	ctx, cancel := c.streamContext(ctx, o.Follow)
 	defer cancel()
-	for e, err := range client.TopicEvents(ctx, c.namespace, topic, o) {
-		if err != nil {
-			return err
-		}
-		if c.format == jsonLines {
-			err = c.line(e)
-		} else {
-			err = c.print("%s\n", c.eventLine(e))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return showEach(c, client.TopicEvents(ctx, c.namespace, topic, o), c.eventLine)
 }
 
 // eventLine is one event for people: when and where stored, its attributes, its data.
