@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,7 @@ import (
 
 func (c *cli) testCommand() *cobra.Command {
 	var file, junit string
-	var update bool
+	var opts testOptions
 	cmd := &cobra.Command{
 		Use:   "test [DIR | -f fn.yaml] [FUNCTION…]",
 		Short: "Run the functions of a fn.yaml on the events in events/",
@@ -29,10 +30,12 @@ The sandbox is the program runtime: it is found beside fnctl, on PATH, or by FNC
 		Example: `  fnctl test                         # all events of ./events
   fnctl test ./shop charge           # only those of the function charge
   fnctl test --update                # what comes now is what is expected from now on
+  fnctl test -v                      # with what the functions logged
   fnctl test --junit report.xml      # for CI`,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the manifest (default fn.yaml in DIR)")
-	cmd.Flags().BoolVar(&update, "update", false, "write what comes into the golden files, where it is not what they have")
+	cmd.Flags().BoolVarP(&opts.verbose, "verbose", "v", false, "show what the functions logged, also of events that come to what is expected")
+	cmd.Flags().BoolVar(&opts.update, "update", false, "write what comes into the golden files, where it is not what they have")
 	cmd.Flags().StringVar(&junit, "junit", "", "write a report in JUnit's format to this file, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		file, names := manifestFile(file, args)
@@ -48,7 +51,7 @@ The sandbox is the program runtime: it is found beside fnctl, on PATH, or by FNC
 		if err != nil {
 			return err
 		}
-		if err := c.runTests(cmd.Context(), filepath.Dir(file), suites, update); err != nil {
+		if err := c.runTests(cmd.Context(), filepath.Dir(file), suites, opts); err != nil {
 			return err
 		}
 		if junit != "" {
@@ -61,6 +64,11 @@ The sandbox is the program runtime: it is found beside fnctl, on PATH, or by FNC
 	return cmd
 }
 
+type testOptions struct {
+	update  bool // of golden files
+	verbose bool
+}
+
 // suite is the events of one function.
 type suite struct {
 	function manifest.Function
@@ -68,7 +76,7 @@ type suite struct {
 }
 
 // runTests builds all functions and runs each in a process of its own.
-func (c *cli) runTests(ctx context.Context, dir string, suites []suite, update bool) error {
+func (c *cli) runTests(ctx context.Context, dir string, suites []suite, opts testOptions) error {
 	runtime, err := c.findRuntime("fnctl test")
 	if err != nil {
 		return err
@@ -83,14 +91,14 @@ func (c *cli) runTests(ctx context.Context, dir string, suites []suite, update b
 	}
 	for i, s := range suites {
 		s.function = m.Functions[i]
-		if err := c.runSuite(ctx, runtime, s, modules[i].module, update); err != nil {
+		if err := c.runSuite(ctx, runtime, s, modules[i].module, opts); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *cli) runSuite(ctx context.Context, runtime string, s suite, module []byte, update bool) (err error) {
+func (c *cli) runSuite(ctx context.Context, runtime string, s suite, module []byte, opts testOptions) (err error) {
 	t, err := startTrial(ctx, runtime, api.Trial{Function: s.function.Name, Module: module, Spec: s.function.Spec, Cache: c.compiledDir()})
 	if err != nil {
 		return err
@@ -104,10 +112,10 @@ func (c *cli) runSuite(ctx context.Context, runtime string, s suite, module []by
 		if err != nil {
 			return err
 		}
-		if err := one.judge(result, update); err != nil {
+		if err := one.judge(result, opts.update); err != nil {
 			return err
 		}
-		if err := c.showCase(one); err != nil {
+		if err := c.showCase(one, opts.verbose); err != nil {
 			return err
 		}
 	}
@@ -127,8 +135,8 @@ func (c *cli) compiledDir() string {
 	return dir
 }
 
-// showCase prints a line for an event, and below it what went wrong.
-func (c *cli) showCase(t *testCase) error {
+// showCase prints a line for an event, and below it what went wrong and, then or always, what was logged.
+func (c *cli) showCase(t *testCase, verbose bool) error {
 	word, colour := "ok", green
 	switch {
 	case len(t.faults) > 0:
@@ -153,11 +161,11 @@ func (c *cli) showCase(t *testCase) error {
 			}
 		}
 	}
-	if len(t.faults) == 0 {
+	if len(t.faults) == 0 && !verbose {
 		return nil
 	}
 	for _, line := range t.result.Log {
-		if err := c.print("      log %s: %s\n", line.Level, printable(line.Message)); err != nil {
+		if err := c.print("      log %s: %s\n", line.Level, strings.ReplaceAll(printable(line.Message), "\n", "\n        ")); err != nil {
 			return err
 		}
 	}

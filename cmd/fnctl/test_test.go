@@ -202,3 +202,23 @@ func TestJUnit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTestShowsLogs(t *testing.T) {
+	t.Parallel()
+	logged := api.TrialResult{Log: []api.TrialLine{{Level: "error", Message: "boom\n    at f (a.ts:1:2)"}}}
+	for _, tc := range []struct {
+		faults  []string
+		verbose bool
+		want    string
+	}{
+		{nil, false, "ok    events/a.json\n"},
+		{nil, true, "ok    events/a.json\n      log error: boom\n            at f (a.ts:1:2)\n"},
+		{[]string{"wrong"}, false, "FAIL  events/a.json\n      wrong\n      log error: boom\n            at f (a.ts:1:2)\n"},
+	} {
+		var out strings.Builder
+		c := &cli{out: &out, getenv: func(string) string { return "" }}
+		if err := c.showCase(&testCase{file: "events/a.json", faults: tc.faults, result: logged}, tc.verbose); err != nil || out.String() != tc.want {
+			t.Errorf("%q, %v\nwant %q", out.String(), err, tc.want)
+		}
+	}
+}
