@@ -10,7 +10,7 @@
   const frames = e => typeof e?.stack === "string" ? e.stack.split("\n").map(l => l.trim()).filter(l => l && !l.includes("(evoke:") && !l.startsWith("at evoke:")) : [];
   const said = e => {
     try {
-      return e instanceof Error || typeof e !== "object" ? String(e) : stringify(e);
+      return e instanceof Error || typeof e !== "object" ? String(e) : shown(e);
     } catch {
       return "something that cannot be shown was thrown";
     }
@@ -18,7 +18,7 @@
   const explain = e => {
     const reject = e?.reject === true;
     return stringify({
-      reason: e instanceof Error && (reject || e.name === "Error") && String(e.message) || said(e), // "Error: " would say nothing more
+      reason: (e instanceof Error && (reject || e.name === "Error") && String(e.message) || (reject ? "rejected without a reason" : said(e))) + (!reject && (e?.cause ?? e?.errors) ? web.use("inspect").behind(e) : ""), // "Error: " would say nothing more
       frames: frames(e).slice(0, 16),
       reject,
       retryAfter: Number.isFinite(e?.retryAfter) ? Math.max(0, Math.trunc(e.retryAfter)) : -1,
@@ -27,22 +27,19 @@
   const where = () => frames(new Error()).slice(0, 16).join("\n");
 
   // Logs.
-  const shown = v => {
-    if (typeof v === "string") return v;
-    if (v instanceof Error) return [said(v), ...frames(v)].join("\n    ");
-    try {
-      return stringify(v) ?? String(v);
-    } catch {
-      return String(v);
-    }
+  const simple = v => typeof v === "bigint" ? `${v}n` : v === 0 && 1 / v < 0 ? "-0" : String(v);
+  const shown = v => typeof v === "string" ? v : typeof v === "object" && v !== null || typeof v === "function" ? web.use("inspect").text(v) : simple(v);
+  const log = level => (...values) => {
+    const [first] = values;
+    host("log", level, values.length > 1 && typeof first === "string" && first.includes("%") ? web.use("inspect").format(first, values.slice(1)) : values.map(shown).join(" "));
   };
-  const log = level => (...values) => { host("log", level, values.map(shown).join(" ")); };
   const attribute = ([name, v]) => {
     const text = shown(v);
     return `${name}=${/^[^\s"=]+$/.test(text) ? text : stringify(text)}`;
   };
   const logWith = level => (message, attributes = {}) => { host("log", level, [shown(message), ...Object.entries(attributes).map(attribute)].join(" ")); };
   globalThis.console = { debug: log("debug"), log: log("info"), info: log("info"), warn: log("warn"), error: log("error") };
+  for (const name of "dir dirxml table group groupCollapsed groupEnd clear trace assert time timeLog timeEnd count countReset".split(" ")) globalThis.console[name] = (...values) => web.use("inspect").more[name](...values);
 
   // Timers. The runtime sleeps until the next one is due, or a call has its answer.
   let timers = [], lastTimer = 0;
@@ -63,7 +60,7 @@
     throw new TypeError(`${who}: the data must be an ArrayBuffer or a view of one`);
   };
   const web = {
-    bytesOf,
+    bytesOf, frames, simple,
     // call does the work of a group in Go. Its arguments are strings and Uint8Arrays, what it returns is a string or an ArrayBuffer.
     call(op, ...args) {
       const answer = host("web.call", op, ...args);
@@ -93,7 +90,7 @@
   const put = (name, value) => Object.defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true });
   const install = group => {
     const made = web.use(group);
-    for (const name of globals[group]) if (isLazy(name)) put(name, made[name]);
+    for (const name of globals[group] ?? []) if (isLazy(name)) put(name, made[name]);
     return made;
   };
   for (const group in globals) {
@@ -189,7 +186,17 @@
     get type() { return this.attributes.type; }
     get subject() { return this.attributes.subject; }
     get time() { return this.attributes.time; }
+    toJSON() {
+      const raw = this.#raw;
+      if (raw === undefined) return this.attributes;
+      return typeof raw === "string" ? { ...this.attributes, data: this.data } : { ...this.attributes, data_base64: bytesOf(raw).toBase64() };
+    }
   }
+  // inJSON refuses what JSON has no words for and would leave empty: what was in it would be lost, and nobody told.
+  const inJSON = (v, who) => {
+    if (v instanceof Error || !/ (Object|Array)\]$/.test(Object.prototype.toString.call(v))) web.use("inspect").refuse(v, who);
+    return v;
+  };
   const ask = (op, name, value) => {
     const answer = host(op, String(name), value === undefined ? "" : value);
     if (answer[0] === "e") throw new Error(answer.slice(1));
@@ -198,7 +205,7 @@
   const state = Object.freeze({ // promises, so that they may take their time one day
     async get(name) { const v = ask("state.get", name); return v === undefined ? undefined : parse(v); },
     async set(name, value) {
-      const text = stringify(value);
+      const text = stringify(typeof value === "object" && value !== null ? inJSON(value, `the value of ${stringify(String(name))}`) : value);
       if (text === undefined) throw new TypeError("a value of state must be JSON; state.delete removes one");
       ask("state.set", name, text);
     },
@@ -216,9 +223,9 @@
   // Events that a script makes: of bytes, of JSON, or without data.
   const isBinary = v => v instanceof ArrayBuffer || ArrayBuffer.isView(v);
   const ofData = data => isBinary(data) ? { datacontenttype: "application/octet-stream", data_base64: bytesOf(data).toBase64() }
-    : data === undefined ? undefined : { datacontenttype: "application/json", data };
+    : data === undefined ? undefined : { datacontenttype: "application/json", data: typeof data === "object" && data !== null ? inJSON(data, "the data of the event") : data };
   const emitted = event => {
-    if (event === null || typeof event !== "object") return event;
+    if (event === null || typeof event !== "object") throw new TypeError(`an event is an object such as { type: "com.example.order", data }, not ${event === null ? "null" : typeof event}`);
     const { data, ...attributes } = typeof event.toJSON === "function" ? event.toJSON() : event;
     return { ...ofData(data), ...attributes };
   };
@@ -245,8 +252,11 @@
     log: Object.freeze({ debug: logWith("debug"), info: logWith("info"), warn: logWith("warn"), error: logWith("error") }),
     get deadline() { return new Date(Number(host("deadline"))); },
     get attempt() { return Number(host("attempt", String(number))); },
-    reject: reason => Object.assign(new Error(reason), { reject: true }),
-    retryAfter: (ms, reason = "asked to be called again later") => Object.assign(new Error(reason), { retryAfter: ms }),
+    reject: (reason = "") => Object.assign(new Error(reason instanceof Error ? reason.message || reason.name : shown(reason)), { reject: true }),
+    retryAfter(ms, reason = "asked to be called again later") {
+      if (!Number.isFinite(ms)) throw new TypeError(`retryAfter: the time is a number of milliseconds, not ${shown(ms)}`);
+      return Object.assign(new Error(reason instanceof Error ? reason.message || reason.name : shown(reason)), { retryAfter: ms });
+    },
     waitUntil(promise) { behind.push(promise); },
   });
 
@@ -259,7 +269,7 @@
     if (v === undefined || v === null) return null;
     if (typeof v === "string" || v instanceof ArrayBuffer) return v;
     if (ArrayBuffer.isView(v)) return v.buffer.slice(v.byteOffset, v.byteOffset + v.byteLength);
-    return stringify(v) ?? null;
+    return stringify(typeof v === "object" ? inJSON(v, "what the handler returned") : v) ?? null;
   };
   const respond = async response => {
     const { status } = response;

@@ -204,7 +204,23 @@ func TestScriptsThatThrow(t *testing.T) {
 		{"text", `throw "plain"`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "plain", RetryAfter: -1}},
 		{"nothing", `throw undefined`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "undefined", RetryAfter: -1}},
 		{"object", `throw { code: 7 }`, Result{Verdict: abi.Failed, Class: ClassError, Reason: `{"code":7}`, RetryAfter: -1}},
-		{"what cannot be shown", `throw { toJSON() { throw 1 } }`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "something that cannot be shown was thrown", RetryAfter: -1}},
+		{"what is no JSON", `throw { toJSON() { throw 1 } }`, Result{Verdict: abi.Failed, Class: ClassError, Reason: `{"toJSON":[Function: toJSON]}`, RetryAfter: -1}},
+		{"what cannot be shown", `throw { get [Symbol.toStringTag]() { throw 1 } }`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "[it throws number]", RetryAfter: -1}},
+		{"cycle", `const a = { n: 1 }; a.a = a; throw a`, Result{Verdict: abi.Failed, Class: ClassError, Reason: `{"n":1,"a":[Circular]}`, RetryAfter: -1}},
+		{"cause", `throw new Error("no order", { cause: new TypeError("no row", { cause: "timeout" }) })`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "no order (cause: TypeError: no row (cause: timeout)) at handle (order.js:2:42)", RetryAfter: -1}},
+		{"cause of itself", `const e = new Error("x"); e.cause = e; throw e`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "x (cause: Error: x (cause: Error: x (cause: Error: x (cause: Error: x (cause: Error: x))))) at handle (order.js:2:15)", RetryAfter: -1}},
+		{"many", `await Promise.any([Promise.reject(new Error("one")), Promise.reject(new RangeError("two"))])`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "AggregateError (Error: one; RangeError: two) at handle (order.js:2:73)", RetryAfter: -1}},
+		{"cause of a rejection", `throw Object.assign(new Error("bad", { cause: new Error("secret") }), { reject: true })`, Result{Verdict: abi.Rejected, Class: ClassRejected, Reason: "bad", RetryAfter: -1}},
+		{"rejected, why not", `throw context.reject()`, Result{Verdict: abi.Rejected, Class: ClassRejected, Reason: "rejected without a reason", RetryAfter: -1}},
+		{"rejected by an error", `throw context.reject(new TypeError("no number"))`, Result{Verdict: abi.Rejected, Class: ClassRejected, Reason: "no number", RetryAfter: -1}},
+		{"rejected by an object", `throw context.reject({ code: 7 })`, Result{Verdict: abi.Rejected, Class: ClassRejected, Reason: `{"code":7}`, RetryAfter: -1}},
+		{"later, but when", `throw context.retryAfter("soon")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: retryAfter: the time is a number of milliseconds, not soon at handle (order.js:2:15)", RetryAfter: -1}},
+		{"a returned error", `return context.reject("bad")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: what the handler returned is an Error, of which JSON would keep nothing; throw it, or take its message", RetryAfter: -1}},
+		{"a returned map", `return new Map([["a", 1]])`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: what the handler returned is a Map, of which JSON would keep nothing; Object.fromEntries(it) is an object", RetryAfter: -1}},
+		{"a returned stream", `return new Blob(["x"])`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: what the handler returned is a Blob, of which JSON would keep nothing; as a reply, return new Response(it)", RetryAfter: -1}},
+		{"state of a promise", `await context.state.set("a", Promise.resolve(1))`, Result{Verdict: abi.Failed, Class: ClassError, Reason: `TypeError: the value of "a" is a Promise, of which JSON would keep nothing; await it at handle (order.js:2:38)`, RetryAfter: -1}},
+		{"emitted set", `context.emit("t", { type: "x", data: new Set([1]) })`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "TypeError: the data of the event is a Set, of which JSON would keep nothing; [...it] is an array at handle (order.js:2:42)", RetryAfter: -1}},
+		{"emitted text", `context.emit("t", "x")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: `TypeError: an event is an object such as { type: "com.example.order", data }, not string at handle (order.js:2:9)`, RetryAfter: -1}},
 		{"hostile proxy", `throw new Proxy({}, { get() { throw 1 } })`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "it threw something that cannot be shown", RetryAfter: -1}},
 		{"rejected", `throw context.reject("no such customer")`, Result{Verdict: abi.Rejected, Class: ClassRejected, Reason: "no such customer", RetryAfter: -1}},
 		{"later", `throw context.retryAfter(1500, "busy")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "busy at handle (order.js:2:15)", RetryAfter: 1500 * time.Millisecond}},
@@ -319,7 +335,7 @@ try { context.emit("orders.checked", 7) } catch (e) { console.info(e.message) }`
 	res := m.Invoke(t.Context(), jsonEvent(`{"id":"o1"}`), h)
 	want := []string{
 		"WARN at the top", `INFO order {"id":1} 2 undefined null`, "ERROR TypeError: bad\n    at handle (order.js:3:72)", "DEBUG fine",
-		`INFO the function may not emit to topic "forbidden"; add it to allow.emit`, `INFO the event for topic "orders.checked" is invalid: `,
+		`INFO the function may not emit to topic "forbidden"; add it to allow.emit`, `INFO an event is an object such as { type: "com.example.order", data }, not number`,
 	}
 	if len(h.lines) != len(want) || !slices.Equal(h.lines[:5], want[:5]) || !strings.HasPrefix(h.lines[5], want[5]) {
 		t.Errorf("logged %q\nwant   %q", h.lines, want)

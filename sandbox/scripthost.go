@@ -92,7 +92,7 @@ func (c call) answer(arguments []hostValue) (hostValue, error) {
 	}
 	switch arg(0) {
 	case "log":
-		c.log.line(scriptLevel(arg(1)), arg(2))
+		c.log.line(scriptLevel(arg(1)), c.program.script.originalText(arg(2)))
 	case "env":
 		return textValue(c.environment()), nil
 	case "emit":

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/go-sourcemap/sourcemap"
@@ -20,6 +21,7 @@ const (
 
 var (
 	placeInText = regexp.MustCompile(`^(.*?)([^\s():]+):(\d+):(\d+)(\)?)$`)
+	frameInText = regexp.MustCompile(`\bat (?:[^\s()]+ )?\(?[^\s():]+:\d+:\d+\)?`)
 )
 
 // cutMap takes the source map off a script's text.
@@ -70,6 +72,18 @@ func (s *script) original(frames []string) []string {
 		out[n] = s.originalFrame(m, f)
 	}
 	return out
+}
+
+// originalText is a text with the frames in it as original has them: what a script writes to its log may be the stack of an error.
+func (s *script) originalText(text string) string {
+	if len(s.encodedMap) == 0 || !strings.Contains(text, s.name+":") {
+		return text
+	}
+	m := s.sources()
+	if m == nil {
+		return text
+	}
+	return frameInText.ReplaceAllStringFunc(text, func(frame string) string { return s.originalFrame(m, frame) })
 }
 
 func (s *script) originalFrame(m *sourcemap.Consumer, frame string) (out string) {

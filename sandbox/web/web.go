@@ -23,6 +23,7 @@ type group struct {
 
 var groups = []group{
 	{name: "lists"},
+	{name: "inspect", hints: []string{"console", "log"}},
 	{name: "encoding", globals: []string{"TextEncoder", "TextDecoder"}},
 	{name: "url", globals: []string{"URL", "URLSearchParams"}},
 	{name: "events", globals: []string{"Event", "CustomEvent", "EventTarget", "AbortSignal", "AbortController"}},

@@ -10,7 +10,7 @@ func TestMentioned(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]string{
 		"": nil, "export default () => 1": nil, "new TextEncoder()": {"encoding"}, "globalThis.TextDecoder;TextEncoder": {"encoding"}, "MyTextEncoder TextEncoder2 $TextEncoder": nil, "'TextEncoder'": {"encoding"},
-		"event.request.params; new URL(x)": {"fetch", "url"},
+		"event.request.params; new URL(x)": {"fetch", "url"}, "console.error(e)": {"inspect"}, "context.log.info(m)": {"inspect"}, "logger(x)": nil,
 	} {
 		if got := Mentioned([]byte(text)); !slices.Equal(got, want) {
 			t.Errorf("%q: %q, want %q", text, got, want)

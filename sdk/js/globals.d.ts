@@ -234,10 +234,24 @@ interface Performance {
 declare var performance: typeof globalThis extends { onmessage: any; performance: infer T } ? T : Performance;
 
 interface Console {
+  assert(condition?: boolean, ...data: any[]): void;
+  clear(): void;
+  count(label?: string): void;
+  countReset(label?: string): void;
   debug(...data: any[]): void;
+  dir(item?: any, options?: any): void;
+  dirxml(...data: any[]): void;
   error(...data: any[]): void;
+  group(...data: any[]): void;
+  groupCollapsed(...data: any[]): void;
+  groupEnd(): void;
   info(...data: any[]): void;
   log(...data: any[]): void;
+  table(tabularData?: any, properties?: string[]): void;
+  time(label?: string): void;
+  timeEnd(label?: string): void;
+  timeLog(label?: string, ...data: any[]): void;
+  trace(...data: any[]): void;
   warn(...data: any[]): void;
 }
 declare var console: typeof globalThis extends { onmessage: any; console: infer T } ? T : Console;

@@ -21,6 +21,8 @@ export interface Event<T = any> {
   text(): string;
   /** The data as they came. */
   bytes(): Uint8Array<ArrayBuffer>;
+  /** The event in the JSON format of CloudEvents; data that are bytes are `data_base64`. */
+  toJSON(): Record<string, unknown>;
 }
 
 /** A `Request` that came by a route. */
