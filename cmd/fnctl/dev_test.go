@@ -196,6 +196,55 @@ func TestWhichChangesConcernAFunction(t *testing.T) {
 	}
 }
 
+// A file that has nothing to do with a fault, such as a log, is no reason to tell it again; one that has is.
+func TestFaultsAreToldOnce(t *testing.T) {
+	t.Parallel()
+	dir := real(writeFiles(t, map[string]string{"a.ts": "export default () => {\n", "b.ts": "import './missing'\nexport default () => 1\n"}))
+	c := &cli{cacheDir: t.TempDir(), getenv: func(string) string { return "" }, now: func() time.Time { return now }}
+	s := newSources(dir, c.builders())
+	defer s.close()
+	m, err := manifest.Parse("fn.yaml", []byte("version: 1\napp: shop\nfunctions:\n  a: { source: ./a.ts }\n  b: { source: ./b.ts }\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.use(m)
+	var out strings.Builder
+	c.out, c.err = &out, &out
+	d := &devSession{c: c, dir: dir, sources: s, screen: devScreen{c: c}}
+	for _, step := range []struct {
+		file, a string
+		want    []string
+	}{
+		{"", "", []string{"function a: ✘ [ERROR] Unexpected end of file", `function b: ✘ [ERROR] Could not resolve "./missing"`}},
+		{"dev.log", "", nil},
+		{"a.ts", "export default () => {\n", []string{"function a: ✘ [ERROR] Unexpected end of file"}},
+		{"a.ts", "export default () => (\n", []string{"function a: ✘ [ERROR] Unexpected end of file"}},
+		{"dev.log", "", nil},
+		{"a.ts", "export default () => 1\n", nil},
+		{"a.ts", "export default () => (\n", []string{"function a: ✘ [ERROR] Unexpected end of file"}},
+	} {
+		file := filepath.Join(dir, step.file)
+		if err := os.WriteFile(file, []byte(step.a), 0o644); step.file != "" && err != nil {
+			t.Fatal(err)
+		}
+		if out.Reset(); step.file != "" {
+			s.touch([]string{file})
+		}
+		for _, u := range s.build(t.Context()) {
+			d.tellBuild(u)
+		}
+		var got []string
+		for line := range strings.Lines(out.String()) {
+			if said, ok := strings.CutPrefix(line, "error: "); ok {
+				got = append(got, strings.TrimRight(said, "\n"))
+			}
+		}
+		if !slices.Equal(got, step.want) {
+			t.Errorf("after %s was saved: %q, want %q\n%s", step.file, got, step.want, out.String())
+		}
+	}
+}
+
 func builtNames(units []*unit) string {
 	var names []string
 	for _, u := range units {

@@ -37,8 +37,9 @@ type devSession struct {
 
 	// Of rounds alone:
 	sources  *sources
-	inForce  *api.App        // what was deployed; nil = nothing yet
-	uploaded map[string]bool // digests of modules that the runtime has
+	inForce  *api.App          // what was deployed; nil = nothing yet
+	uploaded map[string]bool   // digests of modules that the runtime has
+	faults   map[string]string // those that were told last, by function; "" = of the deploy
 
 	mu      sync.Mutex
 	url     string        // of the gateway; "" until the runtime is ready
@@ -279,11 +280,15 @@ func (d *devSession) rounds(ctx context.Context) error {
 
 // take finds out what a change is about. One without files is that the runtime is there again.
 func (d *devSession) take(ctx context.Context, c watch.Change) {
-	if slices.ContainsFunc(c.Files, func(f string) bool { return f == anyFile || slices.Contains(d.manifest, f) }) {
+	if d.aboutManifest(c.Files) {
 		d.readManifest()
 	}
 	d.sources.touch(c.Files)
 	d.round(ctx, c)
+}
+
+func (d *devSession) aboutManifest(files []string) bool {
+	return slices.ContainsFunc(files, func(f string) bool { return f == anyFile || slices.Contains(d.manifest, f) })
 }
 
 func (d *devSession) readManifest() {
@@ -338,14 +343,32 @@ func (d *devSession) round(ctx context.Context, c watch.Change) {
 	d.deploy(ctx, app, modules, line)
 }
 
+// news is false for what was told last about the same thing. Files that have nothing to do with it are saved, too, and while there is a fault each is a reason to look again.
+func (d *devSession) news(about, text string) bool {
+	if d.faults[about] == text {
+		return false
+	}
+	if d.faults == nil {
+		d.faults = map[string]string{}
+	}
+	d.faults[about] = text
+	return true
+}
+
 func (d *devSession) tellBuild(u *unit) {
 	if u.err != nil {
 		what := d.goesOn("the function")
 		if u.module == nil {
 			what = "the function is not deployed until this is corrected"
 		}
-		d.screen.tell(devLine{Kind: devFault, Error: fmt.Sprintf("function %s: %s\n%s", u.function.Name, faultText(u.err), what), Try: d.try(u.err)})
+		text := fmt.Sprintf("function %s: %s\n%s", u.function.Name, faultText(u.err), what)
+		if d.news(u.function.Name, text) || u.saved {
+			d.screen.tell(devLine{Kind: devFault, Error: text, Try: d.try(u.err)})
+		}
+	} else {
+		delete(d.faults, u.function.Name)
 	}
+	u.saved = false
 	for _, note := range u.notes {
 		if u.err == nil {
 			d.screen.note("note: %s", note)
@@ -375,11 +398,12 @@ func (d *devSession) deploy(ctx context.Context, app api.App, modules map[string
 	deployed, err := d.c.putInForce(ctx, client, silent, d.sources.manifest.App, app, missing)
 	if err != nil {
 		d.uploaded = nil // whatever it lacked
-		if ctx.Err() == nil {
-			d.fault(fmt.Errorf("%w\n%s", err, d.goesOn("the app")))
+		if text := fmt.Sprintf("%v\n%s", err, d.goesOn("the app")); ctx.Err() == nil && (d.news("", text) || len(line.Built) > 0 || d.aboutManifest(line.Files)) {
+			d.screen.tell(devLine{Kind: devFault, Error: text, Try: d.try(err)})
 		}
 		return
 	}
+	delete(d.faults, "")
 	d.inForce, d.uploaded = &app, map[string]bool{}
 	for digest := range modules {
 		d.uploaded[digest] = true

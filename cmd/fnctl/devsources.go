@@ -32,6 +32,7 @@ type unit struct {
 	root     string           // what source: or wasm: names, real
 	script   *jsbuild.Project // of a script
 	stale    bool             // it has to be built
+	saved    bool             // since it was built, one of its own files was
 
 	module []byte // the newest that could be built; nil = none yet
 	warm   *api.WarmUp
@@ -89,7 +90,13 @@ func (s *sources) touch(files []string) {
 		if slices.ContainsFunc(files, u.concerns) {
 			u.stale = true
 		}
+		u.saved = u.saved || slices.ContainsFunc(files, u.owns)
 	}
+}
+
+// owns says whether a file is one that the function is made of, or that its fault is about, as far as that is known.
+func (u *unit) owns(file string) bool {
+	return file == anyFile || file == u.root || u.inputs[file] || u.dirs[filepath.Dir(file)] && !u.function.Script() || u.err != nil && strings.Contains(u.err.Error(), filepath.Base(file))
 }
 
 // concerns says whether a file may change what is built. Sources with a fault have it anywhere: an import that was not found is found once there is a file.
