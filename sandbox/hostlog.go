@@ -45,6 +45,7 @@ type guestLog struct {
 	stderr []byte
 	last   string // last line on stderr that is not empty
 	crash  string // line on stderr that says why the guest died
+	failed string // last line with the level error
 }
 
 func (l *guestLog) line(level slog.Level, message string) {
@@ -52,6 +53,9 @@ func (l *guestLog) line(level slog.Level, message string) {
 		return
 	}
 	message = strings.ToValidUTF8(message, "\uFFFD")
+	if level >= slog.LevelError {
+		l.failed = cutText(message, maxCrashLine)
+	}
 	if left := abi.MaxLog - l.used - 1; len(message) > left {
 		l.cut = true
 		if kept := cutText(message, max(left, 0)); kept != "" {

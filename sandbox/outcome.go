@@ -17,10 +17,19 @@ const tooLate = "the deadline had passed before it started"
 
 const maxTrapText = 2 << 10
 
-// initError is a result of evoke_init that is not 0.
-type initError struct{ code int32 }
+// initError is a result of evoke_init that is not 0, with the last error that the guest has logged, which is most likely why.
+type initError struct {
+	code   int32
+	logged string
+}
 
-func (e *initError) Error() string { return fmt.Sprintf("%s returned %d", abi.ExportInit, e.code) }
+func (e *initError) Error() string {
+	text := fmt.Sprintf("%s returned %d", abi.ExportInit, e.code)
+	if e.logged != "" {
+		text += ": " + e.logged
+	}
+	return text
+}
 
 // failure is how a delivery ended that did not get to say its verdict.
 type failure struct{ class, reason string }

@@ -35,6 +35,12 @@ func TestTraps(t *testing.T) {
 	afterSayingDone, i := w.NewGuest()
 	afterSayingDone.Handle(w.I32Const(0), w.I32Const(0), w.I64Const(-1), w.I32Const(0), w.I32Const(0), w.Call(i.Verdict), w.Drop(), w.Unreachable())
 
+	const why = "no handler"
+	says, calls := w.NewGuest()
+	says.Data(64, []byte(why))
+	says.Func(abi.ExportInit, nil, []byte{w.I32}, 0, w.Call(calls.Log, abi.LevelError, 64, int32(len(why))), w.I32Const(1))
+	says.Handle(w.I32Const(0))
+
 	for _, c := range []struct {
 		name, class, reason string
 		wasm                []byte
@@ -47,6 +53,7 @@ func TestTraps(t *testing.T) {
 		{"recursion", ClassTrap, "stack overflow in down (29 times)", recursion.Bytes()},
 		{"whatever it said before", ClassTrap, "unreachable in evoke_handle", afterSayingDone.Bytes()},
 		{"evoke_init says no", ClassInit, "evoke_init returned 3", withInit(w.I32Const(3))},
+		{"evoke_init says no, and why", ClassInit, "evoke_init returned 1: no handler", says.Bytes()},
 		{"evoke_init traps", ClassInit, "evoke_init: unreachable in evoke_init", withInit(w.Unreachable())},
 	} {
 		t.Run(c.name, func(t *testing.T) {

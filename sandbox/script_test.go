@@ -196,6 +196,7 @@ func TestScriptsThatThrow(t *testing.T) {
 		want       Result
 	}{
 		{"not there", `return new Intl.DateTimeFormat()`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "ReferenceError: Intl is not defined (functions have no Intl; date-fns formats dates without it) at handle (order.js:2:12)", RetryAfter: -1}},
+		{"computed import", `const name = "./a"; await import(name)`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "ReferenceError: could not load module 'a' (an import() whose name is made when it runs is not in the bundle; write the name as a text in it)", RetryAfter: -1}},
 		{"unknown", `return nothing`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "ReferenceError: nothing is not defined at handle (order.js:2:8)", RetryAfter: -1}},
 		{"a name alone", `throw "Intl"`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "Intl", RetryAfter: -1}},
 		{"error", `throw new Error("boom")`, Result{Verdict: abi.Failed, Class: ClassError, Reason: "boom at handle (order.js:2:11)", RetryAfter: -1}},

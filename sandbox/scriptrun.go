@@ -243,6 +243,9 @@ var insteads = map[string]string{
 
 // insteadOf is the advice for a global that is not there, to be put behind the engine's words, or nothing.
 func insteadOf(reason string) string {
+	if strings.HasPrefix(reason, "ReferenceError: could not load module ") {
+		return " (an import() whose name is made when it runs is not in the bundle; write the name as a text in it)"
+	}
 	name := strings.TrimSuffix(strings.TrimPrefix(reason, "ReferenceError: "), " is not defined")
 	if insteads[name] == "" || reason == name {
 		return ""

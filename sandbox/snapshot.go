@@ -126,7 +126,7 @@ func (i *instance) boot() error {
 			return err
 		}
 		if code != 0 {
-			return &initError{code}
+			return &initError{code, i.inv.log.failed}
 		}
 	}
 	i.inv.calls = calls{} // handles do not outlive it; none runs: all that may be called is config.get

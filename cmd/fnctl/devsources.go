@@ -156,9 +156,13 @@ func (u *unit) make(ctx context.Context, s *sources) (built, error) {
 	if !u.function.Script() {
 		return s.builders.build(ctx, s.dir, u.function)
 	}
+	path := under(s.dir, u.function.Source)
+	if err := checkScript(path); err != nil { // it may have been removed since
+		return built{}, err
+	}
 	if u.script == nil {
 		var err error
-		if u.script, err = openScript(under(s.dir, u.function.Source)); err != nil {
+		if u.script, err = openScript(path); err != nil {
 			return built{}, err
 		}
 	}

@@ -21,10 +21,17 @@ func buildScript(path string) (built, error) {
 
 // openScript begins with a script that is built again and again.
 func openScript(path string) (*jsbuild.Project, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, &adviceError{fmt.Errorf("there is no file %s", path), "correct source: in fn.yaml, a path from there"}
+	if err := checkScript(path); err != nil {
+		return nil, err
 	}
 	return jsbuild.Open(path)
+}
+
+func checkScript(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return &adviceError{fmt.Errorf("there is no file %s", path), "correct source: in fn.yaml, a path from there"}
+	}
+	return nil
 }
 
 func scriptOf(p *jsbuild.Project) (built, error) {

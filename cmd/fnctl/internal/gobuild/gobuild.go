@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,6 +126,9 @@ func (b *Builder) with(ctx context.Context, dir string, realSDK bool, do func(pr
 	if err == nil {
 		err = checkDir(real)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New("there is no such directory")
+	}
 	if err != nil {
 		return fmt.Errorf("source %s: %w", dir, err)
 	}
@@ -155,13 +159,19 @@ func checkDir(dir string) error {
 		return err
 	}
 	if !info.IsDir() {
-		return errors.New("is a file, not the directory of a Go package")
+		return errors.New("is a file, and neither TypeScript nor JavaScript, nor the directory of a Go package or of a Rust crate; a module of WebAssembly is named by wasm:")
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "*.go")); len(files) > 0 { // the pattern is only bad when dir has brackets; then Go decides
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, "package.json")); err == nil {
-		return errors.New("is a JavaScript package; name the file that has the function: source: ./main.ts")
+	for _, pattern := range []string{"*.ts", "*.js", "package.json"} {
+		if files, _ := filepath.Glob(filepath.Join(dir, pattern)); len(files) > 0 {
+			name := filepath.Base(files[0])
+			if pattern == "package.json" || strings.HasSuffix(name, ".d.ts") || len(files) > 1 {
+				name = "main.ts"
+			}
+			return errors.New("is a directory with JavaScript or TypeScript; name the file that has the function: source: ./" + name)
+		}
 	}
 	return nil
 }

@@ -212,11 +212,13 @@ func TestCompileErrorsAreAsTheCompilerWroteThem(t *testing.T) {
 
 func TestSourcesThatAreNoGoPackage(t *testing.T) {
 	t.Parallel()
-	dir := write(t, map[string]string{"js/package.json": "", "file": ""})
+	dir := write(t, map[string]string{"js/package.json": "", "file": "", "ts/hello.ts": "", "two/a.js": "", "two/b.js": ""})
 	for name, want := range map[string]string{
-		"js":   "is a JavaScript package; name the file that has the function: source: ./main.ts",
-		"file": "is a file, not the directory of a Go package",
-		"gone": "no such file or directory",
+		"js":   "is a directory with JavaScript or TypeScript; name the file that has the function: source: ./main.ts",
+		"ts":   "name the file that has the function: source: ./hello.ts",
+		"two":  "name the file that has the function: source: ./main.ts",
+		"file": "is a file, and neither TypeScript nor JavaScript, nor the directory of a Go package or of a Rust crate; a module of WebAssembly is named by wasm:",
+		"gone": "there is no such directory",
 	} {
 		path := filepath.Join(dir, name)
 		_, err := newBuilder(t).Build(t.Context(), path)
