@@ -145,12 +145,14 @@ func bad(_ context.Context, e *evoke.Event) (evoke.Reply, error) {
 }
 `,
 		"events/panic.json": `{"type": "panic"}`, "events/loop.json": `{"type": "loop"}`, "events/reject.json": `{"type": "other"}`,
+		"events/broken.json": `{"type": "other"}`, "events/broken.golden.json": `{`, "events/renamed/a.json": `{"type": "other"}`, "events/gone.golden.json": `{}`,
 		"events/reject.golden.json": `{"verdict": "rejected", "reason": "no such thing: other"}`,
 	} {
 		a.write(t, name, []byte(text))
 	}
 	r := a.fnctl(t, "test")
 	for _, want := range []string{
+		"FAIL  events/broken.json\n      events/broken.golden.json: it is no JSON: unexpected EOF\n      log info: asked to other\n",
 		"FAIL  events/loop.json\n      there is no events/loop.golden.json, so nothing is expected; this came:\n", `"class": "deadline"`, "log info: asked to loop",
 		"FAIL  events/panic.json\n", "on purpose", "ok    events/reject.json\n",
 	} {
@@ -158,7 +160,12 @@ func bad(_ context.Context, e *evoke.Event) (evoke.Reply, error) {
 			t.Errorf("%q is not in what was printed", want)
 		}
 	}
-	if want := "error: 2 of 3 events did not come to what is expected\nTry: fnctl test --update, when what comes is right\n"; r.code != 1 || !strings.HasSuffix(r.stderr, want) || t.Failed() {
+	for _, want := range []string{"warning: events/renamed is not tested: there is no function renamed\n", "warning: events/gone.golden.json is of no use: there is no gone.json beside it\n"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("%s\nwant %s", r.stderr, want)
+		}
+	}
+	if want := "error: 3 of 4 events did not come to what is expected\nTry: fnctl test --update, when what comes is right\n"; r.code != 1 || !strings.HasSuffix(r.stderr, want) || t.Failed() {
 		t.Errorf("%s\nwant %s", r, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +108,30 @@ func TestTestRefuses(t *testing.T) {
 		if said := strings.ReplaceAll(r.stderr, dir, "DIR"); r.code != tc.code || r.out != "" || !strings.Contains(said, tc.want) {
 			t.Errorf("%s: code %d\n%s\nwant code %d, %s", tc.name, r.code, said, tc.code, tc.want)
 		}
+	}
+}
+
+func TestTestTellsAFaultOfCommonStubsOnce(t *testing.T) {
+	t.Parallel()
+	dir := writeFiles(t, map[string]string{"fn.yaml": oneFunction, "one.wasm": "one", "events/a.json": `{"type": "a"}`, "events/b.json": `{"type": "b"}`, "events/stubs.json": "{", "events/c.json": "{"})
+	r := execute(t.Context(), t, "", nil, "test", dir)
+	if r.code != exitFailed || strings.Count(r.stderr, "stubs.json: ") != 1 || !strings.Contains(r.stderr, "c.json: it is no JSON") {
+		t.Errorf("code %d, %s", r.code, r.stderr)
+	}
+}
+
+func TestStrayTests(t *testing.T) {
+	t.Parallel()
+	dir := writeFiles(t, map[string]string{
+		"events/a/x.json": "{}", "events/a/x.golden.json": "{}", "events/a/x.stubs.json": "{}", "events/a/stubs.json": "{}", "events/a/y.golden.json": "{}", "events/a/z.stubs.json": "{}", "events/old/x.json": "{}", "events/data/notes.txt": "", "events/stubs.json": "{}",
+	})
+	want := []string{"DIR/events/old is not tested: there is no function old", "DIR/events/a/y.golden.json is of no use: there is no y.json beside it", "DIR/events/a/z.stubs.json is of no use: there is no z.json beside it"}
+	got := strings.Split(strings.ReplaceAll(strings.Join(strays(dir, []manifest.Function{{Name: "a"}, {Name: "b"}}), "\n"), dir, "DIR"), "\n")
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	if got := strays(t.TempDir(), nil); len(got) != 0 {
+		t.Error(got)
 	}
 }
 

@@ -59,7 +59,10 @@ func findTests(dir string, alone bool, functions []manifest.Function) ([]suite, 
 		s := suite{function: f}
 		for _, file := range slices.Concat(common, files) {
 			t, err := readCase(file, f)
-			s.cases, errs = append(s.cases, t), append(errs, err)
+			s.cases = append(s.cases, t)
+			if err != nil && !slices.ContainsFunc(errs, func(e error) bool { return e.Error() == err.Error() }) { // a fault of the common stubs is one of each event
+				errs = append(errs, err)
+			}
 		}
 		if len(s.cases) > 0 {
 			out = append(out, s)
@@ -72,6 +75,38 @@ func findTests(dir string, alone bool, functions []manifest.Function) ([]suite, 
 		return nil, usagef(`echo '{"type": "com.example.thing", "data": {}}' > `+filepath.Join(dir, eventsDir, "first.json"), "there are no events to test with in %s", filepath.Join(dir, eventsDir))
 	}
 	return out, nil
+}
+
+// strays says which files and directories look like tests and are none, as after a function or an event was given another name.
+func strays(dir string, functions []manifest.Function) (out []string) {
+	known := func(name string) bool {
+		return slices.ContainsFunc(functions, func(f manifest.Function) bool { return f.Name == name })
+	}
+	top := filepath.Join(dir, eventsDir)
+	entries, _ := os.ReadDir(top) // findTests has complained
+	dirs := []string{top}
+	for _, e := range entries {
+		path := filepath.Join(top, e.Name())
+		switch files, _ := eventFiles(path); {
+		case !e.IsDir():
+		case known(e.Name()):
+			dirs = append(dirs, path)
+		case len(files) > 0:
+			out = append(out, fmt.Sprintf("%s is not tested: there is no function %s", path, e.Name()))
+		}
+	}
+	for _, d := range dirs {
+		entries, _ := os.ReadDir(d)
+		for _, e := range entries {
+			for _, end := range []string{goldenEnd, stubsEnd} {
+				base, is := strings.CutSuffix(e.Name(), end)
+				if is && !slices.ContainsFunc(entries, func(other fs.DirEntry) bool { return other.Name() == base+eventEnd }) {
+					out = append(out, fmt.Sprintf("%s is of no use: there is no %s beside it", filepath.Join(d, e.Name()), base+eventEnd))
+				}
+			}
+		}
+	}
+	return out
 }
 
 // eventFiles are the events in a directory, which need not be there.

@@ -68,7 +68,7 @@ func startTrial(ctx context.Context, path string, t api.Trial) (*trialProcess, e
 		return nil, fmt.Errorf("start %s test: %w", path, err)
 	}
 	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s test: %w", path, err)
+		return nil, &adviceError{fmt.Errorf("start %s test: %w", path, err), "FNCTL_RUNTIME=/path/to/runtime"}
 	}
 	p.requests, p.answers = json.NewEncoder(p.in), json.NewDecoder(out)
 	if err := p.ask(t, &p.report); err != nil {
