@@ -20,6 +20,7 @@ const (
 
 const (
 	adviceGo     = "for Go build with GOOS=wasip1 GOARCH=wasm and -buildmode=c-shared, or let fnctl deploy build it"
+	adviceHandle = "name a handler: evoke::handler!(f) in Rust, evoke.Handle(f) in Go built with GOOS=wasip1 -buildmode=c-shared, an exported evoke_handle in other languages (docs/guests.md); or let fnctl deploy build the source"
 	adviceWASI   = "build a core module for WASI preview 1 (Rust: wasm32-wasip1, Go: GOOS=wasip1, C: wasm32-wasi)"
 	adviceCore   = "turn the proposal off in the compiler; offered are WebAssembly 2.0, tail calls and extended constant expressions"
 	adviceBroken = "build it again: the file may have been cut or changed on its way"
@@ -134,7 +135,7 @@ func (m *moduleInfo) checkExports() (kind string, err error) {
 	} else if _, ok := m.export(abi.ExportStart); ok {
 		kind = KindCommand
 	} else {
-		return "", refuse(adviceGo, "the module exports neither %s nor %s; it exports %s", abi.ExportHandle, abi.ExportStart, m.listExports())
+		return "", refuse(adviceHandle, "the module exports neither %s nor %s; it exports %s", abi.ExportHandle, abi.ExportStart, m.listExports())
 	}
 	if e, ok := m.export(abi.ExportMemory); !ok || e.kind != kindMemory {
 		return "", refuse("export the memory under that name; compilers for WASI do", "the module does not export a memory named %q; it exports %s", abi.ExportMemory, m.listExports())

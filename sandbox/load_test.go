@@ -94,6 +94,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"imported global", module(func(m *w.Module) { m.ImportRaw("env", "g", w.KindGlobal, []byte{w.I32, 0}) }), "imports the global env.g", ""},
 		{"no entry point", module(func(m *w.Module) { m.Func("add", nil, nil, 0); m.Func("sub", nil, nil, 0) }),
 			"exports neither evoke_handle nor _start; it exports memory, add, sub", "-buildmode=c-shared"},
+		{"library without a handler", module(func(m *w.Module) { m.Func("add", nil, nil, 0) }), "exports neither evoke_handle nor _start", "evoke::handler!(f) in Rust"},
 		{"no exports", module(func(m *w.Module) { m.NoExports() }), "it exports nothing", "fnctl deploy"},
 		{"more exports than are listed", module(func(m *w.Module) {
 			for range 25 {

@@ -300,7 +300,7 @@ func loadModule(ctx context.Context, builders builders, p *progress, dir string,
 		p.done("built %s (%s)", f.Name, size(int64(len(b.module))))
 	}
 	for _, note := range b.notes {
-		p.done("note: %s", note)
+		p.done("note: function %s: %s", f.Name, note)
 	}
 	return b, nil
 }

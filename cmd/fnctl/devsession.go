@@ -371,7 +371,7 @@ func (d *devSession) tellBuild(u *unit) {
 	u.saved = false
 	for _, note := range u.notes {
 		if u.err == nil {
-			d.screen.note("note: %s", note)
+			d.screen.note("note: function %s: %s", u.function.Name, note)
 		}
 	}
 }

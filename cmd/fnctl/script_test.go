@@ -86,3 +86,12 @@ func compactJSON(t *testing.T, text []byte) string {
 	}
 	return b.String()
 }
+
+func TestNotesOfABuildNameTheFunction(t *testing.T) {
+	t.Parallel()
+	dir := writeFiles(t, map[string]string{"fn.yaml": "version: 1\napp: shop\nfunctions: { hello: { source: ./hello.js } }\n", "hello.js": "export default () => eval('1')\n"})
+	got := newFake(t, nil).fnctl("build", dir)
+	if want := "note: function hello: ▲ [WARNING] Using direct eval"; got.code != exitOK || !strings.Contains(got.stderr, want) {
+		t.Errorf("%d %s\nwant %s", got.code, got.stderr, want)
+	}
+}
