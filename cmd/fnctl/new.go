@@ -159,7 +159,7 @@ func nextSteps(name, trigger string) string {
 	if trigger == "webhook" {
 		return "fnctl test && fnctl secret set " + strings.ReplaceAll(name, "-", "_") + " && fnctl deploy"
 	}
-	return "fnctl test && fnctl deploy"
+	return "fnctl test && fnctl dev" // which needs no server and no second terminal
 }
 
 // checkProjectName: a name is a directory's, an app's and a function's.

@@ -36,7 +36,7 @@ func TestNewSaysWhatItMade(t *testing.T) {
   hello/fn.yaml
   hello/main.ts
   hello/tsconfig.json
-next: cd hello && fnctl test && fnctl deploy
+next: cd hello && fnctl test && fnctl dev
 `)
 	newIn(t, dir, "greet", "-l", "Go", "-t", "webhook").want(t, exitOK, "", `made greet: a function in Go for webhook
   greet/.gitignore
