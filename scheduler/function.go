@@ -88,7 +88,7 @@ func (s *Scheduler) CheckModule(ctx context.Context, name string, wasm []byte, s
 	if failed != nil {
 		return "", nil, &ModuleError{
 			Reason: "it fails before it sees an event: " + failed.Error(),
-			Advice: "mend what runs at start (init functions, package variables), or deploy again if the machine was overloaded",
+			Advice: "mend what runs at start (init functions, package variables, the top-level code of a script), or deploy again if the machine was overloaded",
 		}
 	}
 	return kind, warnings, nil

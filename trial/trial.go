@@ -98,7 +98,7 @@ func load(ctx context.Context, box *sandbox.Runtime, t api.Trial) (*function, ap
 		return refuse("load the module: %v", err)
 	}
 	if err := m.InitError(); err != nil {
-		return nil, api.TrialReport{Error: "it fails before it sees an event: " + err.Error(), Advice: "mend what runs at start (init functions, package variables)"}
+		return nil, api.TrialReport{Error: "it fails before it sees an event: " + err.Error(), Advice: "mend what runs at start (init functions, package variables, the top-level code of a script)"}
 	}
 	f.module = m
 	return f, api.TrialReport{Warnings: m.Warnings()}

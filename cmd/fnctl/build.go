@@ -54,6 +54,11 @@ and fails nothing; what a tool finds ends the command with exit code 1.`,
 		if err != nil {
 			return err
 		}
+		for _, b := range files {
+			if fault := b.unfit(); fault != "" {
+				c.say("warning: function %s: %s", b.Function, fault)
+			}
+		}
 		if err := c.showBuilt(files); err != nil || !check {
 			return err
 		}
@@ -114,6 +119,17 @@ func describeModule(b built) (out builtFile, end string) {
 		}
 	}
 	return out, ".js"
+}
+
+// unfit says why no runtime takes a module, as far as that is plain to see.
+func (b builtFile) unfit() string {
+	switch b.Kind {
+	case "component":
+		return "it is a component, which the runtime does not run; build a core module for WASI preview 1, in Rust for wasm32-wasip1"
+	case "module":
+		return "it exports neither evoke_handle nor _start, so the runtime does not run it; docs/guests.md has what a function is"
+	}
+	return ""
 }
 
 // imported is one line of what a function imports.

@@ -41,6 +41,17 @@ func TestBuildIntoFiles(t *testing.T) {
 	}
 }
 
+func TestBuildOfWhatDoesNotRun(t *testing.T) {
+	t.Parallel()
+	dir := writeFiles(t, map[string]string{"fn.yaml": "version: 1\napp: shop\nfunctions: { a: { wasm: a.wasm }, b: { wasm: b.wasm } }\n", "a.wasm": "\x00asm\x0d\x00\x01\x00", "b.wasm": "\x00asm\x01\x00\x00\x00"})
+	r := execute(t.Context(), t, "", nil, "build", dir)
+	for _, want := range []string{"warning: function a: it is a component, which the runtime does not run; build", "warning: function b: it exports neither evoke_handle nor _start"} {
+		if r.code != exitOK || !strings.Contains(r.stderr, want) {
+			t.Errorf("%+v\nwant %s", r, want)
+		}
+	}
+}
+
 func TestBuildThatFails(t *testing.T) {
 	t.Parallel()
 	dir := writeFiles(t, map[string]string{"fn.yaml": "version: 1\napp: shop\nfunctions: { a: { source: a.ts }, b: { source: b.ts } }\n", "a.ts": "import 'zod'; export default () => 1", "b.ts": "export default () => 2"})
