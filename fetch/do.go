@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/evoke-run/evoke/sdk/abi"
 )
@@ -252,11 +253,23 @@ func responseHead(res *http.Response) response {
 	}
 	for name, values := range res.Header {
 		for _, v := range values {
-			out.Headers = append(out.Headers, [2]string{strings.ToLower(name), strings.ToValidUTF8(v, "\uFFFD")})
+			out.Headers = append(out.Headers, [2]string{strings.ToLower(name), headerText(v)})
 		}
 	}
 	slices.SortStableFunc(out.Headers, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 	return out
+}
+
+// headerText is the value of a header as text. One that is not UTF-8 is what headers were before there was any: ISO 8859-1, in which each byte is a character.
+func headerText(v string) string {
+	if utf8.ValidString(v) {
+		return v
+	}
+	var text strings.Builder
+	for _, b := range []byte(v) {
+		text.WriteRune(rune(b))
+	}
+	return text.String()
 }
 
 // retryAfter reads the header, in seconds or as a time.

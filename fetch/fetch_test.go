@@ -155,6 +155,8 @@ func TestRequestAndResponse(t *testing.T) {
 		w.Header().Add("X-Two", "1")
 		w.Header().Add("X-Two", "2")
 		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("X-Latin", "caf\xe9")
+		w.Header().Set("X-Text", "caf\u00e9")
 		w.WriteHeader(http.StatusTeapot)
 		fmt.Fprintf(w, "%s %s %s ua=%s enc=%q x=%v te=%v body=%s", r.Method, r.Host, r.URL, r.UserAgent(), r.Header.Get("Accept-Encoding"), r.Header["X-A"], r.TransferEncoding, body)
 	})
@@ -167,7 +169,7 @@ func TestRequestAndResponse(t *testing.T) {
 	if head.Status != 418 || head.URL != "http://api.example:"+b.port+"/a%2Fb?q=1" || a.Outcome != "4xx" || a.HTTP != 418 || a.Out != 5 || a.In != len(body) {
 		t.Errorf("%+v, %+v", head, a)
 	}
-	if text := fmt.Sprint(head.Headers); !strings.Contains(text, "[content-type text/plain]") || !strings.HasSuffix(text, "[x-two 1] [x-two 2]]") {
+	if text := fmt.Sprint(head.Headers); !strings.Contains(text, "[content-type text/plain]") || !strings.HasSuffix(text, "[x-latin caf\u00e9] [x-text caf\u00e9] [x-two 1] [x-two 2]]") {
 		t.Errorf("headers %s", text)
 	}
 }
