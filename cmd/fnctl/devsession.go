@@ -226,7 +226,7 @@ func (d *devSession) try(err error) string {
 	var compile *gobuild.CompileError
 	var faults manifest.Faults
 	var unreachable *api.UnreachableError
-	if errors.As(err, &compile) || errors.As(err, &faults) || errors.As(err, &unreachable) {
+	if errors.As(err, &compile) && compile.Missing() == "" || errors.As(err, &faults) || errors.As(err, &unreachable) {
 		return ""
 	}
 	return d.c.advice(d.c.devCommand(), err)

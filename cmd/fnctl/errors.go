@@ -193,6 +193,8 @@ func buildAdvice(err error) string {
 		return "install Go from https://go.dev/dl, or build the module elsewhere and name the file with wasm:"
 	case errors.As(err, &compile) && strings.Contains(compile.Output, "requires exactly one main package"):
 		return "make it `package main` with an empty func main() {}"
+	case errors.As(err, &compile) && compile.Missing() != "":
+		return fmt.Sprintf("go get %s in %s (go mod init first, when there is no go.mod), or correct the import", compile.Missing(), compile.Dir)
 	case errors.As(err, &compile):
 		return "correct the code in " + compile.Dir
 	case errors.As(err, &script) && script.Try != "":

@@ -9,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/jsbuild"
 	"github.com/evoke-run/evoke/event"
 )
@@ -93,5 +96,18 @@ func TestNotesOfABuildNameTheFunction(t *testing.T) {
 	got := newFake(t, nil).fnctl("build", dir)
 	if want := "note: function hello: ▲ [WARNING] Using direct eval"; got.code != exitOK || !strings.Contains(got.stderr, want) {
 		t.Errorf("%d %s\nwant %s", got.code, got.stderr, want)
+	}
+}
+
+func TestAdviceOnAGoModuleThatIsMissing(t *testing.T) {
+	t.Parallel()
+	err := error(&gobuild.CompileError{Dir: "./f", Output: "main.go:6:2: cannot find module providing package github.com/a/b: import lookup disabled by -mod=readonly\n"})
+	const want = "go get github.com/a/b in ./f (go mod init first, when there is no go.mod), or correct the import"
+	c := &cli{getenv: func(string) string { return "" }}
+	if got := c.advice(&cobra.Command{Use: "build"}, err); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := (&devSession{c: c}).try(err); got != want {
+		t.Errorf("fnctl dev: %q", got)
 	}
 }

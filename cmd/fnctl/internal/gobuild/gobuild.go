@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +67,16 @@ type CompileError struct {
 
 func (e *CompileError) Error() string {
 	return fmt.Sprintf("the go command cannot build %s:\n%s", e.Dir, strings.TrimRight(e.Output, "\n"))
+}
+
+var missingPackage = regexp.MustCompile(`(?:cannot find module providing|no required module provides) package ([^\s:;]+)`)
+
+// Missing is a package that no module of go.mod has, or "".
+func (e *CompileError) Missing() string {
+	if m := missingPackage.FindStringSubmatch(e.Output); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // ToolchainError says that there is no usable go command.

@@ -204,7 +204,10 @@ func TestCompileErrorsAreAsTheCompilerWroteThem(t *testing.T) {
 			_, err := newBuilder(t).Build(t.Context(), dir)
 			var compile *gobuild.CompileError
 			if !errors.As(err, &compile) || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("got %T %v, want it to hold %s", err, err, tc.want)
+				t.Fatalf("got %T %v, want it to hold %s", err, err, tc.want)
+			}
+			if missing := compile.Missing(); (missing == "example.com/nope") != (tc.name == "missing dependency") {
+				t.Errorf("it misses %q", missing)
 			}
 		})
 	}
