@@ -37,6 +37,7 @@ func TestScriptsShowValues(t *testing.T) {
 		{`new URL("http://a/b"), new URLSearchParams("a=1&a=2"), new Headers({ b: "c" })`, `http://a/b URLSearchParams {"a" => "1","a" => "2"} Headers {"b" => "c"}`},
 		{`new Blob(["abc"], { type: "text/plain" })`, `Blob {"size":3,"type":"text/plain"}`},
 		{`Array.from({ length: 102 }, () => 0).length, new Uint8Array(102)`, `102 Uint8Array(102) [` + strings.Repeat("0,", 100) + `… 2 more]`},
+		{`new Set(Array.from({ length: 102 }, () => ({})))`, `Set(102) {` + strings.Repeat("{},", 100) + `… 2 more}`},
 		{`["x".repeat(20000)]`, `["` + strings.Repeat("x", 16384) + `"… 3616 more]`},
 		{`{ a: { a: { a: { a: { a: { a: { a: { a: { a: 1 } } } } } } } } }`, strings.Repeat(`{"a":`, 8) + `[Object]` + strings.Repeat("}", 8)},
 		{`event`, `{"specversion":"1.0","id":"e1","source":"/tests","type":"dev.test","datacontenttype":"application/json","data":{"n":1}}`},

@@ -35,7 +35,7 @@
       }
       return `${typeof key === "symbol" ? `[${String(key)}]` : stringify(key)}:${text}`;
     };
-    const keysOf = v => Reflect.ownKeys(v).filter(key => Object.getOwnPropertyDescriptor(v, key)?.enumerable);
+    const keysOf = v => [...Object.keys(v), ...Object.getOwnPropertySymbols(v).filter(key => Object.getOwnPropertyDescriptor(v, key)?.enumerable)];
     // Objects of the platform have their properties in their classes, where they are enumerable.
     const accessorsOf = v => {
       const found = [];
@@ -45,7 +45,12 @@
       return found;
     };
     const properties = (v, name, keys) => list(`${name === "Object" ? "" : name + " "}{`, keys.length, n => property(v, keys[n]), "}");
-    const pairs = (v, name, all) => list(`${name} {`, all.length, n => `${show(all[n][0])} => ${show(all[n][1])}`, "}");
+    // of goes over what a collection has, of which there may be much more than is shown.
+    const of = (items, open, size, each) => {
+      const rest = items[Symbol.iterator]();
+      return list(open, size, () => each(rest.next().value), "}");
+    };
+    const pair = ([key, value]) => `${show(key)} => ${show(value)}`;
     const error = e => {
       const lines = [String(e), ...web.frames(e)];
       for (const key of keysOf(e)) if (key !== "name" && key !== "message" && key !== "stack" && key !== "cause" && key !== "errors") lines.push(property(e, key).replace(/^"(\w+)":/, "$1: "));
@@ -57,11 +62,8 @@
       const kind = kindOf(v);
       if (v instanceof Error) return error(v);
       if (Array.isArray(v)) return list("[", v.length, n => n in v ? show(v[n]) : "empty", "]");
-      if (v instanceof Map) return pairs(v, `Map(${v.size})`, [...v]);
-      if (v instanceof Set) {
-        const all = [...v];
-        return list(`Set(${v.size}) {`, v.size, n => show(all[n]), "}");
-      }
+      if (v instanceof Map) return of(v, `Map(${v.size}) {`, v.size, pair);
+      if (v instanceof Set) return of(v, `Set(${v.size}) {`, v.size, show);
       if (v instanceof ArrayBuffer || ArrayBuffer.isView(v)) {
         const items = v instanceof ArrayBuffer || v instanceof DataView ? web.bytesOf(v, "console") : v;
         return list(`${kind}(${items.length}) [`, items.length, n => show(items[n]), "]");
@@ -75,7 +77,7 @@
           return above.length === 1 && !quoted && typeof said === "string" ? said : show(said);
         } catch { /* then what it has is shown */ }
       }
-      if (typeof v.entries === "function" && /^(Headers|URLSearchParams|FormData)$/.test(kind)) return pairs(v, kind, [...v.entries()]);
+      if (typeof v.entries === "function" && /^(Headers|URLSearchParams|FormData)$/.test(kind)) return of(v.entries(), `${kind} {`, [...v.keys()].length, pair);
       return properties(v, kind, [...keysOf(v), ...accessorsOf(v)]);
     };
     const show = v => {
