@@ -196,6 +196,19 @@ func TestWhichChangesConcernAFunction(t *testing.T) {
 	}
 }
 
+func TestAdviceOfDevOnADeploy(t *testing.T) {
+	t.Parallel()
+	d := &devSession{c: &cli{getenv: func(string) string { return "" }}, screen: devScreen{command: " --server http://127.0.0.1:9"}}
+	for text, want := range map[string]string{
+		"functions.a.on[0].webhook.secret: there is no secret \"a_b\" in namespace default; set it first: fnctl secret set a_b": "fnctl secret set a_b --server http://127.0.0.1:9, and save a file again",
+		"functions.a.timeout: it is 0s": "correct it in fn.yaml",
+	} {
+		if got := d.try(&api.Problem{Status: 422, Detail: text, Next: "correct it in fn.yaml and deploy again"}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // A file that has nothing to do with a fault, such as a log, is no reason to tell it again; one that has is.
 func TestFaultsAreToldOnce(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,9 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -229,8 +231,14 @@ func (d *devSession) try(err error) string {
 	if errors.As(err, &compile) && compile.Missing() == "" || errors.As(err, &faults) || errors.As(err, &unreachable) {
 		return ""
 	}
-	return d.c.advice(d.c.devCommand(), err)
+	if m := secretToSet.FindString(err.Error()); m != "" {
+		return m + d.screen.command + ", and save a file again"
+	}
+	return strings.Replace(d.c.advice(d.c.devCommand(), err), " and deploy again", "", 1) // it does that by itself
 }
+
+// secretToSet is the command that a server names when a secret is not set.
+var secretToSet = regexp.MustCompile(`fnctl secret set [a-zA-Z0-9_.-]+`)
 
 // changed is told by the watcher.
 func (d *devSession) changed(c watch.Change) {
