@@ -118,3 +118,19 @@ func TestBuildChecks(t *testing.T) {
 		})
 	}
 }
+
+// go vet sees that functions of the SDK take formats as Printf does.
+func TestBuildChecksFormatsOfTheLog(t *testing.T) {
+	t.Parallel()
+	dir := writeFiles(t, map[string]string{
+		"fn.yaml": "version: 1\napp: shop\nfunctions: { a: { source: ./a } }\n",
+		"a/main.go": "package main\n\nimport (\n\t\"context\"\n\n\tevoke \"github.com/evoke-run/evoke/sdk/go\"\n)\n\nfunc init() { evoke.Handle(a) }\n\nfunc main() {}\n\n" +
+			"func a(context.Context, *evoke.Event) (evoke.Reply, error) {\n\tevoke.Infof(\"%d\", \"x\")\n\treturn evoke.Reply{}, evoke.Rejectf(\"%d\", \"x\")\n}\n",
+	})
+	r := execute(t.Context(), t, "", nil, "build", dir, "--check")
+	for _, want := range []string{"main.go:14:15: ", "Infof format %d has arg \"x\" of wrong type string", "main.go:15:39: ", "Rejectf format %d"} {
+		if r.code != exitFailed || !strings.Contains(r.stderr, want) {
+			t.Errorf("code %d, %s\nwant %s", r.code, r.stderr, want)
+		}
+	}
+}
