@@ -219,3 +219,19 @@ func TestDevGivesTheTerminalBack(t *testing.T) {
 		released(t, filepath.Join(dir, ".evoke"))
 	}
 }
+
+// Whoever begins with a fault is told what the keys do once it is corrected.
+func TestDevTellsOfItsKeysAfterAFault(t *testing.T) {
+	t.Parallel()
+	dir := writeProject(t, map[string]string{"project/fn.yaml": "version: 1\napp: one\nfunctions:\n  one: { source: ./one.js, on: [ { http: {} } ] }\n"})
+	term := newTerminal(t)
+	cmd, ended := term.devOn(t, dir)
+	term.await(t, "there is no file ")
+	saveFile(t, filepath.Join(dir, "one.js"), "export default () => 1;\n")
+	term.await(t, "visible")
+	term.await(t, "e sends a test event")
+	term.press(t, "q")
+	if err := <-ended; err != nil {
+		t.Error(cmd, err)
+	}
+}

@@ -412,6 +412,7 @@ func (d *devSession) deploy(ctx context.Context, app api.App, modules map[string
 		return
 	}
 	delete(d.faults, "")
+	first := d.inForce == nil
 	d.inForce, d.uploaded = &app, map[string]bool{}
 	for digest := range modules {
 		d.uploaded[digest] = true
@@ -427,7 +428,7 @@ func (d *devSession) deploy(ctx context.Context, app api.App, modules map[string
 			d.screen.note("note: function %s: %s", f.Name, note)
 		}
 	}
-	if line.Saved.IsZero() {
+	if first { // it may have come late, after a fault was corrected
 		d.screen.note("watching %s%s", d.dir, d.keysText())
 	}
 }
