@@ -193,8 +193,10 @@
     }
   }
   // inJSON refuses what JSON has no words for and would leave empty: what was in it would be lost, and nobody told.
+  const plain = Object.prototype;
   const inJSON = (v, who) => {
-    if (v instanceof Error || !/ (Object|Array)\]$/.test(Object.prototype.toString.call(v))) web.use("inspect").refuse(v, who);
+    if (Object.getPrototypeOf(v) === plain) return v; // nearly always
+    if (v instanceof Error || !/ (Object|Array)\]$/.test(plain.toString.call(v))) web.use("inspect").refuse(v, who);
     return v;
   };
   const ask = (op, name, value) => {
