@@ -81,7 +81,7 @@ func TestTestRefuses(t *testing.T) {
 		{"only stubs", oneFunction, "events/stubs.json", "{}", exitUsage, "there are no events to test with"},
 		{"several functions", twoFunctions, "events/a.json", "{}", exitUsage, "DIR/events/a.json: the app has several functions, and nothing says which one the event is for\nTry: mkdir DIR/events/FUNCTION, and move it there"},
 		{"no JSON", oneFunction, "events/a.json", "{", exitFailed, "DIR/events/a.json: it is no JSON: unexpected end of JSON input"},
-		{"a list", oneFunction, "events/a.json", "[]", exitFailed, "DIR/events/a.json: it is a list, so a batch, and function one has no trigger with batch:"},
+		{"a list", oneFunction, "events/a.json", "[]", exitFailed, "DIR/events/a.json: it is a list, so a batch, and function one has no trigger with a batch"},
 		{"a short batch", batchFunction, "events/a.json", `[{"type": "a"}]`, exitFailed, "DIR/events/a.json: it has 1 event, and a batch of function one has 2 to 3"},
 		{"a long batch", batchFunction, "events/a.json", `[{}, {}, {}, {}]`, exitFailed, "DIR/events/a.json: it has 4 events, and a batch of function one has 2 to 3"},
 		{"a batch of what is none", batchFunction, "events/a.json", `[{"type": "a"}, 7]`, exitFailed, "DIR/events/a.json: event 2 of the batch: an event is a JSON object, and it is of type number"},

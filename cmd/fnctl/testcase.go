@@ -161,7 +161,7 @@ func (t *testCase) readEvents(text []byte, f manifest.Function) (err error) {
 	largest := largestBatch(f)
 	switch {
 	case largest == 0:
-		return fmt.Errorf("it is a list, so a batch, and function %s has no trigger with batch:", f.Name)
+		return fmt.Errorf("it is a list, so a batch, and function %s has no trigger with a batch", f.Name)
 	case len(list) < 2 || len(list) > largest:
 		return fmt.Errorf("it has %s, and a batch of function %s has 2 to %d", plural(len(list), "event"), f.Name, largest)
 	}

@@ -170,7 +170,7 @@ func checkDir(dir string) error {
 		return err
 	}
 	if !info.IsDir() {
-		return errors.New("is a file, and neither TypeScript nor JavaScript, nor the directory of a Go package or of a Rust crate; a module of WebAssembly is named by wasm:")
+		return errors.New("is a file, and neither TypeScript nor JavaScript, nor the directory of a Go package or of a Rust crate; the key for a module of WebAssembly is wasm")
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "*.go")); len(files) > 0 { // the pattern is only bad when dir has brackets; then Go decides
 		return nil

@@ -220,7 +220,7 @@ func TestSourcesThatAreNoGoPackage(t *testing.T) {
 		"js":   "is a directory with JavaScript or TypeScript; name the file that has the function: source: ./main.ts",
 		"ts":   "name the file that has the function: source: ./hello.ts",
 		"two":  "name the file that has the function: source: ./main.ts",
-		"file": "is a file, and neither TypeScript nor JavaScript, nor the directory of a Go package or of a Rust crate; a module of WebAssembly is named by wasm:",
+		"file": "is a file, and neither TypeScript nor JavaScript, nor the directory of a Go package or of a Rust crate; the key for a module of WebAssembly is wasm",
 		"gone": "there is no such directory",
 	} {
 		path := filepath.Join(dir, name)
