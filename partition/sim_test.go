@@ -32,7 +32,7 @@ func TestSimulation(t *testing.T) {
 	}
 	usual := uint64(200)
 	if raceDetector {
-		usual = 20 // a tenth of the speed, and nothing runs at once in a simulation
+		usual = 20 // it is slow there, and nothing runs at once in a simulation
 	}
 	first, seeds := uint64(1), simEnv(t, "EVOKE_SIM_SEEDS", usual)
 	end := time.Time{}

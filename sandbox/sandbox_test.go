@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// sharedCode has the code of all tests that have no directory of their own: the engine of scripts is compiled once, which takes half a minute under the race detector.
+// sharedCode has the code of all tests that have no directory of their own: the engine of scripts is compiled once, which was most of the time of a run under the race detector.
 var sharedCode string
 
 // fakeHost allows what its fields say and remembers what it was told.

@@ -15,10 +15,16 @@
       return "something that cannot be shown was thrown";
     }
   };
+  const reasonOf = (e, reject) => {
+    const message = e instanceof Error ? String(e.message) : "";
+    if (reject) return message || "rejected without a reason"; // it is no error of the function's
+    const reason = e instanceof Error && e.name === "Error" && message || said(e); // "Error: " would say nothing more
+    return e?.cause ?? e?.errors ? reason + web.use("inspect").behind(e) : reason;
+  };
   const explain = e => {
     const reject = e?.reject === true;
     return stringify({
-      reason: (e instanceof Error && (reject || e.name === "Error") && String(e.message) || (reject ? "rejected without a reason" : said(e))) + (!reject && (e?.cause ?? e?.errors) ? web.use("inspect").behind(e) : ""), // "Error: " would say nothing more
+      reason: reasonOf(e, reject),
       frames: frames(e).slice(0, 16),
       reject,
       retryAfter: Number.isFinite(e?.retryAfter) ? Math.max(0, Math.trunc(e.retryAfter)) : -1,

@@ -296,3 +296,31 @@ func BenchmarkReset(b *testing.B) {
 		}
 	}
 }
+
+// What no part covers is zero, and a part that begins inside of a page stays where it is.
+func TestImageOfParts(t *testing.T) {
+	t.Parallel()
+	const size = 2 * PageSize
+	s := &System{}
+	image, err := s.NewImage(size, Part{100, []byte("one")}, Part{PageSize - 1, []byte("two")}, Part{size - 2, []byte("ab")}, Part{size, nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	want := make([]byte, size)
+	copy(want[100:], "one")
+	copy(want[PageSize-1:], "two")
+	copy(want[size-2:], "ab")
+	if !bytes.Equal(image.Bytes(), want) {
+		t.Error("the image has other bytes")
+	}
+	for text, p := range map[string]Part{
+		"3 bytes from 131070 on are not in an image of 131072": {size - 2, []byte("abc")},
+		"1 bytes from -1 on are not in an image of 131072":     {-1, []byte("a")},
+		"0 bytes from 131073 on are not in an image of 131072": {size + 1, nil},
+	} {
+		if _, err := s.NewImage(size, p); err == nil || err.Error() != text {
+			t.Errorf("%v, want %s", err, text)
+		}
+	}
+}

@@ -38,9 +38,12 @@ type scan struct {
 	context      build.Context
 	files        *token.FileSet
 	seen         map[string]bool // directories
-	notes        []string
-	transport    bool // something sets http.DefaultTransport
+	uses         []absentUse
+	transport    bool // something names http.DefaultTransport, most likely to set it
 }
+
+// absentUse is a call of what is not there.
+type absentUse struct{ of, note string }
 
 // absentNotes tells of what the package in dir and those of its module below it call and will not have.
 func absentNotes(dir, module, root string) []string {
@@ -48,9 +51,9 @@ func absentNotes(dir, module, root string) []string {
 	s.context.GOOS, s.context.GOARCH, s.context.CgoEnabled = "wasip1", "wasm", false
 	s.visit(dir)
 	var out []string
-	for _, n := range s.notes {
-		if !s.transport || !strings.Contains(n, "http.DefaultTransport") {
-			out = append(out, n)
+	for _, u := range s.uses {
+		if u.of != "net/http" || !s.transport {
+			out = append(out, u.note)
 		}
 	}
 	if more := len(out) - maxAbsent; more > 0 {
@@ -120,7 +123,7 @@ func (s *scan) use(of string, selector *ast.SelectorExpr) {
 		if short, err := filepath.Rel(s.root, file); err == nil {
 			file = filepath.ToSlash(short)
 		}
-		s.notes = append(s.notes, fmt.Sprintf("%s:%d: %s.%s: %s", file, at.Line, path.Base(of), name, absents[of].why))
+		s.uses = append(s.uses, absentUse{of, fmt.Sprintf("%s:%d: %s.%s: %s", file, at.Line, path.Base(of), name, absents[of].why)})
 		return
 	}
 }
