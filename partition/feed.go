@@ -33,13 +33,12 @@ func (r *ready) gather(f *feed) {
 		f.gather = gather{}
 		return
 	}
-	now := time.Now().UnixMilli()
 	fresh := f.trigger.pending.count - f.passed
 	if fresh > 0 && f.gather.until == 0 {
-		f.gather.until = now + b.Window
+		f.gather.until = time.Now().UnixMilli() + b.Window
 		r.schedule(timer{at: f.gather.until, trigger: f.trigger.ID})
 	}
-	f.gather.open = fresh < b.Size && now < f.gather.until
+	f.gather.open = fresh < b.Size && r.fired < f.gather.until // by its timer, and not by a clock that may be set back behind it
 }
 
 func (f *feed) addAgain(offset uint64) {
@@ -63,7 +62,7 @@ func (f *feed) takeAgain(now int64) (offset uint64, waiting, ok bool) {
 		if running || !f.trigger.pending.has(offset) {
 			continue
 		}
-		waiting = f.trigger.progress[offset].next > now
+		waiting = f.waits(offset, now)
 		if !waiting || f.trigger.Order == "key" {
 			return offset, waiting, true
 		}

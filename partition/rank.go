@@ -144,7 +144,7 @@ func (f *feed) takeRanked(before bool, now int64) (offset uint64, ok bool) {
 			}
 			f.early[offset] = true
 		}
-		if f.trigger.progress[offset].next <= now { // else its timer brings it
+		if !f.waits(offset, now) {
 			return offset, true
 		}
 	}

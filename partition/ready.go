@@ -14,12 +14,14 @@ type ready struct {
 	feeds   map[uint64]*feed
 	work    map[uint64]*feed // those that have something to take
 	timers  timers
-	earlier bool // a timer came in front of all others since the last takeEarlier
-	stale   int  // about how many timers are of events that were settled before they were due
+	fired   int64 // timers up to this time, in unix milliseconds, have fired
+	earlier bool  // a timer came in front of all others since the last takeEarlier
+	stale   int   // about how many timers are of events that were settled before they were due
 }
 
 // feed is one trigger's part.
 type feed struct {
+	ready   *ready
 	trigger *trigger
 	scan    uint64 // pending offsets below it were looked at
 	passed  int    // how many pending offsets are below scan
@@ -74,7 +76,7 @@ func (r *ready) sync(t *trigger) {
 		if t.pending.count == 0 && len(t.parked.lanes) == 0 {
 			return
 		}
-		f = &feed{trigger: t}
+		f = &feed{ready: r, trigger: t}
 		r.feeds[t.ID] = f
 		for offset, p := range t.progress {
 			if p.next > 0 {
@@ -221,7 +223,7 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		if _, running := f.running[offset]; running || !f.trigger.pending.has(offset) {
 			continue
 		}
-		if f.trigger.progress[offset].next > now { // failed again since it came due; its timer brings it back
+		if f.waits(offset, now) { // failed again since it came due
 			continue
 		}
 		put(&f.running, offset, struct{}{})
@@ -249,7 +251,7 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 			delete(f.early, offset)
 			continue
 		}
-		waiting = f.trigger.progress[offset].next > now
+		waiting = f.waits(offset, now)
 		if waiting && f.trigger.Order != "key" {
 			continue
 		}
@@ -262,6 +264,16 @@ func (f *feed) pick(now int64) (offset uint64, waiting, ok bool) {
 		put(&f.running, offset, struct{}{})
 	}
 	return offset, false, ok
+}
+
+// waits says whether the time of an offset has not come; then there is a timer that brings it. That may have fired already by a clock that was ahead of now: who picks
+// reads the time before it has the lock, and clocks are set back.
+func (f *feed) waits(offset uint64, now int64) bool {
+	next := f.trigger.progress[offset].next
+	if next > now && next <= f.ready.fired {
+		f.ready.schedule(timer{next, f.trigger.ID, offset})
+	}
+	return next > now
 }
 
 // unpick gives back an offset that was picked and did not run to a verdict.
@@ -295,6 +307,7 @@ func (r *ready) takeEarlier() bool {
 
 // fire makes due what waited until now and returns the next time something is due, 0 for never.
 func (r *ready) fire(now int64) int64 {
+	r.fired = max(r.fired, now)
 	for len(r.timers) > 0 && r.timers[0].at <= now {
 		t := heap.Pop(&r.timers).(timer)
 		f := r.feeds[t.trigger]
