@@ -285,15 +285,22 @@
     if (number === 0 && host("respond", stringify({ status, headers: [...response.headers] })) !== "") throw new TypeError("the headers of the Response are larger than 1 MiB");
     return response.arrayBuffer();
   };
-  // finish waits for what the handler has left to be done before there is a reply.
-  const finish = async v => {
-    const done = isResponse(v) ? await respond(v) : v;
+  // left waits for what the handler has left to be done, before there is a reply or it has failed.
+  const left = async () => {
     while (behind.length > 0) {
       const all = behind;
       behind = [];
       for (const { reason } of await Promise.allSettled(all)) if (reason !== undefined) host("log", "error", `waitUntil: ${shown(reason)}`);
     }
+  };
+  const finish = async v => {
+    const done = isResponse(v) ? await respond(v) : v;
+    await left();
     return done;
+  };
+  const fail = async e => {
+    await left();
+    throw e;
   };
   const end = (how, what) => {
     settled = how;
@@ -303,7 +310,10 @@
     promise.then(v => {
       if (isResponse(v) || behind.length > 0) follow(finish(v));
       else end(Fulfilled, v);
-    }, e => end(Rejected, e));
+    }, e => {
+      if (behind.length > 0) follow(fail(e));
+      else end(Rejected, e);
+    });
   };
   const serve = main => async event => {
     const { request } = event;
@@ -312,12 +322,18 @@
     if (!isResponse(response)) throw new TypeError(`fetch is to return a Response; it returned ${response === null ? "null" : typeof response}`);
     return response;
   };
+  // What cannot be called as a handler says so at the deploy, and not with its first event.
+  const uncallable = f => Object.getOwnPropertyDescriptor(f, "prototype")?.writable === false ? "is a class" : /Generator/.test(f[Symbol.toStringTag]) ? "is a generator" : "";
+  const wanted = "write export default function (event, context) { … }, or export default { fetch(request) { … } }";
   const start = (exports, mentioned) => {
     if (mentioned !== "") mentioned.split(" ").forEach(install);
     const main = exports.default;
-    if (typeof main === "function") handler = main;
-    else if (typeof main?.fetch === "function") handler = serve(main);
-    else throw new TypeError("it has no function as its default export; write export default function (event, context) { … }, or export default { fetch(request) { … } }");
+    if (typeof main === "function") {
+      const what = uncallable(main);
+      if (what !== "") throw new TypeError(`its default export ${what}, and events need a function; ${wanted}${what === "is a class" ? ", which may be an instance of the class" : ""}`);
+      handler = main;
+    } else if (typeof main?.fetch === "function") handler = serve(main);
+    else throw new TypeError(`it has no function as its default export; ${wanted}`);
   };
   const handle = (raw, kind, n) => {
     settled = Pending;
@@ -328,7 +344,13 @@
       behind = [];
       open = new Map();
     }
-    const v = handler(new Event(raw, kind, n), context);
+    let v;
+    try {
+      v = handler(new Event(raw, kind, n), context);
+    } catch (e) {
+      if (behind.length === 0) throw e;
+      v = fail(e);
+    }
     if (isThenable(v)) follow(v);
     else if (isResponse(v) || behind.length > 0) follow(finish(v));
     else return reply(v);

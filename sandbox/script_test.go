@@ -291,6 +291,8 @@ func TestScriptsThatDoNotStart(t *testing.T) {
 		{"throws", "const config = undefined\nexport default () => 1\nconfig.url", ClassInit, "the script's top-level code: TypeError: cannot read property 'url' of undefined at <anonymous> (f.js:3:1)"},
 		{"import", "import _ from 'lodash'; export default () => 1", ClassInit, "the script's top-level code: ReferenceError: could not load module 'lodash'"},
 		{"no function", "export default { handler() {} }", ClassInit, "the script's top-level code: TypeError: it has no function as its default export; write export default function (event, context) { … }, or export default { fetch(request) { … } }"},
+		{"class", "export default class Shop { fetch() {} }", ClassInit, "TypeError: its default export is a class, and events need a function; write export default function (event, context) { … }, or export default { fetch(request) { … } }, which may be an instance of the class"},
+		{"generator", "export default async function* (event) { yield 1 }", ClassInit, "TypeError: its default export is a generator, and events need a function; write export default function (event, context) { … }"},
 		{"fetches", "const rates = await fetch('https://rates.example')\nexport default () => 1", ClassInit, "the script's top-level code: TypeError: fetch GET https://rates.example/: it is not possible before there is an event; move it into the handler"},
 		{"default of no name", "export const _default = 1, f = () => 'export default'", ClassInit, "it has no function as its default export"},
 		{"waits", "await new Promise(() => {}); export default () => 1", ClassInit, "the script's top-level code: it awaits something that does not come"},

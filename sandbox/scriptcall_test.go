@@ -216,6 +216,24 @@ func TestContextsOfScripts(t *testing.T) {
 	}
 }
 
+// What a handler leaves to be done is done though it fails, and an event behind it has nothing of it.
+func TestScriptsThatFailWaitForWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	r := newRuntime(t)
+	const later = `const later = () => context.waitUntil(new Promise(r => setTimeout(r, 2)).then(() => console.log("told")));`
+	for _, text := range []string{
+		"export default (event, context) => {" + later + `later(); throw new Error("no") }`,
+		"export default async (event, context) => {" + later + `await null; later(); throw new Error("no") }`,
+		"export default (event, context) => {" + later + `later(); return { status: 200, headers: [], async arrayBuffer() { later(); throw new Error("no") } } }`,
+	} {
+		h := &fakeHost{}
+		res := loadScript(t, r, text, Settings{}).Invoke(within(t, 10*time.Second), jsonEvent(`{}`), h)
+		if res.Verdict != abi.Failed || !strings.HasPrefix(res.Reason, "no ") && res.Reason != "no" || len(h.lines) == 0 || h.lines[len(h.lines)-1] != "INFO told" {
+			t.Errorf("%s: %s %q, logged %q", text, res.Verdict.Name(), res.Reason, h.lines)
+		}
+	}
+}
+
 // What a handler returns as a Response is the reply, and what looks like one and is none is said to be.
 func TestScriptsReplyWithResponses(t *testing.T) {
 	t.Parallel()
