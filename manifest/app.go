@@ -96,9 +96,6 @@ func (d *decoder) retry(v value, below *api.Retry) *api.Retry {
 		"jitter":   d.oneOf(&r.Jitter, "full", "none"),
 		"maxAge":   d.duration(&r.MaxAge),
 	}})
-	if r.Initial > 0 && r.Max > 0 && r.Initial > r.Max {
-		d.fault(v.at(), "%s: initial is longer than max", v.path)
-	}
 	return &r
 }
 
@@ -109,19 +106,15 @@ func (d *decoder) topics(v value) map[string]api.TopicSpec {
 			d.fault(keyAt, "topics: %q is not a topic: it is %s", shorten(name), topicRule)
 		}
 		var spec api.TopicSpec
-		var auth *value
 		d.object(child, keys{
 			read: map[string]func(value){
 				"ingress":   d.boolean(&spec.Ingress),
-				"auth":      func(v value) { auth, spec.Auth = &v, d.auth(v) },
+				"auth":      func(v value) { spec.Auth = d.auth(v) },
 				"retention": d.duration(&spec.Retention),
 				"unsettled": d.oneOf(&spec.Unsettled, "keep", "deadletter"),
 			},
 			later: []string{"dedup"},
 		})
-		if spec.Auth != nil && !spec.Ingress {
-			d.fault(auth.at(), "%s: only what comes from outside is checked, and the topic is closed; add ingress: true, or leave auth out", auth.path)
-		}
 		out[name] = spec
 	})
 	return out

@@ -75,7 +75,7 @@ func TestAuthThatIsWrong(t *testing.T) {
 		}
 	}
 	_, err := manifest.Parse("fn.yaml", []byte("version: 1\napp: a\nfunctions: { f: { wasm: f.wasm } }\ntopics:\n  t: { auth: key }\n"))
-	const closed = "fn.yaml:5:14: topics.t.auth: only what comes from outside is checked, and the topic is closed; add ingress: true, or leave auth out"
+	const closed = "fn.yaml:5:14: topics.t.auth: only what comes from outside is checked, and the topic is closed; set ingress, or leave auth out"
 	if err == nil || !strings.Contains(err.Error(), closed) {
 		t.Errorf("a closed topic: %v", err)
 	}

@@ -4,7 +4,7 @@ import "github.com/evoke-run/evoke/api"
 
 const scheduleExample = `a schedule like "0 2 * * *" or @hourly`
 
-// cron reads a schedule alone, or a map. What the schedule and the time zone say, the server reads: it has the zones.
+// cron reads a schedule alone, or a map.
 func (d *decoder) cron(v value) *api.CronTrigger {
 	out := &api.CronTrigger{}
 	if kind := kindName(v.node); kind != "a map" && v.node != nil {

@@ -38,6 +38,14 @@ type at struct{ line, column int }
 type decoder struct {
 	file   string
 	faults Faults
+	places map[string]at // of each value, by its path
+}
+
+func (d *decoder) keep(v value) {
+	if d.places == nil {
+		d.places = map[string]at{}
+	}
+	d.places[v.path] = v.at()
 }
 
 func (d *decoder) fault(p at, format string, args ...any) {

@@ -47,16 +47,12 @@ func (d *decoder) rate(v value, queues bool) *api.Rate {
 		"period": func(v value) { timed = true; d.duration(&out.Period)(v) },
 		"key":    d.anyText(&out.Key, keyExample),
 	}
-	var burst value
 	if queues {
-		read["burst"] = func(v value) { burst = v; d.limit(&out.Burst)(v) }
+		read["burst"] = d.limit(&out.Burst)
 	}
 	ok := d.object(v, keys{read: read})
 	if ok && !(limited && timed) {
 		d.fault(v.at(), "%s needs both limit and period; write { limit: 10, period: 1s }", v.path)
-	}
-	if ok && out.Limit > 0 && out.Burst > out.Limit {
-		d.fault(burst.at(), "%s: %d at once is above limit, which is %d", burst.path, out.Burst, out.Limit)
 	}
 	return out
 }

@@ -60,13 +60,10 @@ func (d *decoder) function(name string, keyAt at, v value, defs defaults) Functi
 
 func (d *decoder) scale(v value) api.Scale {
 	var out api.Scale
-	ok := d.object(v, keys{read: map[string]func(value){
+	d.object(v, keys{read: map[string]func(value){
 		"min": d.integer(&out.Min, 0, api.MaxReady),
 		"max": d.limit(&out.Max),
 	}})
-	if ok && out.Max > 0 && out.Min > out.Max {
-		d.fault(v.at(), "%s: min %d is above max %d", v.path, out.Min, out.Max)
-	}
 	return out
 }
 
@@ -124,35 +121,22 @@ func (d *decoder) trigger(v value) (t api.TriggerSpec, ok bool) {
 	return t, kinds == 1
 }
 
-// orderedOnce: an event that is settled before it runs does not hold back the next one of its key.
-const orderedOnce = "order: key waits until an event is done, and delivery: atMostOnce does not; leave one of them out"
-
 func (d *decoder) topic(v value) *api.TopicTrigger {
 	t := &api.TopicTrigger{}
 	named := false
-	var failure value
 	ok := d.object(v, keys{
 		read: map[string]func(value){
-			"name":   func(v value) { named = true; t.Name = d.topicName(v, true) },
-			"filter": func(v value) { t.Filter = d.filter(v) },
-			"order":  d.oneOf(&t.Order, "none", "key"),
-			"start":  d.position(&t.Start),
-			"onFailure": func(v value) {
-				d.oneOf(&t.OnFailure, "skip", "park")(v)
-				failure = v
-			},
-			"delivery": d.oneOf(&t.Delivery, "atLeastOnce", "atMostOnce"),
-			"batch":    func(v value) { t.Batch = d.batch(v) },
-			"priority": d.anyText(&t.Priority, "an expression like urgency or data.plan.level"),
+			"name":      func(v value) { named = true; t.Name = d.topicName(v, true) },
+			"filter":    func(v value) { t.Filter = d.filter(v) },
+			"order":     d.oneOf(&t.Order, "none", "key"),
+			"start":     d.position(&t.Start),
+			"onFailure": d.oneOf(&t.OnFailure, "skip", "park"),
+			"delivery":  d.oneOf(&t.Delivery, "atLeastOnce", "atMostOnce"),
+			"batch":     func(v value) { t.Batch = d.batch(v) },
+			"priority":  d.anyText(&t.Priority, "an expression like urgency or data.plan.level"),
 		},
 		later: []string{"reply"},
 	})
-	if ok && t.OnFailure == "park" && t.Order != "key" {
-		d.fault(failure.at(), "%s: only keys that are kept in order can park; add `order: key`, or leave it at skip", failure.path)
-	}
-	if ok && t.Delivery == "atMostOnce" && t.Order == "key" {
-		d.fault(v.at(), "%s: %s", v.path, orderedOnce)
-	}
 	if ok && !named {
 		d.fault(v.at(), "%s has no name; write { name: orders.created }", v.path)
 	}
@@ -276,14 +260,8 @@ func (d *decoder) secrets(v value) (names []string) {
 // env takes numbers and booleans in the form they were written, because that is what an environment holds.
 func (d *decoder) env(v value) map[string]string {
 	out := make(map[string]string)
-	d.each(v, func(name string, keyAt at, child value) {
-		if name == "" || strings.ContainsAny(name, "=\x00") {
-			d.fault(keyAt, "%s: %q is not a name for a variable; it may not be empty or have =", v.path, shorten(name))
-		}
+	d.each(v, func(name string, _ at, child value) {
 		if s, ok := d.scalar(child); ok {
-			if strings.Contains(s, "\x00") {
-				d.fault(child.at(), "%s has a NUL byte", child.path)
-			}
 			out[name] = s
 		}
 	})

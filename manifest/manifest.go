@@ -74,6 +74,9 @@ func Parse(file string, src []byte) (*Manifest, error) {
 		return nil, d.err()
 	}
 	m := d.manifest(value{node: body})
+	if len(d.faults) == 0 {
+		d.judge(m)
+	}
 	if err := d.err(); err != nil {
 		return nil, err
 	}

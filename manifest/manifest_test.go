@@ -44,7 +44,7 @@ functions:
     retry: { attempts: 5, factor: 1.5 }
     timeout: 200ms
     memory: 1Gi
-    deadLetter: { keep: 2d, topic: orders.dead, knative: true }
+    deadLetter: { keep: 2d, topic: dead.orders, knative: true }
   report:
     wasm: ./report.wasm
     on:
@@ -79,7 +79,7 @@ func TestParseReadsEveryKeyInForce(t *testing.T) {
 				Timeout: duration(200 * time.Millisecond), Memory: 1 << 30, Concurrency: 8, Reuse: true,
 				Env:   map[string]string{"CURRENCY": "EUR", "PORT": "8080", "DEBUG": "true", "RATE": "1.50", "EMPTY": ""},
 				Allow: api.Allow{Emit: []string{"orders.charged", "audit.>"}, State: true, Invoke: []string{"price", "stock"}, HTTP: []string{"api.stripe.com", "*.example.com:8443", "http://[::1]:*"}},
-				Retry: &own, DeadLetter: &api.DeadLetterSpec{Keep: duration(48 * time.Hour), Topic: "orders.dead", Knative: true},
+				Retry: &own, DeadLetter: &api.DeadLetterSpec{Keep: duration(48 * time.Hour), Topic: "dead.orders", Knative: true},
 				Triggers: []api.TriggerSpec{
 					{Topic: &api.TopicTrigger{Name: "orders.*", Filter: "type = 'com.shop.order'", Order: "key", OnFailure: "park"}},
 					{HTTP: &api.HTTPTrigger{Key: "header.X-Customer"}},
@@ -199,7 +199,7 @@ func TestFaults(t *testing.T) {
 		{"too many secrets", fn("    secrets: [" + manyNames(65) + "]"), "fn.yaml:5:325: functions.charge.secrets[64]: a function has at most 64 secrets"},
 		{"scale", fn("    scale: 3"), "fn.yaml:5:12: functions.charge.scale must be a map, not 3"},
 		{"scale of nothing", fn("    scale: { max: 0 }"), "fn.yaml:5:19: functions.charge.scale.max: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause"},
-		{"scale the wrong way round", fn("    scale: { min: 5, max: 3 }"), "fn.yaml:5:12: functions.charge.scale: min 5 is above max 3"},
+		{"scale the wrong way round", fn("    scale: { min: 5, max: 3 }"), "fn.yaml:5:19: functions.charge.scale.min: 5 is above max, which is 3"},
 		{"too many ready", fn("    scale: { min: 1001 }"), "fn.yaml:5:19: functions.charge.scale.min must be from 0 to 1000, not 1001"},
 		{"concurrency by key without a limit", fn("    concurrency: { key: subject }"), "fn.yaml:5:18: functions.charge.concurrency needs both limit and key; write { limit: 2, key: subject }, or only the number for all keys together"},
 		{"concurrency twice", fn("    concurrency: [ 3, 4 ]"), "fn.yaml:5:18: functions.charge.concurrency has more than one limit of a kind; write one number and one { limit: 2, key: subject } at most"},
@@ -208,7 +208,7 @@ func TestFaults(t *testing.T) {
 		{"throttle", fn("    throttle: 10"), "fn.yaml:5:15: functions.charge.throttle must be a map, not 10"},
 		{"throttle without a period", fn("    throttle: { limit: 10 }"), "fn.yaml:5:15: functions.charge.throttle needs both limit and period; write { limit: 10, period: 1s }"},
 		{"throttle of nothing", fn("    throttle: { limit: 0, period: 1s }"), "fn.yaml:5:24: functions.charge.throttle.limit: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause"},
-		{"throttle with a large burst", fn("    throttle: { limit: 2, period: 1s, burst: 3 }"), "fn.yaml:5:46: functions.charge.throttle.burst: 3 at once is above limit, which is 2"},
+		{"throttle with a large burst", fn("    throttle: { limit: 2, period: 1s, burst: 3 }"), "fn.yaml:5:46: functions.charge.throttle.burst: 3 is not between 1 and limit, which is 2"},
 		{"rate limit with a burst", fn("    rateLimit: { limit: 2, period: 1s, burst: 1 }"), "fn.yaml:5:40: functions.charge.rateLimit.burst is not a known key; known here: key, limit, period"},
 		{"rate limit without a unit", fn("    rateLimit: { limit: 2, period: 1 }"), "fn.yaml:5:36: functions.charge.rateLimit.period: 1 has no unit; try 1s"},
 		{"priority", fn("    on: [ { topic: { name: a, priority: 3 } } ]"), "fn.yaml:5:41: functions.charge.on[0].topic.priority must be an expression like urgency or data.plan.level, not 3"},
@@ -219,8 +219,8 @@ func TestFaults(t *testing.T) {
 		{"concurrency of nothing", fn("    concurrency: 0"), "fn.yaml:5:18: functions.charge.concurrency: a limit of 0 would let nothing run; leave it out for no limit, or use fnctl pause"},
 		{"deadLetter topic", fn("    deadLetter: { topic: a.* }"), `fn.yaml:5:26: functions.charge.deadLetter.topic: "a.*" is not a topic: it is letters, digits, - and _ in tokens joined by dots, like orders.created`},
 		{"deadLetter knative", fn("    deadLetter: { knative: please }"), `fn.yaml:5:28: functions.charge.deadLetter.knative must be true or false, not the text "please"`},
-		{"park without order", fn("    on: [ { topic: { name: a, onFailure: park } } ]"), "fn.yaml:5:42: functions.charge.on[0].topic.onFailure: only keys that are kept in order can park; add `order: key`, or leave it at skip"},
-		{"park without an order", fn("    on: [ { topic: { onFailure: park, name: a, order: none } } ]"), "fn.yaml:5:33: functions.charge.on[0].topic.onFailure: only keys that are kept in order can park; add `order: key`, or leave it at skip"},
+		{"park without order", fn("    on: [ { topic: { name: a, onFailure: park } } ]"), "fn.yaml:5:42: functions.charge.on[0].topic.onFailure: only keys that are kept in order can park; add order: key, or leave it at skip"},
+		{"park without an order", fn("    on: [ { topic: { onFailure: park, name: a, order: none } } ]"), "fn.yaml:5:33: functions.charge.on[0].topic.onFailure: only keys that are kept in order can park; add order: key, or leave it at skip"},
 		{"on failure", fn("    on: [ { topic: { name: a, order: key, onFailure: stop } } ]"), `fn.yaml:5:54: functions.charge.on[0].topic.onFailure must be skip or park, not "stop"`},
 		{"deadLetter", fn("    deadLetter: 14d"), `fn.yaml:5:17: functions.charge.deadLetter must be a map, not the text "14d"`},
 		{"deadLetter keep", fn("    deadLetter: { keep: long }"), `fn.yaml:5:25: functions.charge.deadLetter.keep: "long" is not a duration; try 500ms, 30s, 5m, 24h or 14d`},
@@ -231,12 +231,12 @@ func TestFaults(t *testing.T) {
 		{"timeout nonsense", fn("    timeout: soon"), `fn.yaml:5:14: functions.charge.timeout: "soon" is not a duration; try 500ms, 30s, 5m, 24h or 14d`},
 		{"timeout zero", fn("    timeout: 0s"), "fn.yaml:5:14: functions.charge.timeout: 0s is too short, the least is 1ms"},
 		{"memory unit", fn("    memory: 64MB"), `fn.yaml:5:13: functions.charge.memory: "64MB" is not a size; try 64Mi, 1Gi or a number of bytes`},
-		{"memory small", fn("    memory: 12"), "fn.yaml:5:13: functions.charge.memory: 12 is too small, the least is 64Ki"},
-		{"memory large", fn("    memory: 5Gi"), "fn.yaml:5:13: functions.charge.memory: 5Gi is too large, the most is 4Gi"},
+		{"memory small", fn("    memory: 12"), "fn.yaml:5:13: functions.charge.memory: 12 bytes is not between 1Mi (1048576) and 4Gi (4294967296)"},
+		{"memory large", fn("    memory: 5Gi"), "fn.yaml:5:13: functions.charge.memory: 5368709120 bytes is not between 1Mi (1048576) and 4Gi (4294967296)"},
 		{"memory overflow", fn("    memory: 9223372036854775807Gi"), `fn.yaml:5:13: functions.charge.memory: "9223372036854775807Gi" is not a size; try 64Mi, 1Gi or a number of bytes`},
 		{"env null", fn("    env: { A: null }"), `fn.yaml:5:15: functions.charge.env.A has no value; write "" for an empty one`},
 		{"env map", fn("    env: { A: { b: c } }"), "fn.yaml:5:15: functions.charge.env.A must be text, not a map"},
-		{"env name", fn(`    env: { "A=B": c }`), `fn.yaml:5:12: functions.charge.env: "A=B" is not a name for a variable; it may not be empty or have =`},
+		{"env name", fn(`    env: { "A=B": c }`), `fn.yaml:5:19: functions.charge.env["A=B"]: the name of a variable has letters, digits and "_" and does not begin with a digit`},
 
 		{"source in CommonJS", head2("source: ./a.cjs"), "fn.yaml:4:16: functions.f.source: ./a.cjs is a CommonJS module; write it as an ES module, with export default, in a .js or .ts file"},
 		{"warm of Go", head2("source: ./a, warm: ./e.json"), "fn.yaml:4:27: functions.f.warm is for functions in TypeScript and JavaScript; in Go, do in init functions what is to be done before the first event"},
@@ -258,10 +258,10 @@ func TestFaults(t *testing.T) {
 		{"http path taken", fn("    on: [ { http: { path: /fn/x } } ]"), `fn.yaml:5:27: functions.charge.on[0].http.path: "/fn/x" is taken: /fn/, /topics/, /webhooks/ and /@ are the gateway's own; begin with another segment`},
 		{"http host", fn("    on: [ { http: { path: /x, host: 'a:80' } } ]"), `fn.yaml:5:37: functions.charge.on[0].http.host: "a:80" is no host: it is a name in lower case without a port, as in api.example.com, or *.example.com for every name below example.com`},
 		{"http host alone", fn("    on: [ { http: { host: a.example } } ]"), `fn.yaml:5:27: functions.charge.on[0].http.host: a host belongs to a route; add a path, or leave it out to be served at /fn/NAME under every name`},
-		{"http key", fn("    on: [ { http: { key: params.id } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: the path has no {id}; params.NAME is for a parameter of the path`},
+		{"http key", fn("    on: [ { http: { key: params.id } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: "params.id": params.NAME is for a parameter of the path, and the path has none; write header.NAME, query.NAME or an expression like data.customer.id`},
 		{"http key of other", fn("    on: [ { http: { key: params.id, path: '/{ids}' } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: the path has no {id}; params.NAME is for a parameter of the path`},
-		{"http key cut", fn("    on: [ { http: { key: header. } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: "header." has no name; write header.NAME, query.NAME or params.NAME`},
-		{"cors", fn("    on: [ { http: { cors: {} } } ]"), `fn.yaml:5:27: functions.charge.on[0].http.cors has no origins; write { origins: ["https://shop.example"] }, or "*" for every page`},
+		{"http key cut", fn("    on: [ { http: { key: header. } } ]"), `fn.yaml:5:26: functions.charge.on[0].http.key: "header." names no header; write header.NAME`},
+		{"cors", fn("    on: [ { http: { cors: {} } } ]"), `fn.yaml:5:27: functions.charge.on[0].http.cors: has no origins; name the pages that may call, or "*" for all`},
 		{"cors credentials", fn("    on: [ { http: { cors: { origins: '*', credentials: true } } } ]"), `fn.yaml:5:56: functions.charge.on[0].http.cors.credentials: every page could act as the user; name the origins instead of "*", or leave credentials out`},
 		{"cron without schedule", fn("    on: [ { cron: { timezone: UTC } } ]"), `fn.yaml:5:19: functions.charge.on[0].cron has no schedule; write { schedule: "0 2 * * *" }`},
 		{"cron without anything", fn("    on: [ { cron: } ]"), `fn.yaml:5:18: functions.charge.on[0].cron must be a schedule like "0 2 * * *" or @hourly, not empty`},
@@ -276,7 +276,7 @@ func TestFaults(t *testing.T) {
 		{"topic without name", fn("    on: [ { topic: { order: key } } ]"), "fn.yaml:5:20: functions.charge.on[0].topic has no name; write { name: orders.created }"},
 		{"topic text", fn("    on: [ { topic: orders } ]"), `fn.yaml:5:20: functions.charge.on[0].topic must be a map, not the text "orders"`},
 		{"delivery", fn("    on: [ { topic: { name: a, delivery: twice } } ]"), `fn.yaml:5:41: functions.charge.on[0].topic.delivery must be atLeastOnce or atMostOnce, not "twice"`},
-		{"delivery in order", fn("    on: [ { topic: { name: a, delivery: atMostOnce, order: key } } ]"), "fn.yaml:5:20: functions.charge.on[0].topic: order: key waits until an event is done, and delivery: atMostOnce does not; leave one of them out"},
+		{"delivery in order", fn("    on: [ { topic: { name: a, delivery: atMostOnce, order: key } } ]"), "fn.yaml:5:41: functions.charge.on[0].topic.delivery: order: key waits until an event is done, and delivery: atMostOnce does not; leave one of them out"},
 		{"batch of none", fn("    on: [ { topic: { name: a, batch: 0 } } ]"), "fn.yaml:5:38: functions.charge.on[0].topic.batch must be from 1 to 1000, not 0"},
 		{"batch of too many", fn("    on: [ { topic: { name: a, batch: { size: 1001 } } } ]"), "fn.yaml:5:46: functions.charge.on[0].topic.batch.size must be from 1 to 1000, not 1001"},
 		{"batch text", fn("    on: [ { topic: { name: a, batch: many } } ]"), `fn.yaml:5:38: functions.charge.on[0].topic.batch must be a whole number, not the text "many"`},
@@ -301,10 +301,10 @@ func TestFaults(t *testing.T) {
 		{"allow emit text", fn("    allow: { emit: orders }"), `fn.yaml:5:20: functions.charge.allow.emit must be a list of topics, like [orders.created], not the text "orders"`},
 
 		{"retry attempts", fn("    retry: { attempts: 0 }"), "fn.yaml:5:24: functions.charge.retry.attempts must be from 1 to 100, not 0"},
-		{"retry factor", fn("    retry: { factor: 0.5 }"), "fn.yaml:5:22: functions.charge.retry.factor must be from 1 to 100, not 0.5"},
+		{"retry factor", fn("    retry: { factor: 0.5 }"), "fn.yaml:5:22: functions.charge.retry.factor must be from 1 to 10, not 0.5"},
 		{"retry factor nan", fn("    retry: { factor: .nan }"), "fn.yaml:5:22: functions.charge.retry.factor must be a number, not .nan"},
 		{"retry jitter", fn("    retry: { jitter: some }"), `fn.yaml:5:22: functions.charge.retry.jitter must be full or none, not "some"`},
-		{"retry initial", fn("    retry: { initial: 1h, max: 1m }"), "fn.yaml:5:12: functions.charge.retry: initial is longer than max"},
+		{"retry initial", fn("    retry: { initial: 1h, max: 1m }"), "fn.yaml:5:23: functions.charge.retry.initial: 1h0m0s is above max, which is 1m0s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -330,14 +330,38 @@ func head2(line string) string {
 
 func TestAllFaultsAtOnceInTheOrderOfTheFile(t *testing.T) {
 	t.Parallel()
-	src := "version: 1\napp: shop\nfunctions:\n  b:\n    source: ./b\n    memory: x\n    secret: {}\n  a:\n    timeot: 1s\ndefaults: { memory: 1 }\n"
+	src := "version: 1\napp: shop\nfunctions:\n  b:\n    source: ./b\n    memory: x\n    secret: {}\n  a:\n    timeot: 1s\ndefaults: { memory: 1X }\n"
 	want := `fn.yaml:6:13: functions.b.memory: "x" is not a size; try 64Mi, 1Gi or a number of bytes
 fn.yaml:7:5: functions.b.secret is not a known key; did you mean secrets?
 fn.yaml:8:3: functions.a has no code; add ` + "`source: ./a` (a Go package or a Rust crate), `source: ./a.ts` or `wasm: ./a.wasm`" + `
 fn.yaml:9:5: functions.a.timeot is not a known key; did you mean timeout?
-fn.yaml:10:21: defaults.memory: 1 is too small, the least is 64Ki`
+fn.yaml:10:21: defaults.memory: "1X" is not a size; try 64Mi, 1Gi or a number of bytes`
 	if _, err := manifest.Parse("fn.yaml", []byte(src)); fmt.Sprint(err) != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+// What a server would refuse is found where it stands in the file, before anything is built. What all functions have of the defaults is told once.
+func TestRulesOfADeployAreToldWithTheirPlace(t *testing.T) {
+	t.Parallel()
+	for src, want := range map[string]string{
+		fn("    on: { topic: { name: a, batch: 10 } }, allow: { state: true }"):                                              "fn.yaml:5:36: functions.charge.on[0].topic.batch: state belongs to one key, and the events of a batch have many; leave batch out, or keep the state in a function of its own",
+		fn("    on: { http: { path: '/a', auth: { jwt: { issuer: https://id.example, audience: shop, forward: [''] } } } }"): "fn.yaml:5:99: functions.charge.on[0].http.auth[0].jwt.forward[0]: the name of a claim must have 1 to 256 characters",
+		fn("    on: [ { topic: { name: dead.* } } ], deadLetter: { topic: dead.charge }"):                                    `fn.yaml:5:63: functions.charge.deadLetter.topic: the function has a trigger on "dead.*", so its dead letters would come back to it; name a topic that it does not listen to`,
+		fn("    on: [ { cron: { schedule: '@hourly', timezone: Europe/Atlantis } } ]"):                                       `fn.yaml:5:52: functions.charge.on[0].cron.timezone: timezone "Europe/Atlantis" is unknown`,
+		fn("    on: [ { cron: '61 * * * *' } ]"):                                                                             "fn.yaml:5:19: functions.charge.on[0].cron.schedule: ",
+		fn("    concurrency: { limit: 2, key: 'subject =' }"):                                                                "fn.yaml:5:35: functions.charge.keyConcurrency.key: at character 10: ",
+		fn("    on: [ { http: { path: /a } }, { http: { path: /a } } ]"):                                                     "fn.yaml:5:35: functions.charge.on[1]: serves /a, and so does functions.charge.on[0]",
+		fn("    allow: { invoke: [price, charge] }"):                                                                         "fn.yaml:5:30: functions.charge.allow.invoke[1]: a function cannot be invoked while it waits",
+		fn("    env: { 1A: x }"): `fn.yaml:5:16: functions.charge.env["1A"]: the name of a variable has letters`,
+		"version: 1\napp: a\nfunctions: { f: { wasm: f.wasm } }\ntopics:\n  a.b: { retention: 40000d }":         `fn.yaml:5:21: topics["a.b"].retention: 960000h0m0s is not between 1s and 100 years`,
+		"version: 1\napp: a\ndefaults:\n  timeout: 1h\nfunctions: { f: { wasm: f.wasm }, g: { wasm: g.wasm } }": "fn.yaml:4:12: functions.f.timeout: 1h0m0s is not between 1ms and 15m",
+		"version: 1\napp: a\ndefaults:\n  timeout: 1m\nfunctions: { f: { wasm: f.wasm, timeout: 1h } }":         "fn.yaml:5:42: functions.f.timeout: 1h0m0s is not between 1ms and 15m",
+	} {
+		_, err := manifest.Parse("fn.yaml", []byte(src))
+		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s\ngot  %v\nwant %s", src, err, want)
+		}
 	}
 }
 

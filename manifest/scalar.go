@@ -39,7 +39,7 @@ func (d *decoder) duration(out *api.Duration) func(value) {
 	}
 }
 
-// memory reads a size in bytes into out. One wasm page is the least, and 32-bit memory ends at 4 GiB.
+// memory reads a size in bytes into out.
 func (d *decoder) memory(out *int64) func(value) {
 	return func(v value) {
 		if v.tell(schema{Type: "string", Examples: []any{"64Mi", "1Gi"}}, schema{Type: "integer"}) {
@@ -53,10 +53,6 @@ func (d *decoder) memory(out *int64) func(value) {
 		switch {
 		case err != nil:
 			d.fault(v.at(), "%s: %v", v.path, err)
-		case n < 64<<10:
-			d.fault(v.at(), "%s: %s is too small, the least is 64Ki", v.path, s)
-		case n > 4<<30:
-			d.fault(v.at(), "%s: %s is too large, the most is 4Gi", v.path, s)
 		default:
 			*out = n
 		}
@@ -95,10 +91,10 @@ func (d *decoder) limit(out *int) func(value) {
 	}
 }
 
-// factor reads a number from 1 to 100 into out.
+// factor reads a number from 1 to 10 into out.
 func (d *decoder) factor(out *float64) func(value) {
 	return func(v value) {
-		least, most := 1, 100
+		least, most := 1, 10
 		if v.tell(schema{Type: "number", Minimum: &least, Maximum: &most}) {
 			return
 		}
@@ -112,8 +108,8 @@ func (d *decoder) factor(out *float64) func(value) {
 			d.wrongType(v, "a number")
 			return
 		}
-		if !(f >= 1 && f <= 100) {
-			d.fault(v.at(), "%s must be from 1 to 100, not %s", v.path, kindName(v.node))
+		if !(f >= 1 && f <= 10) {
+			d.fault(v.at(), "%s must be from 1 to 10, not %s", v.path, kindName(v.node))
 			return
 		}
 		*out = f

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -113,15 +112,6 @@ func endedByHand(r *api.Rollout, traffic []api.Share, newest int, now time.Time)
 		out.Phase, out.Ended, out.Reason = api.PhaseAborted, now, out.Reason+"; then "+reason
 	}
 	return out
-}
-
-func (f *faults) canary(c *api.Canary) {
-	if c == nil {
-		return
-	}
-	if wrong, ok := errors.AsType[*api.CanaryError](c.WithDefaults().Check()); ok {
-		f.add("canary."+wrong.Field, "%s", wrong.Problem)
-	}
 }
 
 // Steer changes the traffic and the rollout of a function as edit does, which says whether it did; it runs again when someone else was faster. It returns the etcd revision at

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/rules"
 )
 
 // deployVersion deploys function f as a version, by canary when there is one, and answers what was said and what is stored.
@@ -168,7 +169,7 @@ func TestCanaryThatIsWrong(t *testing.T) {
 	} {
 		a.Canary = &c
 		_, _, err := b.Deploy(t.Context(), "default", "shop", a, kindsOf(a))
-		if _, ok := errors.AsType[*InvalidError](err); !ok || !strings.HasPrefix(err.Error(), want) {
+		if _, ok := errors.AsType[*rules.InvalidError](err); !ok || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", c, err, want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/ordered"
+	"github.com/evoke-run/evoke/rules"
 )
 
 // Credential is a management token or an API key as it is kept: without its secret, of which there is a hash.
@@ -29,9 +30,9 @@ func (c *Credential) at() string {
 	return "keys/" + c.Key.Namespace + "/" + c.Key.Name
 }
 
-// CreateCredential keeps a new one and returns the etcd revision at which it holds; ErrConflict when there is one of its name, *InvalidError for what breaks rules.
+// CreateCredential keeps a new one and returns the etcd revision at which it holds; ErrConflict when there is one of its name, *rules.InvalidError for what breaks rules.
 func (r *Registry) CreateCredential(ctx context.Context, c Credential) (int64, error) {
-	if err := c.validate(); err != nil {
+	if err := c.check(); err != nil {
 		return 0, err
 	}
 	rev, err := r.write(ctx, func() (change, error) {
@@ -69,35 +70,11 @@ func (r *Registry) DeleteCredential(ctx context.Context, c *Credential) (int64, 
 	return rev, nil
 }
 
-func (c *Credential) validate() error {
-	f := &faults{}
-	if t := c.Token; t != nil {
-		f.name("name", t.Name)
-		if !isRole(t.Role) {
-			f.add("role", "%q is no role; there are %s", shorten(t.Role), strings.Join(api.Roles[:], ", "))
-		}
-		if len(t.Namespaces) > maxListed {
-			f.add("namespaces", "there are %d, the limit is %d", len(t.Namespaces), maxListed)
-		}
-		for i, ns := range t.Namespaces {
-			f.name(fmt.Sprintf("namespaces[%d]", i), ns)
-		}
-		return f.err()
+func (c *Credential) check() error {
+	if c.Token != nil {
+		return rules.Token(c.Token)
 	}
-	f.apiKey(c.Key)
-	return f.err()
-}
-
-// maxListed bounds what one credential can name.
-const maxListed = 100
-
-func isRole(role string) bool {
-	for _, r := range api.Roles {
-		if r == role {
-			return true
-		}
-	}
-	return false
+	return rules.Key(c.Key)
 }
 
 // credentials are those of a snapshot, found by name and by id.

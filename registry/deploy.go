@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/rules"
 )
 
 // maxRaces is how often a write starts over because someone else wrote in between. There is no pause: a lost race means that the other side won.
@@ -23,9 +24,9 @@ const maxRaces = 32
 // It returns what changed and the etcd revision at which it holds, which Run reaches: a deploy that changes nothing returns the revision that last
 // changed something it names. The spec is stored as given; defaults are applied by whoever reads it.
 //
-// Errors: *InvalidError for a spec that breaks rules; ErrConflict when a function belongs to another app, or when other writers won every race.
+// Errors: *rules.InvalidError for a spec that breaks rules; ErrConflict when a function belongs to another app, or when other writers won every race.
 func (r *Registry) Deploy(ctx context.Context, namespace, app string, spec api.App, kinds map[string]string) (api.Deployed, int64, error) {
-	if err := validate(namespace, app, spec, kinds); err != nil {
+	if err := rules.Deploy(namespace, app, spec, kinds); err != nil {
 		return api.Deployed{}, 0, err
 	}
 	d := deploy{namespace: namespace, app: app, spec: spec, kinds: kinds, now: r.now().UTC(), seed: newSeed}
@@ -111,9 +112,9 @@ func (r *Registry) writeHeld(ctx context.Context, prepare func() (change, error)
 func tooLarge(err error) error {
 	switch {
 	case errors.Is(err, rpctypes.ErrTooManyOps):
-		return &InvalidError{Faults: []Fault{{Field: "functions", Problem: "the app has more functions and topics than etcd takes in one transaction; split it into several apps, or raise etcd's --max-txn-ops"}}}
+		return &rules.InvalidError{Faults: []rules.Fault{{Field: "functions", Problem: "the app has more functions and topics than etcd takes in one transaction; split it into several apps, or raise etcd's --max-txn-ops"}}}
 	case errors.Is(err, rpctypes.ErrRequestTooLarge):
-		return &InvalidError{Faults: []Fault{{Field: "functions", Problem: "the app is larger than etcd takes in one transaction; split it into several apps, or raise etcd's --max-request-bytes"}}}
+		return &rules.InvalidError{Faults: []rules.Fault{{Field: "functions", Problem: "the app is larger than etcd takes in one transaction; split it into several apps, or raise etcd's --max-request-bytes"}}}
 	}
 	return fmt.Errorf("write registry: %w", err)
 }

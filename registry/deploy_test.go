@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/rules"
 )
 
 func TestDeployCreatesUpdatesAndLeavesAlone(t *testing.T) {
@@ -234,7 +235,7 @@ func TestDeployTooLargeForOneTransaction(t *testing.T) {
 		a.Functions[fmt.Sprintf("f%d", i)] = f
 	}
 	_, _, err := b.Deploy(t.Context(), "default", "shop", a, kindsOf(a))
-	if _, ok := errors.AsType[*InvalidError](err); !ok || !strings.Contains(err.Error(), "split it into several apps") {
+	if _, ok := errors.AsType[*rules.InvalidError](err); !ok || !strings.Contains(err.Error(), "split it into several apps") {
 		t.Errorf("got %v", err)
 	}
 	a = api.App{Topics: map[string]api.TopicSpec{}}
@@ -242,7 +243,7 @@ func TestDeployTooLargeForOneTransaction(t *testing.T) {
 		a.Topics[fmt.Sprintf("t%d", i)] = api.TopicSpec{}
 	}
 	_, _, err = b.Deploy(t.Context(), "default", "shop", a, nil)
-	if _, ok := errors.AsType[*InvalidError](err); !ok || !strings.Contains(err.Error(), "more functions and topics than etcd takes") {
+	if _, ok := errors.AsType[*rules.InvalidError](err); !ok || !strings.Contains(err.Error(), "more functions and topics than etcd takes") {
 		t.Errorf("got %v", err)
 	}
 }

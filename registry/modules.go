@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/evoke-run/evoke/rules"
 )
 
 // MaxModule is the largest module, in bytes.
@@ -25,7 +27,7 @@ const tempAge = time.Hour
 // at the same time, is fine. ErrDigest when the digest has the wrong form or the bytes do not hash to it, ErrTooLarge beyond MaxModule.
 func (r *Registry) PutModule(ctx context.Context, digest string, body io.Reader) error {
 	if err := r.modules.put(ctx, digest, body); err != nil {
-		return fmt.Errorf("store module %s: %w", shorten(digest), err)
+		return fmt.Errorf("store module %.71s: %w", digest, err)
 	}
 	return nil
 }
@@ -46,7 +48,7 @@ func (r *Registry) Module(digest string) ([]byte, error) {
 	}
 	b, err := r.modules.load(digest)
 	if err != nil {
-		return nil, fmt.Errorf("load module %s: %w", shorten(digest), err)
+		return nil, fmt.Errorf("load module %.71s: %w", digest, err)
 	}
 	return b, nil
 }
@@ -79,7 +81,7 @@ func openModules(dir string, now time.Time) (*moduleStore, error) {
 }
 
 func (m *moduleStore) path(digest string) (string, error) {
-	if !digestRule.MatchString(digest) {
+	if !rules.IsDigest(digest) {
 		return "", fmt.Errorf("%w: want \"sha256:\" and 64 hex digits in lower case", ErrDigest)
 	}
 	return filepath.Join(m.dir, strings.TrimPrefix(digest, "sha256:")), nil

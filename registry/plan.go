@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/rules"
 )
 
 // revision is the immutable record of one version of a function.
@@ -128,15 +129,21 @@ func (p *plan) function(name string, spec api.FunctionSpec) error {
 
 // secrets refuses a function that names one which is not there: it would find out at its first event.
 func (p *plan) secrets(function string, spec api.FunctionSpec) error {
-	f := &faults{}
+	var missing []rules.Fault
 	for _, name := range secretsNamed(spec) {
 		if !p.state.secrets[name] {
-			f.add("functions."+function+secretPlace(spec, name), "there is no secret %q in namespace %s; set it first: fnctl secret set %s", name, p.namespace, name)
+			missing = append(missing, rules.Fault{
+				Field:   "functions." + function + secretPlace(spec, name),
+				Problem: fmt.Sprintf("there is no secret %q in namespace %s; set it first: fnctl secret set %s", name, p.namespace, name),
+			})
 			continue
 		}
 		p.compares = append(p.compares, clientv3.Compare(clientv3.CreateRevision(p.keys.secret(p.namespace, name)), ">", 0))
 	}
-	return f.err()
+	if missing != nil {
+		return &rules.InvalidError{Faults: missing}
+	}
+	return nil
 }
 
 // secretPlace is where a spec names a secret first.

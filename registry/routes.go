@@ -12,47 +12,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/rules"
 )
-
-// slot is what one trigger alone can serve: a method of all the routes of one shape. Two triggers that could get the same request, and of which neither comes first, want the
-// same slot; see docs/http.md for the order of all others.
-type slot struct {
-	at     string // host and shape of the path
-	method string // "*" = those that nobody names
-}
-
-func (s slot) String() string {
-	if s.method == "*" {
-		return s.at
-	}
-	return s.method + " " + s.at
-}
-
-// slotsOf are those of a binding, which is valid. They have no namespace.
-func slotsOf(function string, t api.TriggerSpec) []slot {
-	switch {
-	case t.Webhook != nil:
-		return []slot{{t.Webhook.URLPath("default", function), "POST"}}
-	case t.HTTP == nil:
-		return nil
-	}
-	at := t.HTTP.Host + "/fn/" + function // nobody else's: the name is the function's
-	if t.HTTP.Path != "" {
-		route, err := api.ParseRoute(t.HTTP.Path)
-		if err != nil {
-			return nil // was reported
-		}
-		at = t.HTTP.Host + route.Shape()
-	}
-	if len(t.HTTP.Methods) == 0 {
-		return []slot{{at, "*"}}
-	}
-	out := make([]slot, len(t.HTTP.Methods))
-	for i, method := range t.HTTP.Methods {
-		out[i] = slot{at, method}
-	}
-	return out
-}
 
 // claim says whose a slot is. Claims of routes of one shape are one value in etcd, by method, so that deploys of different apps meet there.
 type claim struct {
@@ -63,13 +24,13 @@ type claim struct {
 type claims map[string]claim
 
 // claimsOf are those that a function has to hold for its triggers. Its own place, /fn/NAME, needs none.
-func claimsOf(function string, triggers []api.Trigger) map[slot]claim {
-	out := map[slot]claim{}
+func claimsOf(function string, triggers []api.Trigger) map[rules.Slot]claim {
+	out := map[rules.Slot]claim{}
 	for _, t := range triggers {
 		if t.HTTP != nil && t.HTTP.Path == "" {
 			continue
 		}
-		for _, s := range slotsOf(function, api.TriggerSpec{HTTP: t.HTTP, Webhook: t.Webhook}) {
+		for _, s := range rules.Slots(function, api.TriggerSpec{HTTP: t.HTTP, Webhook: t.Webhook}) {
 			out[s] = claim{function, t.Name}
 		}
 	}
@@ -79,15 +40,15 @@ func claimsOf(function string, triggers []api.Trigger) map[slot]claim {
 // claimChange is what a deploy makes of the claims of one function.
 type claimChange struct {
 	function  string
-	was, will map[slot]claim
+	was, will map[rules.Slot]claim
 }
 
 // touched are the places whose claims change.
 func (c *claimChange) touched() (at []string) {
-	add := func(a, b map[slot]claim) {
+	add := func(a, b map[rules.Slot]claim) {
 		for s, claim := range a {
 			if b[s] != claim {
-				at = append(at, s.at)
+				at = append(at, s.At)
 			}
 		}
 	}
@@ -155,22 +116,22 @@ func claimChanges(namespace, app string, spec api.App, s *state) []claimChange {
 func (p *plan) claim(loaded map[string]versioned[claims], changes []claimChange) error {
 	for _, c := range changes {
 		for s := range c.was {
-			if there, ok := loaded[s.at]; ok && there.value[s.method].Function == c.function {
-				delete(there.value, s.method)
+			if there, ok := loaded[s.At]; ok && there.value[s.Method].Function == c.function {
+				delete(there.value, s.Method)
 			}
 		}
 	}
 	for _, c := range changes {
 		for s, claim := range c.will {
-			there, ok := loaded[s.at]
+			there, ok := loaded[s.At]
 			if !ok {
 				continue // stays as it is
 			}
-			if other, taken := there.value[s.method]; taken {
+			if other, taken := there.value[s.Method]; taken {
 				return fmt.Errorf("%w: trigger %s would serve %s, which trigger %s of function %s serves, and neither comes first; change the method, the path or the host of one of them",
 					ErrConflict, claim.Trigger, s, other.Trigger, other.Function)
 			}
-			there.value[s.method] = claim
+			there.value[s.Method] = claim
 		}
 	}
 	for _, at := range slices.Sorted(maps.Keys(loaded)) {

@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/rules"
 )
 
 // secret is what etcd has under secrets/{namespace}/{name}.
@@ -110,9 +111,9 @@ func (r *Registry) tell(s *secret, users []string) api.Secret {
 	return out
 }
 
-// PutSecret makes a secret or exchanges its value; the one before counts for keepOld longer. It returns the etcd revision at which that holds. ErrNoKey; *InvalidError.
+// PutSecret makes a secret or exchanges its value; the one before counts for keepOld longer. It returns the etcd revision at which that holds. ErrNoKey; *rules.InvalidError.
 func (r *Registry) PutSecret(ctx context.Context, namespace, name string, value []byte, keepOld time.Duration) (api.Secret, int64, error) {
-	if err := validSecret(namespace, name, value, keepOld); err != nil {
+	if err := rules.Secret(namespace, name, value, keepOld); err != nil {
 		return api.Secret{}, 0, err
 	}
 	var out secret
@@ -161,23 +162,6 @@ func (r *Registry) exchanged(key sealingKey, before *secret, s secret, value []b
 	old.Until = now.Add(keepOld)
 	s.Values = append(s.Values, old)
 	return s
-}
-
-func validSecret(namespace, name string, value []byte, keepOld time.Duration) error {
-	f := &faults{}
-	f.name("namespace", namespace)
-	if !api.IsSecretName(name) {
-		f.add("name", "%q is no name of a secret: it has %s", shorten(name), api.SecretNameRule)
-	}
-	if len(value) == 0 {
-		f.add("value", "it is empty")
-	} else if len(value) > api.MaxSecret {
-		f.add("value", "it has %d bytes, the limit is %d", len(value), api.MaxSecret)
-	}
-	if keepOld < 0 || keepOld > time.Duration(api.MaxKeepOld) {
-		f.add("keepOld", "%s is not between 0 and 30 days", keepOld)
-	}
-	return f.err()
 }
 
 // keyToSealWith makes the first key when there is none. It does not when etcd has secrets already: they were sealed with a key that is missing here, and a second one would make it worse.

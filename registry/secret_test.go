@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/rules"
 )
 
 // key is one of several keys, as in a file.
@@ -268,7 +269,7 @@ func TestSecretsThatAreNotTaken(t *testing.T) {
 		"for ever": {"a", []byte("x"), 31 * 24 * time.Hour, "keepOld: 744h0m0s is not between 0 and 30 days"},
 	} {
 		_, _, err := r.PutSecret(t.Context(), "default", tc.name, tc.value, tc.keepOld)
-		if invalid := (*InvalidError)(nil); !errors.As(err, &invalid) || !strings.HasPrefix(err.Error(), tc.want) {
+		if invalid := (*rules.InvalidError)(nil); !errors.As(err, &invalid) || !strings.HasPrefix(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %s", name, err, tc.want)
 		}
 	}
@@ -286,7 +287,7 @@ func TestDeployNamesSecretsThatAreThere(t *testing.T) {
 	a := app(map[string]api.FunctionSpec{"charge": f})
 	_, _, err := r.Deploy(t.Context(), "default", "shop", a, kindsOf(a))
 	want := `functions.charge.secrets: there is no secret "stripe_key" in namespace default; set it first: fnctl secret set stripe_key`
-	if invalid := (*InvalidError)(nil); !errors.As(err, &invalid) || invalid.Error() != want {
+	if invalid := (*rules.InvalidError)(nil); !errors.As(err, &invalid) || invalid.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	put(t, r, "stripe_key", "x", 0)
@@ -316,18 +317,5 @@ func TestDeployNamesSecretsThatAreThere(t *testing.T) {
 	}
 	if _, err := r.DeleteSecret(context.Background(), "default", "stripe_key", false); !errors.Is(err, ErrNotFound) {
 		t.Errorf("deleted twice: %v", err)
-	}
-}
-
-func TestSecretsNamedBadly(t *testing.T) {
-	t.Parallel()
-	f := function("charge")
-	f.Secrets = append(make([]string, api.MaxSecrets), "a b")
-	a := app(map[string]api.FunctionSpec{"charge": f})
-	err := validate("default", "shop", a, kindsOf(a))
-	for _, want := range []string{"functions.charge.secrets: there are 65 secrets, the limit is 64", `functions.charge.secrets[64]: "a b" is no name of a secret`} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %s", err, want)
-		}
 	}
 }

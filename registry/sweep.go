@@ -11,6 +11,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/evoke-run/evoke/rules"
 )
 
 // moduleAge is how long the file of a module stays after anybody uploaded it, asked for it or loaded it: a deploy has it before it names it.
@@ -32,7 +34,7 @@ func (r *Registry) SweepModules(ctx context.Context) (removed int, err error) {
 		}
 		gone, err := r.modules.removeUnused(digest, r.now().Add(-moduleAge))
 		if err != nil {
-			return removed, fmt.Errorf("remove module %s: %w", shorten(digest), err)
+			return removed, fmt.Errorf("remove module %.71s: %w", digest, err)
 		}
 		if gone {
 			removed++
@@ -93,7 +95,7 @@ func (m *moduleStore) unusedSince(limit time.Time) (digests []string, err error)
 	}
 	for _, e := range entries {
 		digest := "sha256:" + e.Name()
-		if !digestRule.MatchString(digest) {
+		if !rules.IsDigest(digest) {
 			continue
 		}
 		if info, err := e.Info(); err == nil && info.ModTime().Before(limit) {

@@ -10,14 +10,15 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/rules"
 )
 
-// SetTraffic says which revisions of a function its events go to; nil = all to the newest. A canary that runs ends with it. It returns the etcd revision at which it holds. *InvalidError: what is wrong
+// SetTraffic says which revisions of a function its events go to; nil = all to the newest. A canary that runs ends with it. It returns the etcd revision at which it holds. *rules.InvalidError: what is wrong
 // with the shares. ErrNotFound: no such function, or a revision that is not kept.
 func (r *Registry) SetTraffic(ctx context.Context, namespace, function string, traffic []api.Share) (int64, error) {
 	traffic = slices.Clone(traffic)
 	slices.SortFunc(traffic, func(a, b api.Share) int { return a.Revision - b.Revision })
-	if err := validTraffic(traffic); err != nil {
+	if err := rules.Traffic(traffic); err != nil {
 		return 0, err
 	}
 	revision, err := r.write(ctx, func() (change, error) {
@@ -46,29 +47,6 @@ func (r *Registry) SetTraffic(ctx context.Context, namespace, function string, t
 		return 0, fmt.Errorf("set the traffic of function %s in namespace %s: %w", function, namespace, err)
 	}
 	return revision, nil
-}
-
-// validTraffic wants shares sorted by revision.
-func validTraffic(traffic []api.Share) error {
-	f := &faults{}
-	sum := 0
-	for i, s := range traffic {
-		at := fmt.Sprintf("traffic[%d]", i)
-		if s.Revision < 1 {
-			f.add(at+".revision", "%d is no revision; they count from 1", s.Revision)
-		}
-		if s.Percent < 1 || s.Percent > 100 {
-			f.add(at+".percent", "%d is not between 1 and 100; leave out a revision that gets nothing", s.Percent)
-		}
-		if i > 0 && traffic[i-1].Revision == s.Revision {
-			f.add(at+".revision", "revision %d is named twice", s.Revision)
-		}
-		sum += s.Percent
-	}
-	if len(traffic) > 0 && sum != 100 && len(f.list) == 0 {
-		f.add("traffic", "the shares add up to %d percent, not to 100", sum)
-	}
-	return f.err()
 }
 
 // Revisions lists the revisions of a function that are kept, the newest first.

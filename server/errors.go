@@ -14,6 +14,7 @@ import (
 	"github.com/evoke-run/evoke/history"
 	"github.com/evoke-run/evoke/partition"
 	"github.com/evoke-run/evoke/registry"
+	"github.com/evoke-run/evoke/rules"
 	"github.com/evoke-run/evoke/scheduler"
 	"github.com/evoke-run/evoke/triggers"
 )
@@ -212,7 +213,7 @@ func answerFor(err error) (p api.Problem, after time.Duration, known bool) {
 
 // translate gives the errors of other packages that carry data, not identity, a row.
 func translate(err error) error {
-	if invalid, ok := errors.AsType[*registry.InvalidError](err); ok {
+	if invalid, ok := errors.AsType[*rules.InvalidError](err); ok {
 		next := "correct it in fn.yaml and deploy again"
 		if strings.HasPrefix(invalid.Error(), "canary.") {
 			next = "correct it and deploy again; \"fnctl deploy --help\" says what a canary takes"

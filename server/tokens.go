@@ -11,6 +11,7 @@ import (
 	"github.com/evoke-run/evoke/api"
 	"github.com/evoke-run/evoke/auth"
 	"github.com/evoke-run/evoke/registry"
+	"github.com/evoke-run/evoke/rules"
 )
 
 // maxLifetime of tokens and keys that end by themselves.
@@ -50,7 +51,7 @@ func (s *Server) createToken(c echo.Context) error {
 // keep stores a credential and waits until this node knows it.
 func (s *Server) keep(c echo.Context, credential registry.Credential) error {
 	revision, err := s.o.Registry.CreateCredential(c.Request().Context(), credential)
-	if invalid, ok := errors.AsType[*registry.InvalidError](err); ok {
+	if invalid, ok := errors.AsType[*rules.InvalidError](err); ok {
 		return refuse(errInvalid, "correct it and repeat", "%s", invalid.Error())
 	}
 	if err != nil {

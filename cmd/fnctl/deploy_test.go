@@ -176,7 +176,7 @@ func TestArchiveIsOfTheSDKInThisRepository(t *testing.T) {
 	}
 }
 
-// fnctl is small because it leaves the server's libraries out. It has the filters, for fnctl filter and the filters of fn.yaml, and with them the CloudEvents SDK; and esbuild, which builds TypeScript.
+// fnctl is small because it leaves the server's libraries out. It has the filters, for fnctl filter and the filters of fn.yaml, and with them the CloudEvents SDK; the rules of a deploy, and with them those of schedules; and esbuild, which builds TypeScript.
 func TestLinksNoServer(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("go", "list", "-deps", ".")
@@ -184,8 +184,8 @@ func TestLinksNoServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := regexp.MustCompile(`^github\.com/(evoke-run/evoke/(api|archive|event|filter|manifest|ordered|sdk/abi|sdk/js|sdk/rust|wire|cmd/fnctl.*)|spf13/(cobra|pflag)|goccy/go-yaml|inconshreveable/mousetrap|` +
-		`cloudevents/sdk-go|antlr/antlr4|evanw/esbuild|fsnotify/fsnotify|google/uuid|json-iterator/go|modern-go)(/|$)|^go\.uber\.org/(zap|multierr)(/|$)|^golang\.org/x/sys/unix$`)
+	allowed := regexp.MustCompile(`^github\.com/(evoke-run/evoke/(api|archive|cron|event|filter|manifest|ordered|rules|sdk/abi|sdk/js|sdk/rust|wire|cmd/fnctl.*)|spf13/(cobra|pflag)|goccy/go-yaml|inconshreveable/mousetrap|` +
+		`cloudevents/sdk-go|antlr/antlr4|evanw/esbuild|fsnotify/fsnotify|google/uuid|json-iterator/go|netresearch/go-cron|modern-go)(/|$)|^go\.uber\.org/(zap|multierr)(/|$)|^golang\.org/x/sys/unix$`)
 	for _, pkg := range strings.Fields(string(out)) {
 		if strings.Contains(strings.Split(pkg, "/")[0], ".") && !allowed.MatchString(pkg) {
 			t.Errorf("fnctl links %s", pkg)

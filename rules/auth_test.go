@@ -1,4 +1,4 @@
-package registry
+package rules
 
 import (
 	"errors"
@@ -48,7 +48,7 @@ func TestAuthThatCannotBe(t *testing.T) {
 			Functions: map[string]api.FunctionSpec{"f": {Module: "sha256:" + strings.Repeat("0", 64), Triggers: []api.TriggerSpec{{HTTP: &api.HTTPTrigger{Auth: tc.auth}}}}},
 			Topics:    map[string]api.TopicSpec{"t": {Ingress: true, Auth: tc.auth}},
 		}
-		err := validate("default", "a", app, map[string]string{"f": "native"})
+		err := Deploy("default", "a", app, map[string]string{"f": "native"})
 		if tc.want == "" {
 			if err != nil {
 				t.Errorf("%+v: %v", tc.auth, err)
@@ -65,7 +65,7 @@ func TestAuthThatCannotBe(t *testing.T) {
 		Topics:    map[string]api.TopicSpec{"t": {Auth: &api.Auth{Any: []api.AuthRule{key}}}},
 	}
 	const want = "topics.t.auth: only what comes from outside is checked, and the topic is closed; set ingress, or leave auth out"
-	if err := validate("default", "a", closed, map[string]string{"f": "native"}); err == nil || !strings.Contains(err.Error(), want) {
+	if err := Deploy("default", "a", closed, map[string]string{"f": "native"}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a closed topic: %v", err)
 	}
 }

@@ -1,8 +1,11 @@
-package registry
+// Package rules says what may be deployed and made: what a number may be, which settings go together, which do not. The server asks it before it changes anything, and
+// fnctl before it builds.
+package rules
 
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"regexp"
 	"slices"
@@ -41,8 +44,26 @@ var (
 	headerRule = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 )
 
-// validate reports everything that is wrong with a deploy, sorted by function and topic names.
-func validate(namespace, app string, spec api.App, kinds map[string]string) error {
+// Deploy reports everything that is wrong with a deploy, as an *InvalidError, sorted by function and topic names. kinds has the kind of each function's module, by the
+// function's name.
+func Deploy(namespace, app string, spec api.App, kinds map[string]string) error {
+	return check(namespace, app, spec, func(f *faults, path, name string) {
+		if module := spec.Functions[name].Module; !IsDigest(module) {
+			f.add(path+".module", "%q is no module digest, \"sha256:\" and 64 hex digits in lower case", shorten(module))
+		}
+		if kinds[name] == "" {
+			f.add(path+".module", "the kind of the module is not known; upload the module before the deploy")
+		}
+		f.batchesOfCommand(path, spec.Functions[name], kinds[name])
+	})
+}
+
+// App is Deploy for an app whose modules are not built yet: nothing is said of them.
+func App(namespace, app string, spec api.App) error {
+	return check(namespace, app, spec, func(*faults, string, string) {})
+}
+
+func check(namespace, app string, spec api.App, module func(f *faults, path, function string)) error {
 	f := &faults{}
 	f.name("namespace", namespace)
 	f.name("app", app)
@@ -50,17 +71,15 @@ func validate(namespace, app string, spec api.App, kinds map[string]string) erro
 		f.add("functions", "the app has no function and no topic")
 	}
 	f.canary(spec.Canary)
-	serves := map[slot]string{}
+	serves := map[Slot]string{}
 	for _, name := range slices.Sorted(maps.Keys(spec.Functions)) {
 		path := member("functions", name, nameRule)
 		f.name(path, name)
+		module(f, path, name)
 		f.function(path, spec.Functions[name])
-		f.batches(path, spec.Functions[name], kinds[name])
+		f.batches(path, spec.Functions[name])
 		f.invoked(path+".allow.invoke", name, spec.Functions[name].Allow.Invoke)
 		f.claimedTwice(path, name, spec.Functions[name].Triggers, serves)
-		if kinds[name] == "" {
-			f.add(path+".module", "the kind of the module is not known; upload the module before the deploy")
-		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Topics)) {
 		if err := filter.ValidTopic(name); err != nil {
@@ -75,6 +94,9 @@ func validate(namespace, app string, spec api.App, kinds map[string]string) erro
 	}
 	return f.err()
 }
+
+// IsDigest says whether a text has the form of a module's digest.
+func IsDigest(s string) bool { return digestRule.MatchString(s) }
 
 // member writes parent.name, or parent["name"] when the name could be mistaken for a path.
 func member(parent, name string, rule *regexp.Regexp) string {
@@ -96,9 +118,6 @@ func (f *faults) name(field, name string) {
 }
 
 func (f *faults) function(path string, s api.FunctionSpec) {
-	if !digestRule.MatchString(s.Module) {
-		f.add(path+".module", "%q is no module digest, \"sha256:\" and 64 hex digits in lower case", shorten(s.Module))
-	}
 	if d := time.Duration(s.Timeout); d != 0 && (d < minTimeout || d > maxTimeout) {
 		f.add(path+".timeout", "%s is not between 1ms and 15m", d)
 	}
@@ -295,23 +314,35 @@ func (f *faults) order(path, order, onFailure string) {
 }
 
 // batches refuses them where an event would get less than it gets alone.
-func (f *faults) batches(path string, s api.FunctionSpec, kind string) {
-	for i, t := range s.Triggers {
-		if t.Topic == nil || t.Topic.Batch == nil {
-			continue
-		}
-		b, at := t.Topic.Batch, fmt.Sprintf("%s.on[%d].topic.batch", path, i)
+func (f *faults) batches(path string, s api.FunctionSpec) {
+	for at, b := range batchesOf(path, s) {
 		if b.Size < 2 || b.Size > api.MaxBatch {
 			f.add(at+".size", "%d is not between 2 and %d; leave batch out for one event at a time", b.Size, api.MaxBatch)
 		}
 		if w := time.Duration(b.Window); w < 0 || w > maxWindow {
 			f.add(at+".window", "%s is not between 0 and %s", w, maxWindow)
 		}
-		switch {
-		case s.Allow.State:
+		if s.Allow.State {
 			f.add(at, "state belongs to one key, and the events of a batch have many; leave batch out, or keep the state in a function of its own")
-		case kind == kindCommand:
+		}
+	}
+}
+
+func (f *faults) batchesOfCommand(path string, s api.FunctionSpec, kind string) {
+	for at := range batchesOf(path, s) {
+		if kind == kindCommand {
 			f.add(at, "a WASI command reads one event from stdin; leave batch out, or build the function against evoke_v1 with an SDK")
+		}
+	}
+}
+
+// batchesOf yields those of a function with the paths to them.
+func batchesOf(path string, s api.FunctionSpec) iter.Seq2[string, *api.BatchSpec] {
+	return func(yield func(string, *api.BatchSpec) bool) {
+		for i, t := range s.Triggers {
+			if t.Topic != nil && t.Topic.Batch != nil && !yield(fmt.Sprintf("%s.on[%d].topic.batch", path, i), t.Topic.Batch) {
+				return
+			}
 		}
 	}
 }

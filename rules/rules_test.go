@@ -1,4 +1,4 @@
-package registry
+package rules
 
 import (
 	"errors"
@@ -109,47 +109,35 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 		{env("BIG", strings.Repeat("x", maxSpec)), "functions.f: the settings have "},
 		{retry(api.Retry{Factor: math.NaN()}), "functions.f.retry.factor: NaN is not between 1 and 10"},
 	} {
-		f := function("v1")
+		f := function()
 		c.spoil(&f)
-		checkFault(t, validate("default", "shop", app(map[string]api.FunctionSpec{"f": f}), map[string]string{"f": "native"}), c.want)
+		checkFault(t, Deploy("default", "shop", app(map[string]api.FunctionSpec{"f": f}), map[string]string{"f": "native"}), c.want)
 	}
 
-	command := function("v1")
+	command := function()
 	inBatches(2, 0)(&command)
-	checkFault(t, validate("default", "shop", app(map[string]api.FunctionSpec{"f": command}), map[string]string{"f": "wasi-command"}),
+	checkFault(t, Deploy("default", "shop", app(map[string]api.FunctionSpec{"f": command}), map[string]string{"f": "wasi-command"}),
 		"functions.f.on[0].topic.batch: a WASI command reads one event from stdin; leave batch out, or build the function against evoke_v1 with an SDK")
 
-	one := app(map[string]api.FunctionSpec{"f": function("v1")})
+	one := app(map[string]api.FunctionSpec{"f": function()})
 	kinds := map[string]string{"f": "native"}
-	checkFault(t, validate("", "shop", one, kinds), "namespace: the name is empty")
-	checkFault(t, validate("default", "Shop!", one, kinds), `app: "Shop!" is no name: use lower-case letters, digits and inner "-", as in order-mailer`)
-	checkFault(t, validate(long, "shop", one, kinds), "namespace: the name has 64 characters, the limit is 63")
-	checkFault(t, validate("default", "shop", one, nil), "functions.f.module: the kind of the module is not known; upload the module before the deploy")
-	checkFault(t, validate("default", "shop", api.App{}, nil), "functions: the app has no function and no topic")
-	checkFault(t, validate("default", "shop", api.App{Topics: map[string]api.TopicSpec{"a.*": {}}}, nil), `topics["a.*"]: topic "a.*" has "*" in part 2`)
+	checkFault(t, Deploy("", "shop", one, kinds), "namespace: the name is empty")
+	checkFault(t, Deploy("default", "Shop!", one, kinds), `app: "Shop!" is no name: use lower-case letters, digits and inner "-", as in order-mailer`)
+	checkFault(t, Deploy(long, "shop", one, kinds), "namespace: the name has 64 characters, the limit is 63")
+	checkFault(t, Deploy("default", "shop", one, nil), "functions.f.module: the kind of the module is not known; upload the module before the deploy")
+	checkFault(t, Deploy("default", "shop", api.App{}, nil), "functions: the app has no function and no topic")
+	checkFault(t, Deploy("default", "shop", api.App{Topics: map[string]api.TopicSpec{"a.*": {}}}, nil), `topics["a.*"]: topic "a.*" has "*" in part 2`)
 	for _, name := range []string{"-f", "f-", "F", "a.b", "f/g", "ü"} {
-		a := app(map[string]api.FunctionSpec{name: function("v1")})
-		checkFault(t, validate("default", "shop", a, kindsOf(a)), fmt.Sprintf(`functions[%q]: %q is no name`, name, name))
-	}
-}
-
-func checkFault(t *testing.T, err error, want string) {
-	t.Helper()
-	invalid, ok := errors.AsType[*InvalidError](err)
-	if !ok || !strings.Contains(err.Error(), want) {
-		t.Errorf("got  %v\nwant %s", err, want)
-		return
-	}
-	if field, _, _ := strings.Cut(want, ": "); invalid.Faults[0].Field != field {
-		t.Errorf("first fault is at %s, want %s", invalid.Faults[0].Field, field)
+		a := app(map[string]api.FunctionSpec{name: function()})
+		checkFault(t, Deploy("default", "shop", a, kindsOf(a)), fmt.Sprintf(`functions[%q]: %q is no name`, name, name))
 	}
 }
 
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
 	bad := api.FunctionSpec{Module: "x", Timeout: -1, Triggers: []api.TriggerSpec{{}}}
-	_, _, err := b.Deploy(t.Context(), "Default", "shop", app(map[string]api.FunctionSpec{"b": bad, "a": bad}), map[string]string{"a": "native", "b": "native"})
+	a := app(map[string]api.FunctionSpec{"b": bad, "a": bad})
+	err := Deploy("Default", "shop", a, kindsOf(a))
 	invalid, ok := errors.AsType[*InvalidError](err)
 	if !ok {
 		t.Fatalf("got %v", err)
@@ -167,15 +155,15 @@ func TestAllFaultsAtOnce(t *testing.T) {
 func TestWhatIsAllowedAtTheEdges(t *testing.T) {
 	t.Parallel()
 	f := api.FunctionSpec{
-		Module: digestOf(nil), Timeout: api.Duration(maxTimeout), Memory: maxMemory, Env: map[string]string{"_A1": "x\ny"},
+		Module: digest, Timeout: api.Duration(maxTimeout), Memory: maxMemory, Env: map[string]string{"_A1": "x\ny"},
 		Allow: api.Allow{Emit: []string{">", "a.*"}, HTTP: []string{"*", "http://*:*", "a.b:1"}, Invoke: []string{"price", "not-there-yet"}},
 		Retry: &api.Retry{Attempts: 100, Initial: api.Duration(time.Second), Factor: 10, Max: api.Duration(time.Second), Jitter: "none"},
 		Triggers: []api.TriggerSpec{
 			{HTTP: &api.HTTPTrigger{Key: "header.X-Order-Id"}}, {Topic: &api.TopicTrigger{Name: "a.*.>", Filter: "type = 'x'", Order: "key"}}, onTopic("a"), onTopic("a"),
 		},
 	}
-	a := app(map[string]api.FunctionSpec{"f": f, strings.Repeat("a", 63): {Module: digestOf(nil), Timeout: api.Duration(minTimeout), Memory: minMemory}, "0-9": f})
-	if err := validate("default", "shop", a, kindsOf(a)); err != nil {
+	a := app(map[string]api.FunctionSpec{"f": f, strings.Repeat("a", 63): {Module: digest, Timeout: api.Duration(minTimeout), Memory: minMemory}, "0-9": f})
+	if err := Deploy("default", "shop", a, kindsOf(a)); err != nil {
 		t.Error(err)
 	}
 }

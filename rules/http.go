@@ -1,4 +1,4 @@
-package registry
+package rules
 
 import (
 	"fmt"
@@ -48,6 +48,8 @@ func (f *faults) httpKey(path, key string, params []string) {
 	case where == "query" && name == "":
 		f.add(path, "%q names no query parameter; write query.NAME", shorten(key))
 	case where == "header" || where == "query":
+	case where == "params" && len(params) == 0:
+		f.add(path, "%q: params.NAME is for a parameter of the path, and the path has none; write header.NAME, query.NAME or an expression like data.customer.id", shorten(key))
 	case where == "params":
 		if !slices.Contains(params, name) {
 			f.add(path, "the path has no {%s}; params.NAME is for a parameter of the path", shorten(name))
@@ -95,10 +97,10 @@ func isOrigin(s string) bool {
 }
 
 // claimedTwice finds bindings of one deploy that could get the same request, and neither comes first.
-func (f *faults) claimedTwice(path, function string, on []api.TriggerSpec, seen map[slot]string) {
+func (f *faults) claimedTwice(path, function string, on []api.TriggerSpec, seen map[Slot]string) {
 	for i, t := range on {
 		at := fmt.Sprintf("%s.on[%d]", path, i)
-		for _, s := range slotsOf(function, t) {
+		for _, s := range Slots(function, t) {
 			if other, taken := seen[s]; taken {
 				f.add(at, "serves %s, and so does %s, at the same place in the order; change the method, the path or the host of one of them", s, other)
 				break
