@@ -57,6 +57,53 @@ func TestDeployCreatesUpdatesAndLeavesAlone(t *testing.T) {
 	}
 }
 
+// What a function may invoke need not be there, and that it is not is said: of its own app, of another one, and when the same deploy removes it.
+func TestDeployNotesWhatCannotBeInvoked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	notes := func(app string, a api.App) (all []string) {
+		t.Helper()
+		d, _ := b.deploy(t, app, a)
+		for _, f := range d.Functions {
+			all = append(all, f.Notes...)
+		}
+		return all
+	}
+	order := function("v1", onHTTP())
+	order.Allow.Invoke = []string{"price", "stock"}
+	const lacks = "order may invoke %s, and there is no function %[1]s in namespace default: until it is deployed, each of these invocations fails"
+	missing := func(names ...string) (out []string) {
+		for _, name := range names {
+			out = append(out, fmt.Sprintf(lacks, name))
+		}
+		return out
+	}
+	both := map[string]api.FunctionSpec{"order": order, "stock": function("v1")}
+	alone := map[string]api.FunctionSpec{"order": order}
+	for _, step := range []struct {
+		app  string
+		a    api.App
+		want []string
+	}{
+		{"shop", api.App{Functions: alone}, missing("price", "stock")},
+		{"shop", api.App{Functions: both}, missing("price")},
+		{"prices", api.App{Functions: map[string]api.FunctionSpec{"price": function("v1")}}, nil},
+		{"shop", api.App{Functions: both}, nil},
+		{"shop", api.App{Functions: alone}, nil}, // stock stays, nobody's from now on
+		{"shop", api.App{Functions: alone, Prune: true}, missing("stock")},
+	} {
+		if got := notes(step.app, step.a); !slices.Equal(got, step.want) {
+			t.Errorf("deploy of %s with %d functions, prune %t: notes %q, want %q", step.app, len(step.a.Functions), step.a.Prune, got, step.want)
+		}
+	}
+	if _, err := b.DeleteFunction(t.Context(), "default", "price"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := notes("shop", api.App{Functions: alone}), missing("price", "stock"); !slices.Equal(got, want) {
+		t.Errorf("after it was removed: %q, want %q", got, want)
+	}
+}
+
 func TestDeployWritesImmutableRevisions(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

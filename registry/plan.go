@@ -122,9 +122,22 @@ func (p *plan) function(name string, spec api.FunctionSpec) error {
 	if f.Rollout.Running() {
 		d.Rollout = f.Rollout
 	}
-	d.Notes = append(positionNotes(f.Triggers, old), notes...)
+	d.Notes = slices.Concat(positionNotes(f.Triggers, old), notes, p.invokeNotes(name, spec))
 	p.result.Functions = append(p.result.Functions, d)
 	return nil
+}
+
+// invokeNotes name the functions that a function may invoke and that are not there. They may be deployed later, and one that is mistyped is seen.
+func (p *plan) invokeNotes(function string, spec api.FunctionSpec) (notes []string) {
+	for _, name := range spec.Allow.Invoke {
+		_, deployed := p.spec.Functions[name]
+		there := p.state.functions[name]
+		leaves := p.spec.Prune && there.value.App == p.app
+		if !deployed && (!there.exists() || leaves) {
+			notes = append(notes, fmt.Sprintf("%s may invoke %s, and there is no function %s in namespace %s: until it is deployed, each of these invocations fails", function, name, name, p.namespace))
+		}
+	}
+	return notes
 }
 
 // secrets refuses a function that names one which is not there: it would find out at its first event.

@@ -39,7 +39,7 @@ type state struct {
 	lastRevision map[string]int
 }
 
-// load reads what a deploy has to know: the functions, topics and secrets that it names, and the other functions of its app.
+// load reads what a deploy has to know: the functions, topics and secrets that it names, functions that its own invoke among them, and the other functions of its app.
 func (r *Registry) load(ctx context.Context, namespace, app string, spec api.App) (*state, error) {
 	functions, err := r.appFunctions(ctx, namespace, app)
 	if err != nil {
@@ -51,6 +51,9 @@ func (r *Registry) load(ctx context.Context, namespace, app string, spec api.App
 	}
 	for name, f := range spec.Functions {
 		functions[name] = true
+		for _, invoked := range f.Allow.Invoke {
+			functions[invoked] = true
+		}
 		for _, topic := range topicsNamed(f) {
 			topics[topic] = true
 		}
