@@ -229,7 +229,7 @@ func (w *simWorld) follow(b simBegin) *simNode {
 	table, err := Follow(Options{
 		Log: n.log, Dir: b.dir, FS: w.files, Partitions: simPartitions, Node: b.dir,
 		Ready: func() {}, Deposed: func(err error) { n.deposed = err }, Fatal: func(err error) { w.found("fatal: %v", err) },
-		byHand: true, step: 3, DedupWindow: simDedupWindow, DedupLimit: simDedupLimit, replyAge: simReplyAge, Logger: slog.New(slog.DiscardHandler),
+		byHand: true, behind: simBehind, step: 3, DedupWindow: simDedupWindow, DedupLimit: simDedupLimit, replyAge: simReplyAge, Logger: slog.New(slog.DiscardHandler),
 	})
 	if w.checkBegin(n, b, table, err); err != nil {
 		w.logf("it does not: %v", err)

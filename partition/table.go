@@ -49,6 +49,7 @@ type Options struct {
 
 	step     int           // events of the past that one record looks at; 0 = 2,048
 	replyAge time.Duration // how long replies of calls are kept; 0 = 24 h
+	behind   func() int64  // by how many milliseconds the clock of who takes is behind, because of a wait for a lock or a clock set back; nil = never
 	byHand   bool          // no goroutine looks through the past or removes what is old: whoever says so does it, one step at a time
 }
 

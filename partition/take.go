@@ -23,7 +23,7 @@ func (p *partition) take(trigger uint64, n int) ([]Delivery, error) {
 	defer p.wakeTimers()
 	var out []Delivery
 	for len(out) < n {
-		picked, batch := p.pick(trigger, min(n-len(out), pickTogether), time.Now().UnixMilli())
+		picked, batch := p.pick(trigger, min(n-len(out), pickTogether), p.table.takerNow())
 		if len(picked) == 0 {
 			break
 		}
@@ -46,6 +46,14 @@ func (p *partition) take(trigger uint64, n int) ([]Delivery, error) {
 		}
 	}
 	return out, nil
+}
+
+func (t *Table) takerNow() int64 {
+	now := time.Now().UnixMilli()
+	if t.opts.behind != nil {
+		now -= t.opts.behind()
+	}
+	return now
 }
 
 // claim returns those of the picked events whose keys are free; the others queue behind their key.
