@@ -211,7 +211,7 @@ func (r *busyRoom) total() (n int64) {
 // disk, it goes on when the process is told to end.
 func (r *busyRoom) lose(goal, more int64, rnd *rand.Rand, fault bool) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 3*time.Minute)
 	defer cancel()
 	enough := r.total() + more
 	wait := r.work(ctx, goal)
@@ -251,7 +251,7 @@ func (r *busyRoom) lose(goal, more int64, rnd *rand.Rand, fault bool) {
 // finish works until nothing is left to do, replays all of it once more, and counts.
 func (r *busyRoom) finish(goal int64) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 3*time.Minute)
 	defer cancel()
 	working, stop := context.WithCancel(ctx)
 	wait := r.work(working, goal)

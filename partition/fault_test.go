@@ -69,7 +69,7 @@ func TestFaultsEndTheProcessAndLoseNothing(t *testing.T) {
 // breakDuringLoad breaks the disk after a while and goes on with what is on it when the process is told to end.
 func (r *machineRoom) breakDuringLoad(sent []atomic.Int64, rnd *rand.Rand) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 3*time.Minute)
 	defer cancel()
 	var handling sync.WaitGroup
 	handling.Go(func() { r.handle(ctx) })
