@@ -266,6 +266,12 @@ func (t *Table) Original(d *DeadLetter) (event.Event, error) {
 	return e, err
 }
 
+// Event is one that Publish has stored, as it came, for as long as its topic keeps it.
+func (t *Table) Event(at Stored) (event.Event, error) {
+	_, e, err := t.parts[at.Partition].readEvent(at.Offset)
+	return e, err
+}
+
 func (p *partition) readEvent(offset uint64) (topic string, out event.Event, err error) {
 	err = p.readEvents([]uint64{offset}, func(_ uint64, _ time.Time, e storedEvent) error {
 		var err error

@@ -183,8 +183,11 @@ func (s *Server) acceptCall(c echo.Context, to target, who auth.Identity, call s
 	if err := s.delay(c.Request().Header, events); err != nil {
 		return err
 	}
-	invocation, err := s.enqueue(c.Request().Context(), to.function, events[0])
+	invocation, at, err := s.enqueue(c.Request().Context(), to.function, events[0])
 	if err != nil {
+		return err
+	}
+	if err := s.checkRepeated(&call, at); err != nil {
 		return err
 	}
 	c.Response().Header().Set("Preference-Applied", "respond-async")
@@ -193,9 +196,9 @@ func (s *Server) acceptCall(c echo.Context, to target, who auth.Identity, call s
 }
 
 // enqueue publishes to the inbox of a function.
-func (s *Server) enqueue(ctx context.Context, f *api.Function, e event.Event) (invocation string, err error) {
+func (s *Server) enqueue(ctx context.Context, f *api.Function, e event.Event) (invocation string, at partition.Stored, err error) {
 	if err := checkEvent(&e); err != nil {
-		return "", err
+		return "", at, err
 	}
 	for _, t := range f.Triggers {
 		if t.Kind != "inbox" {
@@ -203,11 +206,12 @@ func (s *Server) enqueue(ctx context.Context, f *api.Function, e event.Event) (i
 		}
 		stored, err := s.o.Table.Publish(ctx, f.Namespace, "_inbox."+f.Name, []event.Event{e})
 		if err != nil {
-			return "", fmt.Errorf("store the event for function %q: %w", f.Name, err)
+			return "", at, fmt.Errorf("store the event for function %q: %w", f.Name, err)
 		}
-		return partition.ID{Partition: stored[0].Partition, Offset: stored[0].Offset, Trigger: t.ID}.String(), nil
+		at = stored[0]
+		return partition.ID{Partition: at.Partition, Offset: at.Offset, Trigger: t.ID}.String(), at, nil
 	}
-	return "", fmt.Errorf("function %q has no inbox trigger", f.Name)
+	return "", at, fmt.Errorf("function %q has no inbox trigger", f.Name)
 }
 
 // prefersAsync looks for respond-async in the Prefer headers, RFC 7240.

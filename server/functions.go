@@ -105,7 +105,7 @@ func (s *Server) invoke(c echo.Context) error {
 			return err
 		}
 		e = events[0]
-		invocation, err := s.enqueue(c.Request().Context(), f, e)
+		invocation, _, err := s.enqueue(c.Request().Context(), f, e)
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,15 @@
 package server
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/evoke-run/evoke/auth"
@@ -31,26 +37,72 @@ func onceOf(r *http.Request, who auth.Identity, body []byte) (*partition.Once, e
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
+	if encodingOf(r.Header) == binaryEvent { // in the other modes the body has them
+		hashAttributes(h, r.Header)
+	}
 	h.Write(body)
 	if who.Type != "" {
-		h.Write(digest(who))
+		h.Write(digest(who.Type, who.ID, who.Claims))
 	}
 	return &partition.Once{Key: key, Request: [16]byte(h.Sum(nil)[:16])}, nil
 }
 
-// digest tells one identity from another.
-func digest(who auth.Identity) []byte {
-	sum := sha256.Sum256([]byte(who.Type + "\x00" + who.ID + "\x00" + who.Claims))
+// hashAttributes writes the attributes of an event in binary mode, which are headers.
+func hashAttributes(h hash.Hash, header http.Header) {
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		if strings.HasPrefix(name, "Ce-") { // each is there once: decodeBinary has seen to that
+			h.Write([]byte(name + "\x00" + first(header[name]) + "\x00"))
+		}
+	}
+}
+
+// digest tells one list of texts from another.
+func digest(texts ...string) []byte {
+	sum := sha256.Sum256([]byte(strings.Join(texts, "\x00")))
 	return sum[:16]
 }
 
 // acceptOnce makes the event of a plain request the same one whenever the request is repeated, so that an inbox takes it once. Nobody's is
-// taken for somebody else's. A CloudEvent has an id of its own.
+// taken for somebody else's, nor that of one key for that of another. A CloudEvent has an id of its own.
 func acceptOnce(call *scheduler.Call, who auth.Identity) {
-	if call.Once != nil && call.Event.Type == event.HTTPRequestType && call.Event.Request != nil {
-		call.Event.ID = call.Once.Key
-		if who.Type != "" {
-			call.Event.ID += "." + hex.EncodeToString(digest(who))
-		}
+	if !namesEvent(call) {
+		return
 	}
+	call.Event.ID = call.Once.Key
+	if key := call.Event.Key(); key != "" || who.Type != "" {
+		call.Event.ID += "." + hex.EncodeToString(digest(who.Type, who.ID, who.Claims, key))
+	}
+}
+
+// namesEvent says whether the event of a call is known by its Idempotency-Key.
+func namesEvent(call *scheduler.Call) bool {
+	return call.Once != nil && call.Event.Type == event.HTTPRequestType && call.Event.Request != nil
+}
+
+// checkRepeated refuses another request under the key of one that an inbox has: it would be taken for a repetition, and nobody would ever see it.
+func (s *Server) checkRepeated(call *scheduler.Call, at partition.Stored) error {
+	if !at.Duplicate || !namesEvent(call) {
+		return nil
+	}
+	before, err := s.o.Table.Event(at)
+	if err != nil {
+		return fmt.Errorf("compare with the request that came before: %w", err)
+	}
+	if !isSameRequest(&before, &call.Event) {
+		return callError(call.Function, scheduler.ErrOtherRequest)
+	}
+	return nil
+}
+
+// isSameRequest compares what onceOf makes its digest of, but for who sent it, which the ids of the events have.
+func isSameRequest(a, b *event.Event) bool {
+	type asked struct {
+		Method, RawPath string
+		Query           [][2]string
+	}
+	var x, y asked
+	if json.Unmarshal(a.Request, &x) != nil || json.Unmarshal(b.Request, &y) != nil { // requestJSON wrote both
+		return false
+	}
+	return x.Method == y.Method && x.RawPath == y.RawPath && slices.Equal(x.Query, y.Query) && a.DataContentType == b.DataContentType && bytes.Equal(a.Data, b.Data)
 }

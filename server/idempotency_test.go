@@ -87,4 +87,56 @@ func TestIdempotencyKeyOfAnAsynchronousCall(t *testing.T) {
 	if len(seen) != 1 || seen[""] {
 		t.Errorf("invocations %v, want one", seen)
 	}
+	for _, other := range [][4]string{
+		{"PUT", "/fn/hello", "body", "text/plain"}, {"POST", "/fn/hello?y=1", "body", "text/plain"}, {"POST", "/fn/hello/x", "body", "text/plain"},
+		{"POST", "/fn/hello", "other", "text/plain"}, {"POST", "/fn/hello", "body", "text/html"},
+	} {
+		b.do("POST", b.gateway+"/fn/hello", "body", "Idempotency-Key", "b", "Prefer", "respond-async", "Content-Type", "text/plain")
+		p := b.do(other[0], b.gateway+other[1], other[2], "Idempotency-Key", "b", "Prefer", "respond-async", "Content-Type", other[3]).problem(t)
+		if p.Status != 422 || p.Detail != `function "hello" was called with this Idempotency-Key before, by another request` {
+			t.Errorf("%v, which would never run, is answered %+v", other, p)
+		}
+	}
+}
+
+// A key is for a function and an event key, as that of a synchronous call: partitions that have the events of several keys must not mix them up.
+func TestIdempotencyKeyOfAnAsynchronousCallIsForAKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deployShop()
+	const keys = 8 // in two partitions
+	seen := map[string]bool{}
+	for i := range 2 * keys {
+		got := b.do("POST", b.gateway+"/fn/hello", "body", "Idempotency-Key", "a", "Prefer", "respond-async", "Evoke-Key", fmt.Sprint(i%keys))
+		if got.status != 202 {
+			t.Fatalf("%+v", got)
+		}
+		seen[got.header.Get("Evoke-Invocation")] = true
+	}
+	if len(seen) != keys {
+		t.Errorf("%d invocations, want one for each of %d keys", len(seen), keys)
+	}
+}
+
+// In binary mode the attributes are headers: an event with other attributes is another request, as in structured mode.
+func TestIdempotencyKeyOfAnEvent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deployShop()
+	calls := b.replying(scheduler.Reply{Invocation: "inv-1"})
+	seen := map[[16]byte]bool{}
+	for _, headers := range [][]string{
+		{"Ce-Id", "1", "Ce-Type", "order"}, {"Ce-Type", "order", "Ce-Id", "1"}, {"Ce-Id", "2", "Ce-Type", "order"}, {"Ce-Id", "1", "Ce-Type", "refund"},
+		{"Ce-Id", "1", "Ce-Type", "order", "Ce-Tenant", "a"},
+	} {
+		headers = append(headers, "Ce-Specversion", "1.0", "Ce-Source", "/s", "Idempotency-Key", "a")
+		if got := b.do("POST", b.gateway+"/fn/hello", "body", headers...); got.status != 204 {
+			t.Fatalf("%+v", got)
+		}
+		c := <-calls
+		seen[c.Once.Request] = true
+	}
+	if len(seen) != 4 {
+		t.Errorf("four events under a key have %d forms", len(seen))
+	}
 }
