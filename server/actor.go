@@ -45,12 +45,9 @@ func (s *Server) actor(r *http.Request) (actor, error) {
 	if s.isOpen() {
 		return actor{who: "local", role: admin}, nil
 	}
-	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	switch {
-	case text == "":
+	text, ok := bearer(r.Header)
+	if !ok || text == "" {
 		return actor{}, refuse(errUnauthorized, "", "the request has no bearer token")
-	case !strings.EqualFold(scheme, "Bearer"):
-		return actor{}, refuse(errUnauthorized, "", "the bearer token is not the server's")
 	}
 	if s.o.AdminToken != "" {
 		got, want := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(s.o.AdminToken)) // equal lengths, so that the comparison tells nothing of the token's

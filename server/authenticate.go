@@ -41,12 +41,12 @@ func (e *entrance) String() string {
 }
 
 // authenticate says who sent a request, nobody in particular when everybody may. It is called once its target is known, before its body is read. An API key is taken off
-// the request: it is for this check, not for the function. So is a token that would be stored with the request.
+// the request, also where nobody asks for one: it is for this check, not for functions. So is a token that was checked and would be stored with the request.
 func (s *Server) authenticate(r *http.Request, e entrance) (who auth.Identity, err error) {
+	sent := credentialsOf(r.Header)
 	if e.auth == nil {
 		return who, nil
 	}
-	sent := credentialsOf(r.Header)
 	for i := range e.auth.Any {
 		rule, refused := &e.auth.Any[i], error(nil)
 		switch {
@@ -76,7 +76,7 @@ func (s *Server) authenticate(r *http.Request, e entrance) (who auth.Identity, e
 type sent struct{ key, jwt string }
 
 func credentialsOf(h http.Header) (out sent) {
-	if scheme, text, _ := strings.Cut(h.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+	if text, ok := bearer(h); ok {
 		if strings.HasPrefix(text, auth.KeyPrefix) {
 			out.key = text
 			h.Del("Authorization")
@@ -89,6 +89,12 @@ func credentialsOf(h http.Header) (out sent) {
 	}
 	h.Del(keyHeader)
 	return out
+}
+
+// bearer is what an Authorization header of the scheme Bearer has (RFC 9110 section 11.4: one space or more between them).
+func bearer(h http.Header) (text string, ok bool) {
+	scheme, text, _ := strings.Cut(h.Get("Authorization"), " ")
+	return strings.TrimLeft(text, " "), strings.EqualFold(scheme, "Bearer")
 }
 
 // waysIn names what would let a request in.

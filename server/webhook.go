@@ -288,7 +288,7 @@ func (d *delivery) setKey(e *event.Event) {
 
 // request is part 3 of the event. What the sender shows to nobody but us stays out of the log.
 func (d *delivery) request() []byte {
-	hidden := func(name string) bool { return name == "Authorization" || name == "Cookie" }
+	hidden := func(name string) bool { return name == "Authorization" || name == "Cookie" || name == keyHeader }
 	above := 0
 	if strings.HasPrefix(d.URLPath(d.namespace, d.function), "/@") {
 		above = 1

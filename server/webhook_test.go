@@ -85,7 +85,7 @@ func TestDeliveryBecomesEvent(t *testing.T) {
 	} {
 		for ns, prefix := range map[string]string{"default": "", "acme": "/@acme"} {
 			url := b.gateway + prefix + "/webhooks/" + c.name
-			header := append(slices.Clone(c.header), "Authorization", "Bearer of-the-sender", "Cookie", "a=b", "X-Forwarded-For", "10.9.8.7",
+			header := append(slices.Clone(c.header), "Authorization", "Bearer of-the-sender", "Cookie", "a=b", "X-Forwarded-For", "10.9.8.7", keyHeader, "evk_of-the-sender",
 				"Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 			for range 3 {
 				if got := b.do("POST", url, c.body, header...); got.status != c.status {
