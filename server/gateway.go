@@ -19,14 +19,26 @@ const defaultNamespace = "default"
 func (s *Server) gatewayRoutes() *echo.Echo {
 	e := s.newEcho("gateway")
 	for _, prefix := range [...]string{"", "/@:ns"} {
-		e.POST(prefix+"/topics/:topic", s.ingest)
+		e.POST(prefix+"/topics/:topic", named(s.ingest))
 		for _, path := range [...]string{"/fn/:function", "/fn/:function/*"} {
-			e.RouteNotFound(prefix+path, s.callFunction) // any method; Any takes only those that echo knows
+			e.RouteNotFound(prefix+path, named(s.callFunction)) // any method; Any takes only those that echo knows
 		}
-		e.RouteNotFound(prefix+"/webhooks/:webhook", s.webhook)
-		e.RouteNotFound(prefix+"/*", s.callRoute)
+		e.RouteNotFound(prefix+"/webhooks/:webhook", named(s.webhook))
+		e.RouteNotFound(prefix+"/*", named(s.callRoute))
 	}
 	return e
+}
+
+// named refuses paths with nothing where a name belongs, /fn//x or /@/fn/x, which echo takes: no name is empty, and what asks for one does not mean the default.
+func named(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		for i, name := range c.ParamNames() {
+			if name != "*" && c.ParamValues()[i] == "" {
+				return refuse(errUnknownPath, "", "nothing is served at this path: it has no name where one belongs")
+			}
+		}
+		return next(c)
+	}
 }
 
 // ingest takes events from outside into a topic that is open for them. An absent topic and a closed one get the same answer.

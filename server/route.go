@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -140,7 +141,11 @@ func (s *Server) callRoute(c echo.Context) error {
 	return s.serve(c, &w)
 }
 
+// isReserved knows the gateway's own places by the first segment of a path as it came, in whatever way that is written.
 func isReserved(first string) bool {
+	if decoded, err := url.PathUnescape(first); err == nil {
+		first = decoded
+	}
 	switch first {
 	case "fn", "topics", "webhooks":
 		return true

@@ -96,6 +96,11 @@ func TestRoutesThatAreNotServed(t *testing.T) {
 		{method: "GET", path: "/orders/%2e%2E", status: 400, slug: "invalid-request", detail: "the path has a segment . or .."},
 		{method: "POST", path: "/fn/orders/a/./b", status: 400, slug: "invalid-request", detail: "the path has a segment . or .."},
 		{method: "GET", path: "/fn/", host: "a.example", status: 404, slug: "unknown-path"}, // reserved, whatever the host's tail takes
+		{method: "GET", path: "/fn//x", host: "a.example", status: 404, slug: "unknown-path", detail: "it has no name where one belongs", next: "check the path"},
+		{method: "POST", path: "/@/fn/orders", status: 404, slug: "unknown-path", detail: "it has no name where one belongs"},
+		{method: "POST", path: "/@/topics/open", status: 404, slug: "unknown-path", detail: "it has no name where one belongs"},
+		{method: "GET", path: "/%66n/x", host: "a.example", status: 404, slug: "unknown-path"},
+		{method: "GET", path: "/%40acme/x", host: "a.example", status: 404, slug: "unknown-path"},
 		{method: "GET", path: "/topics/a/b", host: "a.example", status: 404, slug: "unknown-path"},
 		{method: "GET", path: "/topics/a", status: 405, slug: "method-not-allowed", detail: "events are published by POST", allow: "OPTIONS, POST"},
 	} {
