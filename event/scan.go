@@ -69,10 +69,13 @@ func (o *object) fail() (name, value []byte, ok bool) {
 	return nil, nil, false
 }
 
-// whyInvalid has the words of encoding/json, which says where.
+// whyInvalid has the words of encoding/json, which says where, but for JSON of another kind.
 func whyInvalid(text []byte) error {
 	var members map[string]json.RawMessage
 	err := json.Unmarshal(text, &members)
+	if other, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("event is not a JSON object: it is of the kind %s", other.Value)
+	}
 	if err == nil { // null
 		err = errors.New("it is null")
 	}

@@ -162,7 +162,7 @@ func TestEveryRuleOfCloudEvents(t *testing.T) {
 		"text with half a pair":   {body: jsonEvent(`"datacontenttype":"text/plain"`, `"data":"\ud800"`), detail: `"data" has one half of a surrogate pair`},
 		"no UTF-8":                {body: jsonEvent("\"subject\":\"\xff\""), detail: `the JSON of the event is not valid UTF-8 at byte `},
 		"no UTF-8 in the data":    {body: jsonEvent("\"data\":{\"a\":\"\xff\"}"), detail: `not valid UTF-8`},
-		"an array":                {body: "[" + jsonEvent() + "]", detail: "event is not a JSON object"},
+		"an array":                {body: "[" + jsonEvent() + "]", detail: "event is not a JSON object: it is of the kind array"},
 		"null":                    {body: "null", detail: "event is not a JSON object"},
 		"two events":              {body: jsonEvent() + jsonEvent(), detail: "event is not a JSON object: invalid character '{' after top-level value"},
 		"a byte order mark":       {body: "\ufeff" + jsonEvent(), detail: "event is not a JSON object"},
@@ -172,7 +172,7 @@ func TestEveryRuleOfCloudEvents(t *testing.T) {
 
 		// Batches: all or none, and which one it was.
 		"batch, one bad":       {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + "," + jsonEvent("-id", `"id":"2"`, `"subject":""`) + "]", detail: `event 2 of the batch: attribute "subject" is empty`},
-		"batch, one no object": {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + ",7]", detail: `event 2 of the batch: event is not a JSON object`},
+		"batch, one no object": {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + ",7]", detail: `event 2 of the batch: event is not a JSON object: it is of the kind number`},
 		"batch, one no JSON":   {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + ",{]", detail: `event 2 of the batch: event is not a JSON object: invalid character ']'`},
 		"batch, no comma":      {header: []string{"Content-Type", batchType}, body: "[" + jsonEvent() + jsonEvent() + "]", detail: `the batch has '{' behind event 1`},
 		"batch of batches":     {header: []string{"Content-Type", batchType}, body: "[[]]", detail: `event 1 of the batch: event is not a JSON object`},

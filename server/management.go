@@ -140,7 +140,9 @@ func jsonFault(err error) error {
 	if errors.Is(err, io.EOF) {
 		return refuse(errInvalid, "send a JSON object", "the body is empty")
 	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field == "" {
+		return refuse(errInvalid, "send a JSON object", "the body is no JSON object, but of the kind %s", wrong.Value)
+	} else if ok {
 		return refuse(errInvalid, "", "key %q cannot be a JSON %s", wrong.Field, wrong.Value)
 	}
 	text := strings.TrimPrefix(err.Error(), "json: ")

@@ -125,6 +125,7 @@ func TestDeployRefusals(t *testing.T) {
 		"not JSON":       {`functions:`, 400, "invalid-request", "invalid character", ""},
 		"empty":          {``, 400, "invalid-request", "the body is empty", ""},
 		"more":           {`{} {}`, 400, "invalid-request", "the body goes on after its JSON object", ""},
+		"a list":         {`[]`, 400, "invalid-request", "the body is no JSON object, but of the kind array", "send a JSON object"},
 		"absent module":  {`{"functions":{"f":{"module":"` + absent + `"}}}`, 400, "module-missing", `function "f": module ` + absent + ` is not here`, "PUT /api/v1/modules/{digest}"},
 		"bad digest":     {`{"functions":{"f":{"module":"latest"}}}`, 400, "wrong-digest", `function "f": load module latest`, ""},
 		"refused module": {`{"functions":{"f":{"module":"` + digest + `"}}}`, 422, "module-refused", `function "f": module refused: `, "build a core module"},

@@ -35,6 +35,17 @@ func TestServerWithTLS(t *testing.T) {
 	if r.code != exitUnreachable || !strings.Contains(r.stderr, "certificate signed by unknown authority") || !strings.HasSuffix(r.stderr, "Try: FNCTL_CA=FILE with the certificate of the server, or of who signed it\n") {
 		t.Errorf("without: %d %s", r.code, r.stderr)
 	}
+	plain := strings.Replace(server.URL, "https:", "http:", 1)
+	execute(t.Context(), t, "", nil, "key", "ls", "--server", plain).want(t, exitFailed, "", "error: "+wantsTLS+"\nTry: https:// in the address of the server\n")
 	ls(empty).want(t, 2, "", "error: FNCTL_CA: "+empty+" has no certificate\nTry: a file in PEM, which begins with -----BEGIN CERTIFICATE-----\n")
 	ls(dir+"/none").want(t, 2, "", "error: read FNCTL_CA: open "+dir+"/none: no such file or directory\nTry: correct FNCTL_CA, or unset it\n")
+}
+
+func TestServerWithoutTLS(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(&fake{t: t})
+	t.Cleanup(server.Close)
+	secure := strings.Replace(server.URL, "http:", "https:", 1)
+	execute(t.Context(), t, "", nil, "key", "ls", "--server", secure).want(t, exitUnreachable, "",
+		"error: reach the server at "+secure+": http: server gave HTTP response to HTTPS client\nTry: http:// in the address of the server, which does not speak TLS\n")
 }

@@ -149,6 +149,8 @@ func (c *cli) advice(cmd *cobra.Command, err error) string {
 		return advice.try
 	case errors.As(err, &problem):
 		return c.problemAdvice(problem)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "http:// in the address of the server, which does not speak TLS"
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return "FNCTL_CA=FILE with the certificate of the server, or of who signed it"
 	case errors.As(err, &unreachable):
@@ -165,9 +167,15 @@ func (c *cli) advice(cmd *cobra.Command, err error) string {
 	return try
 }
 
+// wantsTLS is what net/http answers a request without TLS, before any handler has it.
+const wantsTLS = "Client sent an HTTP request to an HTTPS server."
+
 func (c *cli) problemAdvice(p *api.Problem) string {
 	if p.Next != "" {
 		return p.Next
+	}
+	if p.Detail == wantsTLS {
+		return "https:// in the address of the server"
 	}
 	switch problemCode(p) {
 	case exitUnauthorised:

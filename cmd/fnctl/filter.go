@@ -319,7 +319,7 @@ that begins with a minus sign.`,
 		Example: `  fnctl filter eval "2 * (3 + 4)"
   fnctl filter eval "SUBSTRING(type, 10)" order.json
   fnctl filter eval "subject = 'A-17'" - -o json < order.json`,
-		Args: argCount(1, 2, "an EXPRESSION and an EVENT"),
+		Args: argCount(1, 2, "an EXPRESSION, and an EVENT if it looks at one"),
 	}
 	c.formatFlag(cmd, table, jsonForm, yamlForm)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

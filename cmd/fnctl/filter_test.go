@@ -146,6 +146,7 @@ func TestFilterEval(t *testing.T) {
 	tryFilter(t, "", "eval", "5 / 0", "-o", "json").want(t, exitFailed, "{\n  \"value\": 0,\n  \"error\": \"math error: division by zero\",\n  \"errorKind\": \"math\"\n}\n", "error: math error: division by zero\n")
 	tryFilter(t, "", "eval", "5 +").want(t, exitUsage, "", "error: expression: at character 4: found the end, expected an attribute, a value, NOT, EXISTS, a function or (\nTry: fnctl filter eval --help\n")
 	tryFilter(t, "", "eval", "").want(t, exitUsage, "", "error: expression: at character 1: the expression is empty\nTry: fnctl filter eval --help\n")
+	tryFilter(t, "", "eval").want(t, exitUsage, "", "error: fnctl filter eval needs an EXPRESSION, and an EVENT if it looks at one\nTry: fnctl filter eval --help\n")
 	if got := tryFilter(t, "", "eval", strings.Repeat("(", 10_000)+"1"); got.code != exitUsage || !strings.Contains(got.stderr, "error: expression: the expression has 10001 bytes, the limit is 8192") {
 		t.Errorf("%+v", got)
 	}
@@ -162,7 +163,7 @@ func TestFilterFaults(t *testing.T) {
 	}{
 		{[]string{"test"}, "error: fnctl filter test needs an EVENT: a file, - for stdin, or JSON\nTry: fnctl filter test --help\n"},
 		{[]string{"test", "{", "--filter", ""}, "error: the event is not valid JSON: unexpected end of JSON input\n" + event},
-		{[]string{"test", `[{"type":"t"}]`, "--filter", ""}, "error: the event: event is not a JSON object: json: cannot unmarshal array into Go value of type map[string]json.RawMessage\n" + event},
+		{[]string{"test", `[{"type":"t"}]`, "--filter", ""}, "error: the event: event is not a JSON object: it is of the kind array\n" + event},
 		{[]string{"test", `{"subject":"t"}`, "--filter", ""}, "error: the event: required attribute \"type\" is missing or empty\n" + event},
 		{[]string{"test", `{"type":"t","Level":1}`, "--filter", ""}, "error: the event: extension name \"Level\" may only have lower-case letters and digits\n" + event},
 		{[]string{"test", missing, "--filter", ""}, "error: event: open " + missing + ": no such file or directory\nTry: a FILE that is there, - for stdin, or the event itself\n"},
