@@ -73,8 +73,8 @@ func (s *Server) store(c echo.Context, ns, topic string, who *auth.Identity) err
 	if err != nil {
 		return err
 	}
-	carryTrace(c.Request().Header, events)
 	for i := range events {
+		carryTrace(c.Request().Header, &events[i])
 		if who != nil {
 			setIdentity(&events[i], *who)
 		}

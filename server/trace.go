@@ -14,20 +14,13 @@ const (
 	traceStateHeader  = "Tracestate"
 )
 
-// carryTrace hands the trace of a request to its events; a traceparent that is none is ignored.
-func carryTrace(h http.Header, events []event.Event) {
-	parent := first(h[traceParentHeader])
-	if parent == "" {
-		return
-	}
-	state := traceState(h)
-	for i := range events {
-		events[i].CarryTrace(parent, state)
+// carryTrace hands the trace of a request to its event; a traceparent that is none is ignored. So are two of them, as W3C's own tests want it; a tracestate may have
+// several lines.
+func carryTrace(h http.Header, e *event.Event) {
+	if parents := h[traceParentHeader]; len(parents) == 1 {
+		e.CarryTrace(parents[0], strings.Join(h[traceStateHeader], ","))
 	}
 }
-
-// traceState is that of all lines, which the header may have several of.
-func traceState(h http.Header) string { return strings.Join(h[traceStateHeader], ",") }
 
 // refuseExpired is for synchronous calls, whose caller is there to hear it.
 func (s *Server) refuseExpired(e *event.Event) error {

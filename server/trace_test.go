@@ -30,11 +30,12 @@ func TestTheTraceOfARequestIsItsEvents(t *testing.T) {
 	b.do("POST", b.gateway+"/topics/orders", "x", append(trace, with("Ce-Id", "2", "Ce-Traceparent", other)...)...)
 	b.do("POST", b.gateway+"/topics/orders", "x", with("Ce-Id", "3", "Traceparent", "none")...)
 	b.do("POST", b.gateway+"/topics/orders", "["+jsonEvent("-id", `"id":"4"`)+"]", append(trace, "Content-Type", batchType)...)
+	b.do("POST", b.gateway+"/topics/orders", "x", append(trace, with("Ce-Id", "5", "Traceparent", other)...)...)
 	byID := map[string]event.Event{}
 	for _, e := range b.stored("default", "orders") {
 		byID[e.ID] = e
 	}
-	for id, want := range map[string][2]string{"1": {aTrace, "a=1,b=2"}, "2": {other, ""}, "3": {}, "4": {aTrace, "a=1,b=2"}} {
+	for id, want := range map[string][2]string{"1": {aTrace, "a=1,b=2"}, "2": {other, ""}, "3": {}, "4": {aTrace, "a=1,b=2"}, "5": {}} {
 		e, ok := byID[id]
 		if !ok {
 			t.Fatalf("event %s was not stored", id)

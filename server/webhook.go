@@ -216,15 +216,15 @@ func (s *Server) events(d *delivery, plain []byte) ([]event.Event, error) {
 	s.forward(d.r)
 	if !d.takesEvents(encodingOf(d.r.Header)) {
 		events := []event.Event{s.deliveryEvent(d)}
-		carryTrace(d.r.Header, events)
+		carryTrace(d.r.Header, &events[0])
 		return events, checkEvent(&events[0])
 	}
 	events, err := decodeEvents(d.r.Header, plain)
 	if err != nil {
 		return nil, err
 	}
-	carryTrace(d.r.Header, events)
 	for i := range events {
+		carryTrace(d.r.Header, &events[i])
 		setIdentity(&events[i], auth.Identity{}) // a signature says which system sent it, not who in it
 		d.setKey(&events[i])
 	}
