@@ -327,6 +327,9 @@ func (c *Config) Validate() error {
 		_, _, err := net.SplitHostPort(a.value)
 		check(err == nil, a.name, "%q is not an address such as 127.0.0.1:8080", a.value)
 	}
+	for _, host := range c.AdminHosts {
+		check(isHost(host), "admin-hosts", "%q is not a name such as evoke.internal, with or without a port", host)
+	}
 	check(c.PublicURL == "" || isBaseURL(c.PublicURL), "public-url", "%q is not an http or https URL without a path, such as https://fn.example.com", c.PublicURL)
 	for _, p := range []struct{ name, cert, key string }{{"tls", c.TLSCert, c.TLSKey}, {"admin-tls", c.AdminTLSCert, c.AdminTLSKey}} {
 		check((p.cert == "") == (p.key == ""), p.name+"-cert", "%q with %s-key %q: both are needed, or none", p.cert, p.name, p.key)
@@ -402,6 +405,15 @@ func NewLogger(c Config, out io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(out, o))
 	}
 	return slog.New(slog.NewTextHandler(out, o))
+}
+
+// isHost says whether a Host header can be this. There are no wildcards: each name is one under which a page can call the management API.
+func isHost(text string) bool {
+	if _, err := netip.ParseAddr(text); err == nil {
+		return true
+	}
+	u, err := url.Parse("http://" + text)
+	return err == nil && text != "" && u.Host == text && !strings.Contains(text, "*")
 }
 
 // isBaseURL says whether what the gateway serves can be put behind it.

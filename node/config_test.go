@@ -159,11 +159,14 @@ func TestFilesThatAreWrong(t *testing.T) {
 
 func TestValidateReportsAllFaults(t *testing.T) {
 	t.Parallel()
-	c := Config{Listen: "8080", Admin: "", PublicURL: "https://fn.example.com/evoke", Partitions: 1025, FetchAllow: []string{"10.1.2.3/16"}, MinFree: 101, Running: -1, Drain: -time.Second, LogLevel: "loud", LogFormat: "xml",
+	c := Config{Listen: "8080", Admin: "", AdminHosts: []string{"https://evoke.internal", "evoke.internal", "*.internal", "evoke.internal/", "other.internal:99", "[fd00::1]:8081", "fd00::1"}, PublicURL: "https://fn.example.com/evoke", Partitions: 1025, FetchAllow: []string{"10.1.2.3/16"}, MinFree: 101, Running: -1, Drain: -time.Second, LogLevel: "loud", LogFormat: "xml",
 		TLSCert: "c.pem", AdminTLSKey: "k.pem", TrustedProxies: []string{"proxy.example", "10.0.0.1/8", "0.0.0.0/0", "::ffff:10.0.0.0/104", "fe80::1%eth0", "192.0.2.1", "fd00::/8"}}
 	want := `data-dir: must not be empty
 listen: "8080" is not an address such as 127.0.0.1:8080
 admin: "" is not an address such as 127.0.0.1:8080
+admin-hosts: "https://evoke.internal" is not a name such as evoke.internal, with or without a port
+admin-hosts: "*.internal" is not a name such as evoke.internal, with or without a port
+admin-hosts: "evoke.internal/" is not a name such as evoke.internal, with or without a port
 public-url: "https://fn.example.com/evoke" is not an http or https URL without a path, such as https://fn.example.com
 tls-cert: "c.pem" with tls-key "": both are needed, or none
 admin-tls-cert: "" with admin-tls-key "k.pem": both are needed, or none
