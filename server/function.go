@@ -99,7 +99,11 @@ func (s *Server) newCall(r *http.Request, to target, who auth.Identity, body []b
 	if call.Key != "" { // so that the guest sees the key, and an inbox orders by it
 		call.Event.SetExtension(event.Extension{Name: "partitionkey", Value: call.Key})
 	}
-	return call, checkAttributes(&call.Event)
+	err = checkAttributes(&call.Event)
+	if errors.Is(err, errInvalidEvent) && call.Event.Request != nil { // its client knows nothing of events
+		err = refuse(errInvalid, "correct the Content-Type of the request, or what its key is taken from", "no event can be made of the request: %v", err)
+	}
+	return call, err
 }
 
 // checkAttributes leaves the data out: the body of a plain request may be longer than an event that is stored.

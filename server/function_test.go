@@ -229,6 +229,26 @@ func TestReplies(t *testing.T) {
 	}
 }
 
+// A client of a plain request has sent no event, so it is not told to correct one.
+func TestRequestsThatMakeNoEvent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deployShop()
+	b.replying(scheduler.Reply{})
+	for _, tt := range [][3]string{
+		{"Evoke-Key", "\xff", `attribute "partitionkey" is not valid UTF-8`},
+		{"X-User", "\xff", `attribute "partitionkey" is not valid UTF-8`},
+		{"Content-Type", "text/\xff", `attribute "datacontenttype" is not valid UTF-8`},
+	} {
+		for _, prefer := range []string{"", "respond-async"} {
+			p := b.do("POST", b.gateway+"/fn/cart", "x", tt[0], tt[1], "Prefer", prefer, "X-User", "ann").problem(t)
+			if p.Status != 400 || !strings.HasSuffix(p.Type, "/invalid-request") || p.Detail != "no event can be made of the request: "+tt[2] || !strings.Contains(p.Next, "Content-Type") {
+				t.Errorf("%s, %q: %+v", tt[0], prefer, p)
+			}
+		}
+	}
+}
+
 func TestInvalidReplies(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -45,7 +45,9 @@ func writeReply(c echo.Context, to target, call scheduler.Call, r scheduler.Repl
 	if to.http.Compress {
 		data = compressed(h, c.Request(), status, data)
 	}
-	h.Set("Content-Length", strconv.Itoa(len(data)))
+	if len(data) > 0 || c.Request().Method != http.MethodHead { // a function may leave out what nobody gets; how long it would be is then not known (RFC 9110, 8.6)
+		h.Set("Content-Length", strconv.Itoa(len(data)))
+	}
 	c.Response().WriteHeader(status)
 	_, _ = c.Response().Write(data) // a client that does not take its answer has gone
 	return nil

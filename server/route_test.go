@@ -343,6 +343,23 @@ func TestAnswersWithoutBody(t *testing.T) {
 	}
 }
 
+// What a HEAD would have brought as a GET has the length that is said, or none is.
+func TestLengthOfHead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deployRoutes("default", "files", api.HTTPTrigger{})
+	for data, want := range map[string]string{"hello": "5", "": ""} {
+		b.replying(scheduler.Reply{Data: []byte(data), Attributes: []byte(`{"status":200,"headers":[["content-length","7"]]}`)})
+		if got := b.do("HEAD", b.gateway+"/fn/files", ""); got.status != 200 || got.header.Get("Content-Length") != want || got.body != "" {
+			t.Errorf("%q: %+v, want the length %q", data, got, want)
+		}
+	}
+	b.replying(scheduler.Reply{Attributes: []byte(`{"status":200}`)})
+	if got := b.do("GET", b.gateway+"/fn/files", ""); got.header.Get("Content-Length") != "0" {
+		t.Errorf("GET of nothing: %+v", got)
+	}
+}
+
 func TestCompressedRequests(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
