@@ -174,7 +174,7 @@
   const requestOf = ({ method, path, rawPath, params, query, headers }, data) => {
     const first = name => headers.find(h => h[0] === name)?.[1];
     const search = query.map(pair => pair.map(encodeURIComponent).join("=")).join("&");
-    const url = `${first("x-forwarded-proto") ?? "http"}://${first("host") ?? "localhost"}${rawPath || path || "/"}${search && "?" + search}`;
+    const url = `${first("x-forwarded-proto") ?? "http"}://${first("host") || "localhost"}${rawPath || path || "/"}${search && "?" + search}`;
     const request = web.use("fetch").requestFrom({ url, method, headers: headers.map(asBytes), body: data.length > 0 ? data : undefined });
     own(request, "params", params);
     return request;

@@ -53,11 +53,14 @@ func TestScriptReplies(t *testing.T) {
 	}
 	request := jsonEvent(`{"n":1}`)
 	request.Request = []byte(`{"method":"PUT","path":"/x//","rawPath":"/x/%2F","route":"/x/{id}","params":{"id":"/"},"query":[["q","a b"],["q","&"]],"headers":[["a","1"],["a","2"],["euro","€"],["host","shop.example"],["x-forwarded-proto","https"]]}`)
+	hostless := jsonEvent(`{}`) // HTTP/1.0, as probes send it
+	hostless.Request = []byte(`{"method":"GET","path":"/x","rawPath":"/x","route":"/x","params":{},"query":[],"headers":[["host",""],["x-forwarded-proto","http"]]}`)
 	for _, c := range []struct {
 		name, text string
 		event      *event.Event
 		want       string
 	}{
+		{"request without a host", `export default e => new URL(e.request.url).href`, hostless, `http://localhost/x`},
 		{"function", `export default function (event) { return { hello: event.data.name } }`, jsonEvent(`{"name":"Ada"}`), `{"hello":"Ada"}`},
 		{"arrow", `export default e => e.data.n + 1`, jsonEvent(`{"n":1}`), `2`},
 		{"exported by name", `const f = () => "named"; export { f as default }`, jsonEvent(`{}`), `named`},
