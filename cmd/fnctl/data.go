@@ -68,8 +68,11 @@ func (f *eventFlags) build(data []byte) (json.RawMessage, error) {
 		if !ok || !isExtension(name) {
 			return nil, usagef("--ext tenant=acme", "--ext %q is not NAME=VALUE with a name of lower-case letters and digits", pair)
 		}
-		if _, taken := ev[name]; taken || isAttribute(name) {
-			return nil, usagef("", "--ext %s: %s is an attribute with a flag of its own", pair, name)
+		if isAttribute(name) {
+			return nil, usagef("", "--ext %s: %s is an attribute and no extension; those that may be set have flags of their own", pair, name)
+		}
+		if _, taken := ev[name]; taken {
+			return nil, usagef("", "--ext %s: %s has a value already", pair, name)
 		}
 		ev[name] = extensionValue(v)
 	}
