@@ -29,7 +29,8 @@ func (s *Server) gatewayRoutes() *echo.Echo {
 	return e
 }
 
-// named refuses paths with nothing where a name belongs, /fn//x or /@/fn/x, which echo takes: no name is empty, and what asks for one does not mean the default.
+// named refuses paths with nothing where a name belongs, /fn//x or /@/fn/x, which echo takes: no name is empty, and who writes one of those does not mean the default
+// namespace. /api/v1/ns//functions/x is what a script sends whose variable is not set.
 func named(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		for i, name := range c.ParamNames() {

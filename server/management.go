@@ -96,7 +96,7 @@ func (s *Server) adminRoutes() *echo.Echo {
 	show := echo.WrapHandler(promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{}))
 	e.GET("/metrics", s.guard(endpoint{method: "GET", role: viewer, about: everything, handler: show}))
 	for _, r := range s.managementRoutes() {
-		e.Add(r.method, "/api/v1"+r.path, s.guard(r))
+		e.Add(r.method, "/api/v1"+r.path, named(s.guard(r)))
 	}
 	return e
 }

@@ -141,6 +141,22 @@ func TestDeployRefusals(t *testing.T) {
 	}
 }
 
+// A script whose variable is not set must not meet the default namespace.
+func TestPathsWithoutAName(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deployShop()
+	for method, path := range map[string]string{"GET": "/ns//functions", "DELETE": "/ns//functions/hello", "PUT": "/ns//secrets/a", "POST": "/ns/default/topics//events"} {
+		p := b.do(method, b.admin+"/api/v1"+path, "{}").problem(t)
+		if p.Status != 404 || p.Detail != "nothing is served at this path: it has no name where one belongs" {
+			t.Errorf("%s %s: %+v", method, path, p)
+		}
+	}
+	if _, ok := b.registry.Snapshot().Function("default", "hello"); !ok {
+		t.Error("a function of the default namespace was removed")
+	}
+}
+
 func TestModuleRefusals(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
