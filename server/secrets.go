@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/registry"
 )
 
 // Secrets are values that nobody but who uses them may see; *registry.Registry has them.
@@ -54,7 +56,12 @@ func (s *Server) deleteSecret(c echo.Context) error {
 	}
 	ns, name := namespace(c), param(c, "name")
 	revision, err := s.o.Registry.DeleteSecret(c.Request().Context(), ns, name, force)
-	if err != nil {
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		return refuse(errUnknownSecret, "", "%v", err)
+	case errors.Is(err, registry.ErrInUse):
+		return refuse(registry.ErrInUse, "\"fnctl secret ls\" shows what uses it", "%v", err)
+	case err != nil:
 		return err
 	}
 	if err := s.o.Scheduler.WaitInForce(c.Request().Context(), revision); err != nil {

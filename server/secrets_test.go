@@ -59,11 +59,19 @@ func TestSecretRefusals(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	url := b.admin + "/api/v1/ns/default/secrets/"
+	if got := b.send("PUT", url+"used", api.SecretRequest{Value: []byte("x")}); got.status != 200 {
+		t.Fatalf("set: %d %s", got.status, got.body)
+	}
+	spec := api.FunctionSpec{Module: b.module(), Secrets: []string{"used"}}
+	if got := b.send("PUT", b.admin+"/api/v1/ns/default/apps/a", api.App{Functions: map[string]api.FunctionSpec{"f": spec}}); got.status != 200 {
+		t.Fatalf("deploy: %d %s", got.status, got.body)
+	}
 	for name, tc := range map[string]struct {
 		method, path, body string
 		status             int
 		detail             string
 	}{
+		"delete used":   {"DELETE", "used", "", 409, "delete secret used in namespace default: in use: function f names it; remove it from its fn.yaml and deploy first, or use --force"},
 		"unknown":       {"GET", "none", "", 404, `no secret "none" in namespace "default"`},
 		"delete none":   {"DELETE", "none", "", 404, "delete secret none in namespace default: not found"},
 		"name":          {"PUT", "a%20b", `{"value":"eA=="}`, 400, `name: "a b" is no name of a secret: it has ` + api.SecretNameRule},
@@ -74,7 +82,7 @@ func TestSecretRefusals(t *testing.T) {
 		"force":         {"DELETE", "a?force=perhaps", "", 400, `force "perhaps" is neither true nor false`},
 	} {
 		p := b.do(tc.method, url+tc.path, tc.body, "Content-Type", "application/json").problem(t)
-		if p.Status != tc.status || p.Detail != tc.detail || p.Next == "" {
+		if p.Status != tc.status || p.Detail != tc.detail || p.Next == "" || tc.method != "PUT" && tc.status != 400 && !strings.Contains(p.Next, "fnctl secret ls") {
 			t.Errorf("%s: %+v", name, p)
 		}
 	}
