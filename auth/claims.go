@@ -1,8 +1,10 @@
 package auth
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"time"
 
@@ -17,10 +19,16 @@ type claims struct {
 	all                map[string]any
 }
 
-// readClaims reads the payload of a token, by the library's own reading of JSON, which takes no name twice.
+// readClaims reads the payload of a token, by the library's own reading of JSON, which takes no name twice. Numbers stay as they are written: those of 64 bits, as ids are,
+// would be others as float64.
 func readClaims(payload []byte) (c claims, err error) {
-	if err := json.Unmarshal(payload, &c.all); err != nil {
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.SetNumberType(json.UnmarshalJSONNumber)
+	if err := d.Decode(&c.all); err != nil {
 		return c, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return c, errors.New("more follows their JSON")
 	}
 	if c.all == nil {
 		return c, errors.New("they are no JSON object")
@@ -78,8 +86,9 @@ func timeOf(all map[string]any, name string) (time.Time, error) {
 	if !there {
 		return time.Time{}, nil
 	}
-	seconds, ok := v.(float64)
-	if !ok || seconds < 0 || seconds > lastSecond {
+	number, _ := v.(json.Number)
+	seconds, err := number.Float64() // "" is none
+	if err != nil || seconds < 0 || seconds > lastSecond {
 		return time.Time{}, fmt.Errorf("%s is no number of seconds since 1970", name)
 	}
 	whole, part := math.Modf(seconds)

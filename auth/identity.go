@@ -1,8 +1,9 @@
 package auth
 
 import (
-	"encoding/json"
 	"fmt"
+
+	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/evoke-run/evoke/api"
 )

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/evoke-run/evoke/api"
 )
@@ -291,8 +292,12 @@ func claimIs(v any, want string, words bool) bool {
 		return v == want
 	case bool:
 		return strconv.FormatBool(v) == want
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64) == want
+	case json.Number:
+		if !strings.ContainsAny(v.String(), ".eE") {
+			return v.String() == want
+		}
+		f, err := v.Float64()
+		return err == nil && strconv.FormatFloat(f, 'f', -1, 64) == want
 	case []any:
 		for _, one := range v {
 			if _, list := one.([]any); !list && claimIs(one, want, false) {
