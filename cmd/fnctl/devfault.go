@@ -3,14 +3,10 @@ package main
 import (
 	"errors"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/evoke-run/evoke/cmd/fnctl/internal/gobuild"
 )
-
-var goFault = regexp.MustCompile(`^(?:vet: )?([^\s:][^:]*\.go):(\d+):(\d+): `)
 
 // faultText is why a function cannot be built, with the line that is wrong and a caret below it. esbuild says it so; what the go command says is completed.
 func faultText(err error) string {
@@ -26,13 +22,11 @@ func withSource(dir, text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
 		out.WriteString(line)
-		m := goFault.FindStringSubmatch(line)
-		if m == nil {
+		file, number, column, ok := gobuild.Place(line)
+		if !ok {
 			continue
 		}
-		number, _ := strconv.Atoi(m[2]) // one that is too long is in no file
-		column, _ := strconv.Atoi(m[3])
-		source, ok := lineOf(under(dir, m[1]), number)
+		source, ok := lineOf(under(dir, file), number)
 		if !ok || column < 1 || column > len(source)+1 {
 			continue
 		}

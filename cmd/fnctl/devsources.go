@@ -30,6 +30,7 @@ type sources struct {
 type unit struct {
 	function manifest.Function
 	root     string           // what source: or wasm: names, real
+	event    string           // what warm: names, real; "" = nothing
 	script   *jsbuild.Project // of a script
 	stale    bool             // it has to be built
 	saved    bool             // since it was built, one of its own files was
@@ -38,8 +39,9 @@ type unit struct {
 	warm   *api.WarmUp
 	digest string
 	notes  []string
-	err    error         // why what is there now cannot be built
-	took   time.Duration // the newest build
+	err    error           // why what is there now cannot be built
+	about  map[string]bool // files that err is about
+	took   time.Duration   // the newest build
 
 	inputs map[string]bool // files; nil = all below root
 	told   bool            // by the build
@@ -58,6 +60,9 @@ func (s *sources) use(m *manifest.Manifest) {
 		u := s.units[f.Name]
 		if u == nil || u.function.Source != f.Source || u.function.Wasm != f.Wasm || u.function.Warm != f.Warm {
 			u = &unit{stale: true, root: real(under(s.dir, f.Source+f.Wasm))} // one of them is ""
+			if f.Warm != "" {
+				u.event = real(under(s.dir, f.Warm))
+			}
 		}
 		u.function, units[f.Name] = f, u
 	}
@@ -96,7 +101,20 @@ func (s *sources) touch(files []string) {
 
 // owns says whether a file is one that the function is made of, or that its fault is about, as far as that is known.
 func (u *unit) owns(file string) bool {
-	return file == anyFile || file == u.root || u.inputs[file] || u.dirs[filepath.Dir(file)] && !u.function.Script() || u.err != nil && strings.Contains(u.err.Error(), filepath.Base(file))
+	return file == anyFile || file == u.root || file == u.event || u.inputs[file] || u.about[file] || u.dirs[filepath.Dir(file)] && !u.function.Script()
+}
+
+// aboutFiles are the files that an error of a builder is about, real, as far as it says so.
+func aboutFiles(err error) map[string]bool {
+	var fault interface{ Files() []string }
+	if !errors.As(err, &fault) {
+		return nil
+	}
+	files := map[string]bool{}
+	for _, file := range fault.Files() {
+		files[real(file)] = true
+	}
+	return files
 }
 
 // concerns says whether a file may change what is built. Sources with a fault have it anywhere: an import that was not found is found once there is a file.
@@ -142,7 +160,7 @@ func (u *unit) build(ctx context.Context, s *sources) {
 	if ctx.Err() != nil {
 		return // it is stale still
 	}
-	u.stale, u.err, u.took = false, err, time.Since(began)
+	u.stale, u.err, u.about, u.took = false, err, aboutFiles(err), time.Since(began)
 	if err != nil {
 		return
 	}

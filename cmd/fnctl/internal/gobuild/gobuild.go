@@ -63,7 +63,11 @@ type CompileError struct {
 	Dir string
 	// Output is as the toolchain wrote it.
 	Output string
+	files  []string
 }
+
+// Files are those that it is about, absolute: the ones that Output names, or the package's when it names none, and what the module is said to be.
+func (e *CompileError) Files() []string { return e.files }
 
 func (e *CompileError) Error() string {
 	return fmt.Sprintf("the go command cannot build %s:\n%s", e.Dir, strings.TrimRight(e.Output, "\n"))
@@ -217,7 +221,8 @@ func (p prepared) failure(ctx context.Context, text []byte, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("build %s: %w", p.shown, context.Cause(ctx))
 	}
-	return &CompileError{Dir: p.shown, Output: cmp.Or(string(text), err.Error())}
+	output := cmp.Or(string(text), err.Error())
+	return &CompileError{Dir: p.shown, Output: output, files: filesOf(output, p.dir, p.gomod)}
 }
 
 // run runs the go command and answers what it wrote to stderr, or on success to stdout.

@@ -213,6 +213,44 @@ func TestCompileErrorsAreAsTheCompilerWroteThem(t *testing.T) {
 	}
 }
 
+// A fault names the files that it is about, so that who watches them knows which of them may have corrected it.
+func TestFilesThatAFaultIsAbout(t *testing.T) {
+	t.Parallel()
+	const module = "module example.com/m\n\ngo 1.24\n"
+	for name, tc := range map[string]struct {
+		files map[string]string
+		want  []string
+	}{
+		"an error":              {map[string]string{"main.go": "package main\n\nfunc main() { undefined() }\n", "fine.go": "package main\n"}, []string{"main.go"}},
+		"one that is about two": {map[string]string{"main.go": "package main\n\nfunc main() {}\n", "b.go": "package main\n\nfunc main() {}\n", "c.go": "package main\n"}, []string{"b.go", "main.go"}},
+		"another package": {map[string]string{"go.mod": module, "main.go": "package main\n\nimport _ \"example.com/m/far/lib\"\n\nfunc main() {}\n", "far/lib/lib.go": "package lib\n\nvar _ = undefined\n"},
+			[]string{"far/lib/lib.go", "go.mod", "go.sum"}},
+		"go.mod":   {map[string]string{"go.mod": "modul x\n", "main.go": handler}, []string{"go.mod", "go.sum"}},
+		"no place": {map[string]string{"f.go": "package f\n", "g.go": "package f\n", "a.txt": ""}, []string{"f.go", "g.go"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := write(t, tc.files)
+			_, err := newBuilder(t).Build(t.Context(), dir)
+			var compile *gobuild.CompileError
+			if !errors.As(err, &compile) {
+				t.Fatalf("got %T %v", err, err)
+			}
+			real, err := filepath.EvalSymlinks(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for _, name := range tc.want {
+				want = append(want, filepath.Join(real, name))
+			}
+			if got := compile.Files(); !slices.Equal(got, want) {
+				t.Errorf("%v\nis about %q, want %q", compile, got, want)
+			}
+		})
+	}
+}
+
 func TestSourcesThatAreNoGoPackage(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{"js/package.json": "", "file": "", "ts/hello.ts": "", "two/a.js": "", "two/b.js": ""})

@@ -145,7 +145,7 @@ func (b *Builder) editMod(ctx context.Context, sdk *sdk, m module, p *prepared) 
 func (b *Builder) modEdit(ctx context.Context, m module, args ...string) ([]byte, error) {
 	out, err := b.run(ctx, m.dir, append(append([]string{"mod", "edit"}, args...), m.gomod)...)
 	if err != nil && ctx.Err() == nil {
-		return nil, &CompileError{Dir: m.gomod, Output: string(out)}
+		return nil, &CompileError{Dir: m.gomod, Output: string(out), files: filesOf(string(out), m.dir, m.gomod)}
 	}
 	return out, err
 }

@@ -15,7 +15,7 @@ const maxFaults = 10
 
 // newError puts what esbuild says into words that help here.
 func newError(file string, messages []api.Message) *Error {
-	e := &Error{}
+	e := &Error{files: filesOf(filepath.Dir(file), messages)}
 	var install []string
 	var through map[string]string // made for the first fault that needs it
 	seen := map[string]bool{}
@@ -65,6 +65,36 @@ func texts(messages []api.Message, kind api.MessageKind) []string {
 		out = append(out, strings.TrimSpace(m))
 	}
 	return out
+}
+
+// filesOf are the files, absolute, that messages and their notes are about, as far as they say where.
+func filesOf(dir string, messages []api.Message) []string {
+	var out []string
+	add := func(name string) {
+		if file, ok := inputFile(dir, name); ok && name != "" {
+			out = append(out, file)
+		}
+	}
+	for _, m := range messages {
+		add(fileOf(m))
+		if name, ok := lacksExport(m.Text); ok {
+			add(name)
+		}
+		for _, n := range m.Notes {
+			if n.Location != nil {
+				add(n.Location.File)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// lacksExport is the file of which a message says that it does not export what another one imports.
+func lacksExport(text string) (name string, ok bool) {
+	quoted, ok := strings.CutPrefix(text, "No matching export in ")
+	quoted, _, found := strings.Cut(quoted, " for import ")
+	return name, ok && found && json.Unmarshal([]byte(quoted), &name) == nil
 }
 
 func fileOf(m api.Message) string {

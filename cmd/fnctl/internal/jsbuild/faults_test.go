@@ -1,9 +1,11 @@
 package jsbuild
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,11 +18,12 @@ func TestBuildRefuses(t *testing.T) {
 		files        map[string]string
 		want         []string // one text of each fault
 		try          string
+		about        []string // files; nil = a.ts
 	}{
 		{name: "syntax", source: "export default () => {\n  const a: number = ;\n}", want: []string{"a.ts:2:20:"}},
 		{name: "package that is not there", source: "import { x } from 'lodash/fp';\nimport '@scope/b/c'\nexport default () => x", want: []string{"a.ts:1:18:", "a.ts:2:7:"}, try: "npm install @scope/b lodash beside the source, or correct the name"},
 		{name: "package that has no such file", source: "import 'pkg/none'; export default () => 1", files: map[string]string{"node_modules/pkg/package.json": `{"name":"pkg","exports":{".":"./index.js"}}`, "node_modules/pkg/index.js": ""},
-			want: []string{`The path "./none" is not exported by package "pkg"`}},
+			want: []string{`The path "./none" is not exported by package "pkg"`}, about: []string{"a.ts", "node_modules/pkg/package.json"}},
 		{name: "file that is not there", source: "import { x } from './x';\nexport default () => x", want: []string{"A path begins at the file that imports it"}},
 		{name: "built-in", source: "import fs from 'fs';\nexport default () => fs", want: []string{`"fs" is a part of Node, which functions do not have; import a file as data when it is built, or keep what changes in context.state`}},
 		{name: "built-in with its prefix", source: "import net from 'node:net';\nexport default () => net", want: []string{noNet}},
@@ -29,13 +32,14 @@ func TestBuildRefuses(t *testing.T) {
 		{name: "part of a built-in", source: "import { readFile } from 'fs/promises';\nexport default () => readFile", want: []string{`"fs/promises" is a part of Node`}},
 		{name: "built-ins through packages", source: "import { outer } from 'outer';\nexport default () => outer", files: map[string]string{
 			"node_modules/outer/index.js": "export { inner as outer } from '@x/inner'", "node_modules/@x/inner/index.js": "import net from 'net'; import n2 from 'net'; import tls from 'node:tls'; export const inner = [net, n2, tls]"},
-			want: []string{noNet + "; the package @x/inner wants it, which outer imports", `"tls" is a part of Node, which functions do not have; fetch is the only way out; the package @x/inner wants it, which outer imports`}},
+			want: []string{noNet + "; the package @x/inner wants it, which outer imports", `"tls" is a part of Node, which functions do not have; fetch is the only way out; the package @x/inner wants it, which outer imports`}, about: []string{"node_modules/@x/inner/index.js"}},
 		{name: "address", source: "import x from 'https://example.com/x.js';\nexport default () => x", want: []string{`"https://example.com/x.js" is an address; packages are bundled from node_modules`}},
 		{name: "unknown kind of file", source: "import x from './x.wasm';\nexport default () => x", files: map[string]string{"x.wasm": "\x00asm"}, want: []string{"WebAssembly cannot be imported by scripts"}},
-		{name: "export that is not there", source: "import { b } from './b';\nexport default () => b", want: []string{`No matching export in "b.ts" for import "b"`}},
+		{name: "export that is not there", source: "import { b } from './b';\nexport default () => b", want: []string{`No matching export in "b.ts" for import "b"`}, about: []string{"a.ts", "b.ts"}},
+		{name: "fault of another file", source: "import './c'; export default () => 1", files: map[string]string{"c.ts": "const c = ;"}, want: []string{"c.ts:1:10:"}, about: []string{"c.ts"}},
 		{name: "no default export", source: "export const handler = () => 1, other = 2", want: []string{"a.ts has no default export, so nothing says what handles events; it exports handler, other"}, try: "export default function (event, context) { … }, or an object with fetch(request, env, context)"},
 		{name: "no export", source: "console.log(1)", want: []string{"a.ts has no default export, so nothing says what handles events"}, try: "export default function (event, context) { … }, or an object with fetch(request, env, context)"},
-		{name: "no UTF-8", source: "import './c'; export default () => 'gr\xfc\xdf'", want: []string{"a.ts is not UTF-8 text: byte 38 begins no character"}, try: "save it as UTF-8"},
+		{name: "no UTF-8", source: "import './c'; export default () => 'gr\xfc\xdf'", want: []string{"a.ts is not UTF-8 text: byte 38 begins no character"}, try: "save it as UTF-8", about: []string{"a.ts", "c.ts"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -48,6 +52,13 @@ func TestBuildRefuses(t *testing.T) {
 			var e *Error
 			if !errors.As(err, &e) || len(e.Faults) != len(c.want) || e.Try != c.try || strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "external") {
 				t.Fatalf("%v\ntry %q, want %q", err, e.Try, c.try)
+			}
+			var about []string
+			for _, name := range strings.Fields(cmp.Or(strings.Join(c.about, " "), "a.ts")) {
+				about = append(about, filepath.Join(dir, name))
+			}
+			if got := e.Files(); !slices.Equal(got, about) {
+				t.Errorf("it is about %q, want %q", got, about)
 			}
 			for i, want := range c.want {
 				if !strings.Contains(e.Faults[i], want) {

@@ -28,9 +28,13 @@ type Result struct {
 type Error struct {
 	Faults []string // one text for each fault: file, line and a caret, where there is one
 	Try    string   // "" = the faults say it
+	files  []string
 }
 
 func (e *Error) Error() string { return strings.Join(e.Faults, "\n") }
+
+// Files are those that it is about, absolute.
+func (e *Error) Files() []string { return e.files }
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
@@ -78,12 +82,21 @@ func (p *Project) Build() (Result, error) {
 	if err := json.Unmarshal([]byte(built.Metafile), &meta); err != nil {
 		return Result{}, fmt.Errorf("read what esbuild says of the module: %w", err)
 	}
-	name := filepath.Base(p.file)
+	name, inputs := filepath.Base(p.file), meta.files(p.dir)
 	if err := meta.check(p.dir, name); err != nil {
-		return Result{}, err
+		return Result{}, about(err, inputs)
 	}
-	r := Result{Notes: append(texts(built.Warnings, api.WarningMessage), meta.lateFaults()...), Parts: meta.parts(), Inputs: meta.files(p.dir)}
-	return r, r.assemble(name, built.OutputFiles, p.largest)
+	r := Result{Notes: append(texts(built.Warnings, api.WarningMessage), meta.lateFaults()...), Parts: meta.parts(), Inputs: inputs}
+	err := r.assemble(name, built.OutputFiles, p.largest)
+	return r, about(err, inputs)
+}
+
+// about is a fault of a module as a whole, with the files that the module was made of.
+func about(err error, inputs []string) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.files = inputs
+	}
+	return err
 }
 
 func options(file string, plugins ...api.Plugin) api.BuildOptions {

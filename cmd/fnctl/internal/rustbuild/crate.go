@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -38,8 +39,9 @@ type dependency struct {
 }
 
 type target struct {
-	Name string
-	Kind []string // "lib", "cdylib", "bin", …
+	Name    string
+	Kind    []string // "lib", "cdylib", "bin", …
+	SrcPath string   `json:"src_path"` // where it begins
 }
 
 // crate reads the Cargo.toml of dir.
@@ -47,7 +49,7 @@ func (b *Builder) crate(ctx context.Context, shown, dir string) (*crate, error) 
 	manifest := filepath.Join(dir, CargoFile)
 	stdout, stderr, err := b.cargo(ctx, dir, "metadata", "--no-deps", "--format-version", "1", "--manifest-path", manifest)
 	if err != nil {
-		return nil, &CompileError{Dir: shown, Output: string(stderr)}
+		return nil, &CompileError{Dir: shown, Output: string(stderr), files: manifests(dir)}
 	}
 	var all struct {
 		Packages      []*crate
@@ -64,7 +66,7 @@ func (b *Builder) crate(ctx context.Context, shown, dir string) (*crate, error) 
 		}
 		members = append(members, filepath.Dir(c.ManifestPath))
 	}
-	return nil, &CrateError{text: fmt.Sprintf("source %s is a workspace, not a crate", shown), try: "name one of its crates as source: " + strings.Join(members, ", ")}
+	return nil, &CrateError{file: manifest, text: fmt.Sprintf("source %s is a workspace, not a crate", shown), try: "name one of its crates as source: " + strings.Join(members, ", ")}
 }
 
 // placeSDK puts the SDK where the crate looks for it, and answers where that is: "" when the crate does without, or has it from elsewhere.
@@ -76,6 +78,7 @@ func (b *Builder) placeSDK(c *crate) (string, error) {
 	d := c.Dependencies[i]
 	if strings.HasPrefix(d.Source, "registry+") {
 		return "", &CrateError{
+			file: c.ManifestPath,
 			text: fmt.Sprintf("%s takes the crate %s from a registry; the SDK is not there, it comes with fnctl", filepath.Join(c.shown, CargoFile), sdkName),
 			try:  fmt.Sprintf("%s = { path = %q } in its [dependencies], with the path to the .fnctl of the project; fnctl writes it", sdkName, SDKDir),
 		}
@@ -133,19 +136,22 @@ func replaceFile(file string, text []byte) error {
 type selection struct {
 	kind  string
 	flags []string
+	begin string // its first file
 }
 
 // selected is the library that is a cdylib, which exports a handler; else the program, which is a WASI command.
 func (c *crate) selected() (selection, error) {
 	const cdylib, bin = "cdylib", "bin"
 	var programs []string
+	begins := map[string]string{} // of programs
 	library := false
 	for _, t := range c.Targets {
 		switch {
 		case slices.Contains(t.Kind, cdylib):
-			return selection{kind: cdylib, flags: []string{"--lib"}}, nil
+			return selection{kind: cdylib, flags: []string{"--lib"}, begin: t.SrcPath}, nil
 		case slices.Contains(t.Kind, bin):
 			programs = append(programs, t.Name)
+			begins[t.Name] = t.SrcPath
 		case slices.Contains(t.Kind, "lib"):
 			library = true
 		}
@@ -155,13 +161,51 @@ func (c *crate) selected() (selection, error) {
 	}
 	switch {
 	case len(programs) == 1:
-		return selection{kind: bin, flags: []string{"--bin", programs[0]}}, nil
+		return selection{kind: bin, flags: []string{"--bin", programs[0]}, begin: begins[programs[0]]}, nil
 	case len(programs) > 1:
-		return selection{}, &CrateError{text: fmt.Sprintf("source %s has several programs: %s", c.shown, strings.Join(programs, ", ")), try: "default-run = \"" + programs[0] + "\" in [package] of its Cargo.toml"}
+		return selection{}, &CrateError{file: c.ManifestPath, text: fmt.Sprintf("source %s has several programs: %s", c.shown, strings.Join(programs, ", ")), try: "default-run = \"" + programs[0] + "\" in [package] of its Cargo.toml"}
 	case library:
-		return selection{}, &CrateError{text: fmt.Sprintf("source %s is a library for other crates", c.shown), try: "crate-type = [\"cdylib\"] in [lib] of its Cargo.toml"}
+		return selection{}, &CrateError{file: c.ManifestPath, text: fmt.Sprintf("source %s is a library for other crates", c.shown), try: "crate-type = [\"cdylib\"] in [lib] of its Cargo.toml"}
 	}
-	return selection{}, &CrateError{text: fmt.Sprintf("source %s has neither a library nor a program", c.shown), try: "src/lib.rs with evoke::handler!, and crate-type = [\"cdylib\"] in [lib] of its Cargo.toml"}
+	return selection{}, &CrateError{file: c.ManifestPath, text: fmt.Sprintf("source %s has neither a library nor a program", c.shown), try: "src/lib.rs with evoke::handler!, and crate-type = [\"cdylib\"] in [lib] of its Cargo.toml"}
+}
+
+// manifests are the Cargo.toml of dir and those above it, one of which may be its workspace's.
+func manifests(dir string) []string {
+	var out []string
+	for {
+		out = append(out, filepath.Join(dir, CargoFile))
+		above := filepath.Dir(dir)
+		if above == dir {
+			return out
+		}
+		dir = above
+	}
+}
+
+// files are those that any fault of a crate may be about.
+func (c *crate) files(s selection) []string {
+	files := append(manifests(filepath.Dir(c.ManifestPath)), filepath.Join(c.workspace, "Cargo.lock"))
+	if s.begin != "" {
+		files = append(files, s.begin)
+	}
+	return files
+}
+
+var place = regexp.MustCompile(`(?m)^ *(?:-->|:::) (.+):\d+:\d+$`)
+
+// placesIn are the files that rustc points to. Those of the workspace are as seen from its root, others absolute.
+func placesIn(output, workspace string) []string {
+	var files []string
+	for _, m := range place.FindAllStringSubmatch(output, -1) {
+		file := filepath.FromSlash(m[1])
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(workspace, file)
+		}
+		files = append(files, file)
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
 }
 
 // artifact finds the module in what cargo said that it made.

@@ -46,7 +46,11 @@ type CompileError struct {
 	Dir string
 	// Output is as cargo and rustc wrote it.
 	Output string
+	files  []string
 }
+
+// Files are those that it is about, absolute: the ones that Output names, where the crate begins, and what it is said to be.
+func (e *CompileError) Files() []string { return e.files }
 
 func (e *CompileError) Error() string {
 	return fmt.Sprintf("cargo cannot build %s:\n%s", e.Dir, strings.TrimRight(e.Output, "\n"))
@@ -58,12 +62,15 @@ func (e *CompileError) Advice() string {
 }
 
 // CrateError is a crate of which no function can be made.
-type CrateError struct{ text, try string }
+type CrateError struct{ text, try, file string }
 
 func (e *CrateError) Error() string { return e.text }
 
 // Advice says what to try.
 func (e *CrateError) Advice() string { return e.try }
+
+// Files is the one that it is about, absolute.
+func (e *CrateError) Files() []string { return []string{e.file} }
 
 // IsCrate says whether a directory is that of a crate.
 func IsCrate(dir string) bool {
@@ -108,7 +115,8 @@ func (b *Builder) build(ctx context.Context, shown, dir string) (Result, error) 
 		"--config", b.remap(tools.Target, c.workspace, sdk)}
 	stdout, stderr, err := b.cargo(ctx, dir, append(args, selected.flags...)...)
 	if err != nil {
-		return Result{}, &CompileError{Dir: shown, Output: cmp.Or(string(stderr), err.Error())}
+		output := cmp.Or(string(stderr), err.Error())
+		return Result{}, &CompileError{Dir: shown, Output: output, files: append(c.files(selected), placesIn(output, c.workspace)...)}
 	}
 	file, err := artifact(stdout, c.ManifestPath, selected.kind)
 	if err != nil {

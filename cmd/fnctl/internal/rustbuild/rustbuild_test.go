@@ -100,28 +100,33 @@ func TestFaults(t *testing.T) {
 		files       map[string]string
 		want        []string
 		try         string
-		isToCorrect bool // a CompileError
+		isToCorrect bool     // a CompileError
+		about       []string // files; Cargo.toml always is one
 	}{
 		"does not compile": {
 			map[string]string{"Cargo.toml": head + "[lib]\ncrate-type = [\"cdylib\"]\n", "src/lib.rs": "fn f() -> i32 { missing() }\n"},
-			[]string{"cargo cannot build DIR:\nerror[E0425]: cannot find function `missing`", "--> src/lib.rs:1:17"}, "correct the code in DIR", true,
+			[]string{"cargo cannot build DIR:\nerror[E0425]: cannot find function `missing`", "--> src/lib.rs:1:17"}, "correct the code in DIR", true, []string{"Cargo.lock", "src/lib.rs"},
 		},
-		"not TOML": {map[string]string{"Cargo.toml": "[package\n"}, []string{"cargo cannot build DIR:\nerror: "}, "correct the code in DIR", true},
+		"another file does not compile": {
+			map[string]string{"Cargo.toml": head + "[lib]\ncrate-type = [\"cdylib\"]\n", "src/lib.rs": "mod fine;\nmod other;\n", "src/fine.rs": "", "src/other.rs": "fn f() -> i32 { missing() }\n"},
+			[]string{"--> src/other.rs:1:17"}, "correct the code in DIR", true, []string{"Cargo.lock", "src/lib.rs", "src/other.rs"},
+		},
+		"not TOML": {map[string]string{"Cargo.toml": "[package\n"}, []string{"cargo cannot build DIR:\nerror: "}, "correct the code in DIR", true, nil},
 		"a workspace": {
 			map[string]string{"Cargo.toml": "[workspace]\nmembers = [\"a\"]\n", "a/Cargo.toml": head, "a/src/lib.rs": ""},
-			[]string{"source DIR is a workspace, not a crate"}, "name one of its crates as source: DIR/a", false,
+			[]string{"source DIR is a workspace, not a crate"}, "name one of its crates as source: DIR/a", false, nil,
 		},
 		"for other crates": {
 			map[string]string{"Cargo.toml": head, "src/lib.rs": ""},
-			[]string{"source DIR is a library for other crates"}, "crate-type = [\"cdylib\"] in [lib] of its Cargo.toml", false,
+			[]string{"source DIR is a library for other crates"}, "crate-type = [\"cdylib\"] in [lib] of its Cargo.toml", false, nil,
 		},
 		"several programs": {
 			map[string]string{"Cargo.toml": head, "src/bin/a.rs": "fn main() {}", "src/bin/b.rs": "fn main() {}"},
-			[]string{"source DIR has several programs: a, b"}, "default-run = \"a\" in [package] of its Cargo.toml", false,
+			[]string{"source DIR has several programs: a, b"}, "default-run = \"a\" in [package] of its Cargo.toml", false, nil,
 		},
 		"the SDK of a registry": {
 			map[string]string{"Cargo.toml": head + "[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nevoke = \"0.1\"\n", "src/lib.rs": ""},
-			[]string{"DIR/Cargo.toml takes the crate evoke from a registry; the SDK is not there, it comes with fnctl"}, "evoke = { path = \".fnctl/sdk-rust\" }", false,
+			[]string{"DIR/Cargo.toml takes the crate evoke from a registry; the SDK is not there, it comes with fnctl"}, "evoke = { path = \".fnctl/sdk-rust\" }", false, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,6 +136,11 @@ func TestFaults(t *testing.T) {
 			var adviser interface{ Advice() string }
 			if err == nil || !errors.As(err, &adviser) || errors.As(err, new(*rustbuild.CompileError)) != tc.isToCorrect {
 				t.Fatalf("%T %v", err, err)
+			}
+			got, want := filesBelow(t, err, dir), append([]string{"Cargo.toml"}, tc.about...)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("it is about %q, want %q", got, want)
 			}
 			said, try := strings.ReplaceAll(err.Error(), dir, "DIR"), strings.ReplaceAll(adviser.Advice(), dir, "DIR")
 			for _, want := range tc.want {
@@ -143,6 +153,24 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// filesBelow are the files that a fault is about, as far as they lie in a directory.
+func filesBelow(t *testing.T, err error, dir string) []string {
+	t.Helper()
+	real, failed := filepath.EvalSymlinks(dir)
+	var fault interface{ Files() []string }
+	if failed != nil || !errors.As(err, &fault) {
+		t.Fatalf("%T names no files; %v", err, failed)
+	}
+	var out []string
+	for _, file := range fault.Files() {
+		if name, ok := strings.CutPrefix(file, real+"/"); ok {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // Needs no Rust: the commands are stand-ins.
