@@ -525,8 +525,20 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// Next says what to try.
 	Next string `json:"next,omitempty"`
+	// Faults are the rules that an app breaks, each of which Detail tells, too.
+	Faults []Fault `json:"faults,omitempty"`
 	// Invocation is set when a function had run.
 	Invocation string `json:"invocation,omitempty"`
+}
+
+// Fault is one broken rule of a spec.
+type Fault struct {
+	// Field is a path as in fn.yaml, "functions.charge.on[0].topic.filter".
+	Field string `json:"field"`
+	// Problem says what is wrong with its value and what would be right.
+	Problem string `json:"problem"`
+	// Secret is the name of one that has to be set first, when that is what is wrong.
+	Secret string `json:"secret,omitempty"`
 }
 
 func (p *Problem) Error() string {

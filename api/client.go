@@ -351,7 +351,7 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 
 // readProblem makes an error of any answer that is not 2xx, also of one that a proxy in between gave.
 func readProblem(res *http.Response) *Problem {
-	const limit = 64 << 10
+	const limit = 256 << 10                                // an app may break many rules
 	body, _ := io.ReadAll(io.LimitReader(res.Body, limit)) // what arrived is all there is to show
 	p := &Problem{}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")) // an unreadable type is no problem+json

@@ -167,15 +167,15 @@ func TestProblemsComeBackWhole(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json; charset=utf-8")
 		w.WriteHeader(http.StatusConflict)
-		io.WriteString(w, `{"type":"https://evoke.run/problems/conflict","title":"conflict","status":409,"detail":"f is of app b","next":"rename it","invocation":"i"}`)
+		io.WriteString(w, `{"type":"https://evoke.run/problems/conflict","title":"conflict","status":409,"detail":"f is of app b","next":"rename it","faults":[{"field":"functions.f","problem":"it is there","secret":"s"}],"invocation":"i"}`)
 	})
 	_, err := c.Deploy(context.Background(), "n", "a", api.App{})
 	var p *api.Problem
 	if !errors.As(err, &p) {
 		t.Fatalf("%T: %v", err, err)
 	}
-	want := api.Problem{Type: "https://evoke.run/problems/conflict", Title: "conflict", Status: 409, Detail: "f is of app b", Next: "rename it", Invocation: "i"}
-	if *p != want || err.Error() != "f is of app b" {
+	want := api.Problem{Type: "https://evoke.run/problems/conflict", Title: "conflict", Status: 409, Detail: "f is of app b", Next: "rename it", Faults: []api.Fault{{Field: "functions.f", Problem: "it is there", Secret: "s"}}, Invocation: "i"}
+	if !reflect.DeepEqual(*p, want) || err.Error() != "f is of app b" {
 		t.Errorf("got %+v, %q", *p, err)
 	}
 }

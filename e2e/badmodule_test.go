@@ -104,7 +104,7 @@ func TestManifestsThatAreWrong(t *testing.T) {
 			"fn.yaml:6:5: functions.f.timeot is not a known key; did you mean timeout?", "Try: correct the places named above",
 		}},
 		"later key":              {head + "    on: { kafka: {} }\n", 1, []string{"fn.yaml:6:11: functions.f.on.kafka is not supported yet"}},
-		"secret that is not set": {head + "    secrets: [a]\n", 1, []string{"functions.f.secrets: there is no secret \"a\" in namespace", "set it first: fnctl secret set a"}},
+		"secret that is not set": {head + "    secrets: [a]\n", 1, []string{"functions.f.secrets: there is no secret \"a\" in namespace", "Try: fnctl secret set a -n "}},
 		"filter that does not parse": {head + "    on: { topic: { name: a, filter: \"type = \" } }\n", 1, []string{
 			"fn.yaml:6:37: functions.f.on.topic.filter: at character 8: found the end, expected an attribute",
 		}},

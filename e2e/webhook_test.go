@@ -162,7 +162,7 @@ func TestWebhookSurvivesAKill(t *testing.T) {
 	a := newApp(t, start(t, dir))
 	const key, push, bad = "key", `{"repository":{"full_name":"o/r"}}`, `{"repository":{"full_name":"o/r"},"note":"told to fail"}`
 	r := a.tryDeploy(t, hooks)
-	contains(t, r.stderr, `functions.probe.on[0].webhook.secret: there is no secret "key" in namespace default; set it first: fnctl secret set key`)
+	contains(t, r.stderr, `functions.probe.on[0].webhook.secret: there is no secret "key" in namespace default`, "Try: fnctl secret set key -n default, fnctl secret set standard_key -n default, and deploy again")
 	if r.code == 0 {
 		t.Errorf("deployed without its secret: %s", r)
 	}

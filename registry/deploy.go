@@ -112,9 +112,9 @@ func (r *Registry) writeHeld(ctx context.Context, prepare func() (change, error)
 func tooLarge(err error) error {
 	switch {
 	case errors.Is(err, rpctypes.ErrTooManyOps):
-		return &rules.InvalidError{Faults: []rules.Fault{{Field: "functions", Problem: "the app has more functions and topics than etcd takes in one transaction; split it into several apps, or raise etcd's --max-txn-ops"}}}
+		return &rules.InvalidError{Faults: []api.Fault{{Field: "functions", Problem: "the app has more functions and topics than etcd takes in one transaction; split it into several apps, or raise etcd's --max-txn-ops"}}}
 	case errors.Is(err, rpctypes.ErrRequestTooLarge):
-		return &rules.InvalidError{Faults: []rules.Fault{{Field: "functions", Problem: "the app is larger than etcd takes in one transaction; split it into several apps, or raise etcd's --max-request-bytes"}}}
+		return &rules.InvalidError{Faults: []api.Fault{{Field: "functions", Problem: "the app is larger than etcd takes in one transaction; split it into several apps, or raise etcd's --max-request-bytes"}}}
 	}
 	return fmt.Errorf("write registry: %w", err)
 }

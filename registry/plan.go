@@ -142,12 +142,12 @@ func (p *plan) invokeNotes(function string, spec api.FunctionSpec) (notes []stri
 
 // secrets refuses a function that names one which is not there: it would find out at its first event.
 func (p *plan) secrets(function string, spec api.FunctionSpec) error {
-	var missing []rules.Fault
+	var missing []api.Fault
 	for _, name := range secretsNamed(spec) {
 		if !p.state.secrets[name] {
-			missing = append(missing, rules.Fault{
+			missing = append(missing, api.Fault{
 				Field:   "functions." + function + secretPlace(spec, name),
-				Problem: fmt.Sprintf("there is no secret %q in namespace %s; set it first: fnctl secret set %s", name, p.namespace, name),
+				Problem: fmt.Sprintf("there is no secret %q in namespace %s", name, p.namespace), Secret: name,
 			})
 			continue
 		}

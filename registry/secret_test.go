@@ -286,8 +286,8 @@ func TestDeployNamesSecretsThatAreThere(t *testing.T) {
 	f.Secrets = []string{"stripe_key"}
 	a := app(map[string]api.FunctionSpec{"charge": f})
 	_, _, err := r.Deploy(t.Context(), "default", "shop", a, kindsOf(a))
-	want := `functions.charge.secrets: there is no secret "stripe_key" in namespace default; set it first: fnctl secret set stripe_key`
-	if invalid := (*rules.InvalidError)(nil); !errors.As(err, &invalid) || invalid.Error() != want {
+	want := `functions.charge.secrets: there is no secret "stripe_key" in namespace default`
+	if invalid := (*rules.InvalidError)(nil); !errors.As(err, &invalid) || invalid.Error() != want || invalid.Faults[0].Secret != "stripe_key" {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	put(t, r, "stripe_key", "x", 0)

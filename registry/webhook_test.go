@@ -25,7 +25,7 @@ func TestWebhooksAreBoundAndClaimed(t *testing.T) {
 	git := onWebhook(api.WebhookTrigger{Scheme: "github", Secret: "hub", Path: "/webhooks/git", Filter: "subject = 'push'", Order: "key", OnFailure: "park"})
 
 	_, _, err := deploy("hooks", map[string]api.FunctionSpec{"f": function("v1", none(""), git)})
-	if want := `functions.f.on[1].webhook.secret: there is no secret "hub" in namespace acme; set it first: fnctl secret set hub`; err == nil || !strings.Contains(err.Error(), want) {
+	if want := `functions.f.on[1].webhook.secret: there is no secret "hub" in namespace acme`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if _, _, err := b.PutSecret(t.Context(), "acme", "hub", []byte("s"), 0); err != nil {

@@ -3,18 +3,12 @@ package rules
 import (
 	"fmt"
 	"strings"
+
+	"github.com/evoke-run/evoke/api"
 )
 
-// Fault is one broken rule of a spec.
-type Fault struct {
-	// Field is a path as in fn.yaml, "functions.charge.on[0].topic.filter".
-	Field string `json:"field"`
-	// Problem says what is wrong with its value and what would be right.
-	Problem string `json:"problem"`
-}
-
 // InvalidError lists all rules that a spec breaks, in the order of their fields.
-type InvalidError struct{ Faults []Fault }
+type InvalidError struct{ Faults []api.Fault }
 
 func (e *InvalidError) Error() string {
 	lines := make([]string, len(e.Faults))
@@ -25,10 +19,10 @@ func (e *InvalidError) Error() string {
 }
 
 // faults collects what validation finds.
-type faults struct{ list []Fault }
+type faults struct{ list []api.Fault }
 
 func (f *faults) add(field, format string, args ...any) {
-	f.list = append(f.list, Fault{Field: field, Problem: fmt.Sprintf(format, args...)})
+	f.list = append(f.list, api.Fault{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
 func (f *faults) err() error {

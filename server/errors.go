@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -173,6 +174,7 @@ type fault struct {
 	detail     string
 	next       string // "" = that of the row
 	challenge  string // the WWW-Authenticate header; "" = the plain one
+	faults     []api.Fault
 	invocation string
 	after      time.Duration // 0 = that of the row
 }
@@ -200,7 +202,7 @@ func answerFor(err error) (p api.Problem, after time.Duration, known bool) {
 		p.Detail = err.Error()
 	}
 	if f, ok := errors.AsType[*fault](err); ok {
-		p.Invocation = f.invocation
+		p.Faults, p.Invocation = f.faults, f.invocation
 		if f.next != "" {
 			p.Next = f.next
 		}
@@ -211,14 +213,22 @@ func answerFor(err error) (p api.Problem, after time.Duration, known bool) {
 	return p, after, known
 }
 
+// nextOf is what to do about broken rules.
+func nextOf(faults []api.Fault) string {
+	has := func(is func(api.Fault) bool) bool { return slices.ContainsFunc(faults, is) }
+	switch {
+	case has(func(f api.Fault) bool { return f.Secret != "" }):
+		return "set the secret, as by \"fnctl secret set\", and deploy again"
+	case has(func(f api.Fault) bool { return strings.HasPrefix(f.Field, "canary.") }):
+		return "correct it and deploy again; \"fnctl deploy --help\" says what a canary takes"
+	}
+	return "correct it in fn.yaml and deploy again"
+}
+
 // translate gives the errors of other packages that carry data, not identity, a row.
 func translate(err error) error {
 	if invalid, ok := errors.AsType[*rules.InvalidError](err); ok {
-		next := "correct it in fn.yaml and deploy again"
-		if strings.HasPrefix(invalid.Error(), "canary.") {
-			next = "correct it and deploy again; \"fnctl deploy --help\" says what a canary takes"
-		}
-		return refuse(errInvalid, next, "%s", invalid.Error())
+		return &fault{err: errInvalid, next: nextOf(invalid.Faults), detail: invalid.Error(), faults: invalid.Faults}
 	}
 	if e, ok := errors.AsType[*echo.HTTPError](err); ok {
 		switch e.Code {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/rules"
 )
 
 // checkIssuers refuses those that this node would not ask for their keys.
@@ -22,7 +23,7 @@ func (s *Server) checkIssuers(app api.App) error {
 				continue
 			}
 			if err := s.verifier.CheckRule(rule.JWT); err != nil {
-				return refuse(errInvalid, "correct it in fn.yaml and deploy again", "%s.auth: %v", path, err)
+				return &rules.InvalidError{Faults: []api.Fault{{Field: path + ".auth", Problem: err.Error()}}}
 			}
 		}
 		return nil

@@ -183,7 +183,8 @@ func TestWebhookWithoutSecret(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := b.deployHooks("default", api.WebhookTrigger{Scheme: "github", Secret: "hub"}).problem(t)
-	if p.Status != 422 && p.Status != 400 || !strings.Contains(p.Detail, `functions.hello.on[0].webhook.secret: there is no secret "hub" in namespace default; set it first: fnctl secret set hub`) {
+	missing := []api.Fault{{Field: "functions.hello.on[0].webhook.secret", Problem: `there is no secret "hub" in namespace default`, Secret: "hub"}}
+	if p.Status != 400 || p.Detail != missing[0].Field+": "+missing[0].Problem || p.Next != `set the secret, as by "fnctl secret set", and deploy again` || !slices.Equal(p.Faults, missing) {
 		t.Errorf("deploy: %+v", p)
 	}
 	b.setSecret("default", "hub", "s", 0)

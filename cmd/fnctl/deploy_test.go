@@ -84,8 +84,12 @@ func TestDeployErrors(t *testing.T) {
 	f := newFake(t, map[string]any{
 		"HEAD /modules/" + digestOf: stub{200, ""},
 		"PUT /ns/default/apps/shop": api.Problem{Status: 422, Title: "invalid", Detail: "function one: not a wasm module", Next: "build it first"},
+		"PUT /ns/acme/apps/shop": api.Problem{Status: 400, Detail: `functions.one.secrets: there is no secret "a"; functions.one.secrets: there is no secret "b"`, Next: "set the secret",
+			Faults: []api.Fault{{Field: "functions.one.secrets", Problem: `there is no secret "a"`, Secret: "a"}, {Field: "functions.one.secrets", Problem: `there is no secret "b"`, Secret: "b"}}},
 	})
 	f.fnctl("deploy", twoModules(t)).want(t, exitFailed, "", "error: deploy app shop: function one: not a wasm module\nTry: build it first\n")
+	f.fnctl("deploy", twoModules(t), "-n", "acme").want(t, exitFailed, "", "error: deploy app shop: functions.one.secrets: there is no secret \"a\"; functions.one.secrets: there is no secret \"b\"\n"+
+		"Try: fnctl secret set a -n acme, fnctl secret set b -n acme, and deploy again\n")
 
 	dir := writeFiles(t, map[string]string{"fn.yaml": strings.ReplaceAll(twoFunctions, "http", "htp")})
 	file := filepath.Join(dir, "fn.yaml")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -199,12 +200,17 @@ func TestWhichChangesConcernAFunction(t *testing.T) {
 func TestAdviceOfDevOnADeploy(t *testing.T) {
 	t.Parallel()
 	d := &devSession{c: &cli{getenv: func(string) string { return "" }}, screen: devScreen{command: " --server http://127.0.0.1:9"}}
-	for text, want := range map[string]string{
-		"functions.a.on[0].webhook.secret: there is no secret \"a_b\" in namespace default; set it first: fnctl secret set a_b": "fnctl secret set a_b --server http://127.0.0.1:9, and save a file again",
-		"functions.a.timeout: it is 0s": "correct it in fn.yaml",
+	for name, tc := range map[string]struct {
+		problem api.Problem
+		want    string
+	}{
+		"a secret": {api.Problem{Faults: []api.Fault{{Field: "functions.a.on[0].webhook.secret", Problem: "there is none", Secret: "a_b"}}, Next: "set it"}, "fnctl secret set a_b --server http://127.0.0.1:9, and save a file again"},
+		"several":  {api.Problem{Faults: []api.Fault{{Secret: "a"}, {Secret: "b"}, {Secret: "a"}}}, "fnctl secret set a --server http://127.0.0.1:9, fnctl secret set b --server http://127.0.0.1:9, and save a file again"},
+		"a value":  {api.Problem{Faults: []api.Fault{{Field: "functions.a.timeout", Problem: "it is 0s"}}, Next: "correct it in fn.yaml and deploy again"}, "correct it in fn.yaml"},
+		"another":  {api.Problem{Detail: "say fnctl secret set x", Next: "repeat later, and deploy again"}, "repeat later, and deploy again"},
 	} {
-		if got := d.try(&api.Problem{Status: 422, Detail: text, Next: "correct it in fn.yaml and deploy again"}); got != want {
-			t.Errorf("%q, want %q", got, want)
+		if got := d.try(fmt.Errorf("deploy app shop: %w", &tc.problem)); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}
 }

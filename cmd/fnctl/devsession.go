@@ -8,9 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
-	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -231,14 +229,15 @@ func (d *devSession) try(err error) string {
 	if errors.As(err, &compile) && compile.Missing() == "" || errors.As(err, &faults) || errors.As(err, &unreachable) {
 		return ""
 	}
-	if m := secretToSet.FindString(err.Error()); m != "" {
-		return m + d.screen.command + ", and save a file again"
+	var problem *api.Problem
+	if errors.As(err, &problem) && len(problem.Faults) > 0 {
+		if set := setSecrets(problem, d.screen.command); set != "" {
+			return set + ", and save a file again"
+		}
+		return "correct it in fn.yaml" // and it is deployed again by itself
 	}
-	return strings.Replace(d.c.advice(d.c.devCommand(), err), " and deploy again", "", 1) // it does that by itself
+	return d.c.advice(d.c.devCommand(), err)
 }
-
-// secretToSet is the command that a server names when a secret is not set.
-var secretToSet = regexp.MustCompile(`fnctl secret set [a-zA-Z0-9_.-]+`)
 
 // changed is told by the watcher.
 func (d *devSession) changed(c watch.Change) {

@@ -171,6 +171,9 @@ func (c *cli) advice(cmd *cobra.Command, err error) string {
 const wantsTLS = "Client sent an HTTP request to an HTTPS server."
 
 func (c *cli) problemAdvice(p *api.Problem) string {
+	if set := setSecrets(p, " -n "+c.namespace); set != "" {
+		return set + ", and deploy again"
+	}
 	if p.Next != "" {
 		return p.Next
 	}
@@ -186,6 +189,17 @@ func (c *cli) problemAdvice(p *api.Problem) string {
 		return "again in a moment"
 	}
 	return "fnctl version, to see whether the server fits this fnctl"
+}
+
+// setSecrets are the commands, with flags, that set what an app lacks; "" = it lacks nothing.
+func setSecrets(p *api.Problem, flags string) string {
+	var out []string
+	for _, f := range p.Faults {
+		if set := "fnctl secret set " + f.Secret + flags; f.Secret != "" && !slices.Contains(out, set) {
+			out = append(out, set)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func buildAdvice(err error) string {
