@@ -14,6 +14,9 @@ type App struct {
 	Canary *Canary `json:"canary,omitempty"`
 	// Prune removes the functions of the app that Functions does not name, with their triggers and what waits in them. It is of this deploy, not of the app.
 	Prune bool `json:"prune,omitempty"`
+	// Formerly is a name that the app had before: the functions of that one become functions of this one, in the same step, with their revisions, their state and what waits for them.
+	// It is of this deploy, not of the app.
+	Formerly string `json:"formerly,omitempty"`
 }
 
 // FunctionSpec is what a revision of a function is made of. A change of any field is a new revision.

@@ -193,6 +193,18 @@ func TestDevBringsWhatIsSavedIntoForce(t *testing.T) {
 		t.Errorf("a function with another name: %s, %v", changed, line.Removed)
 	}
 
+	// The name of the app alone: nothing is made anew, and what there is is of the app with the new name.
+	a.save(t, "fn.yaml", strings.NewReplacer("hello: {", "other: {", "app: shop", "app: market").Replace(twoScripts))
+	if line, changed := a.deployed(t); changed != "" || len(line.Removed) > 0 || len(line.Functions) != 2 {
+		t.Errorf("an app with another name: %s, %+v", changed, line)
+	}
+	if l := a.lines.until(t, "note", func(l devLine) bool { return l.Kind == "note" && strings.Contains(l.Text, "market") }); l.Text != "app shop is called market now; its functions go on, with what waits for them" {
+		t.Errorf("it says %s", l.Text)
+	}
+	if got := a.ask(t, "/fn/other"); got != "hey!" {
+		t.Errorf("with another name it answers %q", got)
+	}
+
 	a.save(t, "fn.yaml", strings.Replace(twoScripts, "hello: {", "other: { secrets: [nowhere],", 1))
 	contains(t, a.fault(t), "nowhere", "the app goes on as it was", "fnctl secret set nowhere")
 

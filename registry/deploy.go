@@ -43,7 +43,7 @@ func (r *Registry) Deploy(ctx context.Context, namespace, app string, spec api.A
 		if err != nil {
 			return change{}, err
 		}
-		routes := claimChanges(namespace, app, spec, s)
+		routes := d.claimChanges(s)
 		claimed, err := r.loadClaims(ctx, namespace, routes)
 		if err != nil {
 			return change{}, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -216,6 +217,59 @@ func TestDeployRefusesFunctionsOfOtherApps(t *testing.T) {
 	}
 	if _, _, err := b.Deploy(t.Context(), "other", "bank", a, kindsOf(a)); err != nil {
 		t.Errorf("in another namespace: %v", err)
+	}
+}
+
+// An app that gets another name is the same app: its functions keep their revisions and triggers, also those that the deploy does not name, unless it prunes.
+func TestAnAppGetsAnotherName(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := app(map[string]api.FunctionSpec{"same": function("v1", at("/same")), "other": function("v1", onTopic("orders")), "left": function("v1", at("/left"))})
+	_, revision := b.deploy(t, "shop", first)
+	b.deploy(t, "bank", app(map[string]api.FunctionSpec{"pay": function("v1")}))
+	next := run(t, b.Registry)
+	triggers := func(s *Snapshot, name string) []api.Trigger {
+		f, ok := s.Function("default", name)
+		if !ok {
+			t.Fatalf("there is no function %s", name)
+		}
+		return f.Triggers
+	}
+	same, left := triggers(next(revision), "same"), triggers(next(revision), "left")
+
+	renamed := app(map[string]api.FunctionSpec{"same": function("v1", at("/same")), "other": function("v2", onTopic("orders"))})
+	renamed.Formerly = "shop"
+	got, revision := b.deploy(t, "market", renamed)
+	want := api.Deployed{App: "market", Orphans: []string{"left"}, Functions: []api.DeployedFunction{
+		{Name: "other", Revision: 2, Change: "updated", Triggers: []string{"other:orders"}},
+		{Name: "same", Revision: 1, Change: "unchanged", Triggers: []string{"same:http"}, URLs: []string{"/same"}},
+	}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v, want\n%+v", got, want)
+	}
+	s := next(revision)
+	apps := map[string]string{}
+	for _, f := range s.Functions("default") {
+		apps[f.Name] = f.App
+	}
+	if want := map[string]string{"same": "market", "other": "market", "left": "market", "pay": "bank"}; !maps.Equal(apps, want) {
+		t.Errorf("functions are of %v, want %v", apps, want)
+	}
+	if !reflect.DeepEqual(triggers(s, "same"), same) || !reflect.DeepEqual(triggers(s, "left"), left) {
+		t.Error("triggers have changed, and with them what waits for them")
+	}
+	if _, again := b.deploy(t, "market", renamed); again != revision {
+		t.Errorf("a second time it wrote, at %d after %d", again, revision)
+	}
+
+	// Back, without what it does not name.
+	delete(renamed.Functions, "same")
+	renamed.Formerly, renamed.Prune = "market", true
+	if got, _ := b.deploy(t, "shop", renamed); !slices.Equal(got.Removed, []string{"left", "same"}) || len(got.Functions) != 1 || got.Functions[0].Revision != 2 {
+		t.Errorf("back: %+v", got)
+	}
+	if _, _, err := b.Deploy(t.Context(), "default", "bank", first, kindsOf(first)); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "function other belongs to app shop") {
+		t.Errorf("a function of an app that is not named: %v", err)
 	}
 }
 

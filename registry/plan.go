@@ -77,8 +77,10 @@ func newPlan(d deploy, k keys, s *state) (*plan, error) {
 		p.relyOn(k.nextTrigger(), s.nextTrigger.mod)
 		p.writes = append(p.writes, clientv3.OpPut(k.nextTrigger(), strconv.FormatUint(p.nextID, 10)))
 	}
-	for _, name := range orphans(d.app, d.spec, s) {
-		p.orphan(name)
+	for _, name := range d.orphans(s) {
+		if err := p.orphan(name); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }
@@ -91,7 +93,7 @@ func (p *plan) relyOn(key string, mod int64) {
 
 func (p *plan) function(name string, spec api.FunctionSpec) error {
 	before := p.state.functions[name]
-	if before.exists() && before.value.App != p.app {
+	if before.exists() && !p.owns(before.value) {
 		return fmt.Errorf("%w: function %s belongs to app %s; choose another name, or remove it there first", ErrConflict, name, before.value.App)
 	}
 	p.relyOn(p.keys.function(p.namespace, name), before.mod)
@@ -107,11 +109,16 @@ func (p *plan) function(name string, spec api.FunctionSpec) error {
 	}
 	if change != "unchanged" {
 		f.Revision++
-		f.Kind, f.Spec, f.Updated = p.kinds[name], spec, p.now
+		f.App, f.Kind, f.Spec, f.Updated = p.app, p.kinds[name], spec, p.now
 		f.Triggers = bind(p.namespace, name, spec.Triggers, f.Triggers, p.newTriggerID)
 		keepPositions(f.Triggers, old, p.now)
 		notes = p.bringIn(&f, before.orNil())
 		if err := p.putFunction(f); err != nil {
+			return err
+		}
+	} else if f.App != p.app {
+		f.App = p.app
+		if err := p.put(p.keys.function(p.namespace, name), f); err != nil {
 			return err
 		}
 	}
@@ -132,7 +139,7 @@ func (p *plan) invokeNotes(function string, spec api.FunctionSpec) (notes []stri
 	for _, name := range spec.Allow.Invoke {
 		_, deployed := p.spec.Functions[name]
 		there := p.state.functions[name]
-		leaves := p.spec.Prune && there.value.App == p.app
+		leaves := p.spec.Prune && p.owns(there.value)
 		if !deployed && (!there.exists() || leaves) {
 			notes = append(notes, fmt.Sprintf("%s may invoke %s, and there is no function %s in namespace %s: until it is deployed, each of these invocations fails", function, name, name, p.namespace))
 		}
@@ -210,21 +217,34 @@ func (p *plan) put(key string, v any) error {
 }
 
 // orphan tells of a function that the spec does not name any more, or removes it.
-func (p *plan) orphan(name string) {
-	if !p.spec.Prune {
-		p.result.Orphans = append(p.result.Orphans, name)
-		return
+func (p *plan) orphan(name string) error {
+	f, key := p.state.functions[name], p.keys.function(p.namespace, name)
+	switch {
+	case p.spec.Prune:
+		p.relyOn(key, f.mod)
+		p.writes = append(p.writes, p.keys.removal(p.namespace, name, f.value.Revision)...)
+		p.result.Removed = append(p.result.Removed, name)
+		return nil
+	case f.value.App != p.app: // it moves with the others
+		p.relyOn(key, f.mod)
+		f.value.App = p.app
+		if err := p.put(key, f.value); err != nil {
+			return err
+		}
 	}
-	f := p.state.functions[name]
-	p.relyOn(p.keys.function(p.namespace, name), f.mod)
-	p.writes = append(p.writes, p.keys.removal(p.namespace, name, f.value.Revision)...)
-	p.result.Removed = append(p.result.Removed, name)
+	p.result.Orphans = append(p.result.Orphans, name)
+	return nil
+}
+
+// owns says whether a function is of the app, under its name or the one before.
+func (d deploy) owns(f api.Function) bool {
+	return f.App == d.app || d.spec.Formerly != "" && f.App == d.spec.Formerly
 }
 
 // orphans are the functions of the app that the spec does not name any more, by name.
-func orphans(app string, spec api.App, s *state) (names []string) {
+func (d deploy) orphans(s *state) (names []string) {
 	for name, f := range s.functions {
-		if _, named := spec.Functions[name]; !named && f.value.App == app {
+		if _, named := d.spec.Functions[name]; !named && d.owns(f.value) {
 			names = append(names, name)
 		}
 	}

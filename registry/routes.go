@@ -98,14 +98,14 @@ func (r *Registry) loadClaims(ctx context.Context, namespace string, changes []c
 }
 
 // claimChanges are what a deploy makes of the claims of its functions. Those of functions that it removes are free for the others.
-func claimChanges(namespace, app string, spec api.App, s *state) []claimChange {
+func (d deploy) claimChanges(s *state) []claimChange {
 	var out []claimChange
-	for _, name := range slices.Sorted(maps.Keys(spec.Functions)) {
-		will := bind(namespace, name, spec.Functions[name].Triggers, nil, func() uint64 { return 1 }) // for their names
+	for _, name := range slices.Sorted(maps.Keys(d.spec.Functions)) {
+		will := bind(d.namespace, name, d.spec.Functions[name].Triggers, nil, func() uint64 { return 1 }) // for their names
 		out = append(out, claimChange{name, claimsOf(name, s.functions[name].value.Triggers), claimsOf(name, will)})
 	}
-	if spec.Prune {
-		for _, name := range orphans(app, spec, s) {
+	if d.spec.Prune {
+		for _, name := range d.orphans(s) {
 			out = append(out, claimChange{function: name, was: claimsOf(name, s.functions[name].value.Triggers)})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -41,7 +42,7 @@ type state struct {
 
 // load reads what a deploy has to know: the functions, topics and secrets that it names, functions that its own invoke among them, and the other functions of its app.
 func (r *Registry) load(ctx context.Context, namespace, app string, spec api.App) (*state, error) {
-	functions, err := r.appFunctions(ctx, namespace, app)
+	functions, err := r.appFunctions(ctx, namespace, app, spec.Formerly)
 	if err != nil {
 		return nil, err
 	}
@@ -110,19 +111,21 @@ func (r *Registry) load(ctx context.Context, namespace, app string, spec api.App
 	return s, nil
 }
 
-// appFunctions are the functions of an app as far as this node has heard; before it hears anything, all of the namespace are read. A deploy only tells which of them it does
+// appFunctions are the functions of apps as far as this node has heard; before it hears anything, all of the namespace are read. A deploy only tells which of them it does
 // not name.
-func (r *Registry) appFunctions(ctx context.Context, namespace, app string) (map[string]bool, error) {
+func (r *Registry) appFunctions(ctx context.Context, namespace string, apps ...string) (map[string]bool, error) {
 	names := map[string]bool{}
 	if s := r.Snapshot(); s != nil {
-		for f := range s.ofApp(namespace, app) {
-			names[f.Name] = true
+		for _, app := range apps {
+			for f := range s.ofApp(namespace, app) {
+				names[f.Name] = true
+			}
 		}
 		return names, nil
 	}
 	all, _, err := r.namespaceFunctions(ctx, namespace)
 	for name, f := range all {
-		if f.value.App == app {
+		if slices.Contains(apps, f.value.App) {
 			names[name] = true
 		}
 	}

@@ -67,6 +67,9 @@ func check(namespace, app string, spec api.App, module func(f *faults, path, fun
 	f := &faults{}
 	f.name("namespace", namespace)
 	f.name("app", app)
+	if spec.Formerly != "" {
+		f.name("formerly", spec.Formerly)
+	}
 	if len(spec.Functions) == 0 && len(spec.Topics) == 0 {
 		f.add("functions", "the app has no function and no topic")
 	}

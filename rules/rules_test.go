@@ -123,6 +123,7 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 	kinds := map[string]string{"f": "native"}
 	checkFault(t, Deploy("", "shop", one, kinds), "namespace: the name is empty")
 	checkFault(t, Deploy("default", "Shop!", one, kinds), `app: "Shop!" is no name: use lower-case letters, digits and inner "-", as in order-mailer`)
+	checkFault(t, Deploy("default", "shop", api.App{Functions: one.Functions, Formerly: "a b"}, kinds), `formerly: "a b" is no name`)
 	checkFault(t, Deploy(long, "shop", one, kinds), "namespace: the name has 64 characters, the limit is 63")
 	checkFault(t, Deploy("default", "shop", one, nil), "functions.f.module: the kind of the module is not known; upload the module before the deploy")
 	checkFault(t, Deploy("default", "shop", api.App{}, nil), "functions: the app has no function and no topic")

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/evoke-run/evoke/api"
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/watch"
 	"github.com/evoke-run/evoke/manifest"
 )
 
@@ -275,6 +278,53 @@ func TestFaultsAreToldOnce(t *testing.T) {
 		if !slices.EqualFunc(got, step.want, func(got, want string) bool { return strings.HasPrefix(got, want) }) {
 			t.Errorf("after %s was saved: %q, want %q\n%s", step.file, got, step.want, out.String())
 		}
+	}
+}
+
+// A changed app: is deployed although nothing else has changed, and takes what runs along; so it does when the first deploy of it is refused.
+func TestAppThatIsRenamed(t *testing.T) {
+	t.Parallel()
+	dir := real(writeFiles(t, map[string]string{"w.wasm": "w"}))
+	file := filepath.Join(dir, "fn.yaml")
+	deployed := api.Deployed{Functions: []api.DeployedFunction{{Name: "w", Revision: 1, Change: changeUnchanged}}}
+	digest := moduleDigest([]byte("w"))
+	f := newFake(t, map[string]any{
+		"HEAD /modules/" + digest: stub{200, ""}, "PUT /ns/default/apps/shop": deployed, "PUT /ns/default/apps/market": deployed,
+		"PUT /ns/default/apps/taken": api.Problem{Status: http.StatusConflict, Title: "conflict", Detail: "no"},
+	})
+	c, _, stderr := newCLI(t, "", nil)
+	c.server, c.namespace = f.url, "default"
+	w, err := watch.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	d := &devSession{c: c, dir: dir, file: file, manifest: []string{file}, sources: newSources(dir, c.builders()), screen: devScreen{c: c}, watcher: w, ready: make(chan struct{})}
+	defer d.sources.close()
+	close(d.ready)
+	for _, app := range []string{"shop", "shop", "taken", "market", "market"} {
+		if err := os.WriteFile(file, []byte("version: 1\napp: "+app+"\nfunctions:\n  w: { wasm: w.wasm }\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		d.take(t.Context(), watch.Change{Files: []string{file}})
+	}
+	if want := "app shop is called market now; its functions go on, with what waits for them\n"; !strings.HasSuffix(stderr.String(), want) {
+		t.Errorf("it says\n%s\nwant %s", stderr, want)
+	}
+	var got []string
+	for line := range strings.Lines(f.requests()) {
+		method, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		path, body, _ := strings.Cut(rest, " ")
+		var app api.App
+		if method == http.MethodPut {
+			if err := json.Unmarshal([]byte(body), &app); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, path+" "+app.Formerly)
+		}
+	}
+	if want := []string{"/ns/default/apps/shop ", "/ns/default/apps/taken shop", "/ns/default/apps/market shop"}; !slices.Equal(got, want) {
+		t.Errorf("it deployed %q, want %q", got, want)
 	}
 }
 

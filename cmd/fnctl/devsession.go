@@ -38,6 +38,7 @@ type devSession struct {
 	// Of rounds alone:
 	sources  *sources
 	inForce  *api.App          // what was deployed; nil = nothing yet
+	name     string            // of the app that was
 	uploaded map[string]bool   // digests of modules that the runtime has
 	faults   map[string]string // those that were told last, by function; "" = of the deploy
 
@@ -340,7 +341,7 @@ func (d *devSession) round(ctx context.Context, c watch.Change) {
 	if len(app.Functions) == 0 && d.inForce == nil || !d.awaitReady(ctx) {
 		return
 	}
-	if d.inForce != nil && sameApp(*d.inForce, app) {
+	if d.inForce != nil && d.name == d.sources.manifest.App && sameApp(*d.inForce, app) {
 		if len(line.Built) > 0 {
 			line.Kind = devSame
 			d.screen.tell(line)
@@ -402,7 +403,11 @@ func (d *devSession) deploy(ctx context.Context, app api.App, modules map[string
 	maps.DeleteFunc(missing, func(digest string, _ []byte) bool { return d.uploaded[digest] })
 	began := time.Now()
 	silent := &progress{w: io.Discard}
-	deployed, err := d.c.putInForce(ctx, client, silent, d.sources.manifest.App, app, missing)
+	name := d.sources.manifest.App
+	if d.name != name {
+		app.Formerly = d.name // "" at first
+	}
+	deployed, err := d.c.putInForce(ctx, client, silent, name, app, missing)
 	if err != nil {
 		d.uploaded = nil // whatever it lacked
 		if text := fmt.Sprintf("%v\n%s", err, d.goesOn("the app")); ctx.Err() == nil && (d.news("", text) || len(line.Built) > 0 || d.aboutManifest(line.Files)) {
@@ -411,8 +416,9 @@ func (d *devSession) deploy(ctx context.Context, app api.App, modules map[string
 		return
 	}
 	delete(d.faults, "")
-	first := d.inForce == nil
-	d.inForce, d.uploaded = &app, map[string]bool{}
+	first, before := d.inForce == nil, app.Formerly
+	app.Formerly = ""
+	d.inForce, d.name, d.uploaded = &app, name, map[string]bool{}
 	for digest := range modules {
 		d.uploaded[digest] = true
 	}
@@ -422,6 +428,9 @@ func (d *devSession) deploy(ctx context.Context, app api.App, modules map[string
 		line.VisibleMS = inMS(line.Visible.Sub(line.Saved))
 	}
 	d.screen.tell(line)
+	if before != "" {
+		d.screen.note("app %s is called %s now; its functions go on, with what waits for them", before, name)
+	}
 	for _, f := range deployed.Functions {
 		for _, note := range f.Notes {
 			d.screen.note("note: function %s: %s", f.Name, note)
