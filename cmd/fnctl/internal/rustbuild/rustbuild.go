@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -56,8 +57,21 @@ func (e *CompileError) Error() string {
 	return fmt.Sprintf("cargo cannot build %s:\n%s", e.Dir, strings.TrimRight(e.Output, "\n"))
 }
 
+// What cargo says when it cannot, or must not, get crates from elsewhere. A line that begins otherwise may have the words in the name of a crate.
+var (
+	unreachable = regexp.MustCompile(`(?m)^(?:error: | +)(?:failed to download|failed to fetch|[Uu]nable to update registry|failed to clone|failed to query replaced source|network failure|download of )`)
+	keptOffline = regexp.MustCompile(`you're using offline mode|in (?:the )?offline mode|--offline was specified`)
+)
+
 // Advice says what to try.
 func (e *CompileError) Advice() string {
+	switch {
+	case place.MatchString(e.Output): // rustc has the last word, and its lines are of the user's code
+	case keptOffline.MatchString(e.Output):
+		return fmt.Sprintf("once without CARGO_NET_OFFLINE, so that cargo can fetch its crates; or `cargo vendor` in %s where there is a network; or correct [dependencies] of its Cargo.toml", e.Dir)
+	case unreachable.MatchString(e.Output):
+		return fmt.Sprintf("again, when the network is there; where there is none, CARGO_NET_OFFLINE=true takes the crates that were fetched before, and `cargo vendor` in %s, on a machine that has one, puts them into the project", e.Dir)
+	}
 	return "correct the code in " + e.Dir
 }
 

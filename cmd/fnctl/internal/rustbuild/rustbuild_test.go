@@ -124,6 +124,10 @@ func TestFaults(t *testing.T) {
 			map[string]string{"Cargo.toml": head, "src/bin/a.rs": "fn main() {}", "src/bin/b.rs": "fn main() {}"},
 			[]string{"source DIR has several programs: a, b"}, "default-run = \"a\" in [package] of its Cargo.toml", false, nil,
 		},
+		"a crate that is not there, offline": {
+			map[string]string{"Cargo.toml": withSDK + "nobody-has-this-crate = \"1\"\n", "src/lib.rs": ""},
+			[]string{"cargo cannot build DIR:\nerror: no matching package named `nobody-has-this-crate` found"}, "once without CARGO_NET_OFFLINE, so that cargo can fetch its crates; or `cargo vendor` in DIR", true, []string{"Cargo.lock", "src/lib.rs"},
+		},
 		"the SDK of a registry": {
 			map[string]string{"Cargo.toml": head + "[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nevoke = \"0.1\"\n", "src/lib.rs": ""},
 			[]string{"DIR/Cargo.toml takes the crate evoke from a registry; the SDK is not there, it comes with fnctl"}, "evoke = { path = \".fnctl/sdk-rust\" }", false, nil,
@@ -152,6 +156,39 @@ func TestFaults(t *testing.T) {
 				t.Errorf("try %s\nwant %s", try, tc.try)
 			}
 		})
+	}
+}
+
+// A network that is not there is no fault of the code.
+func TestCratesThatCannotBeFetched(t *testing.T) {
+	t.Parallel()
+	b := *builder(t)
+	b.Env = append(os.Environ(), "CARGO_HOME="+t.TempDir(), "CARGO_NET_OFFLINE=false", "CARGO_NET_RETRY=0", "CARGO_HTTP_PROXY=http://127.0.0.1:1")
+	dir := write(t, map[string]string{"Cargo.toml": withSDK + "nobody-has-this-crate = \"1\"\n", "src/lib.rs": ""})
+	_, err := b.Build(t.Context(), dir)
+	var compile *rustbuild.CompileError
+	if want := "again, when the network is there; where there is none, CARGO_NET_OFFLINE=true takes the crates"; !errors.As(err, &compile) || !strings.HasPrefix(compile.Advice(), want) {
+		t.Errorf("%T %v", err, err)
+	}
+}
+
+func TestAdviceOnWhatCargoSays(t *testing.T) {
+	t.Parallel()
+	const correct, network, offline = "correct the code in ./f", "again, when the network is there", "once without CARGO_NET_OFFLINE"
+	for output, want := range map[string]string{
+		"error: failed to get `serde` as a dependency of package `f v0.1.0 (/f)`\n\nCaused by:\n  download of config.json failed\n\nCaused by:\n  failed to download from `https://index.crates.io/config.json`\n":                           network,
+		"error: failed to get `serde` as a dependency of package `f v0.1.0 (/f)`\n\nCaused by:\n  failed to load source for dependency `serde`\n\nCaused by:\n  Unable to update registry `crates-io`\n":                                     network,
+		"error: failed to get `x` as a dependency of package `f v0.1.0 (/f)`\n\nCaused by:\n  unable to update https://127.0.0.1:1/x.git\n\nCaused by:\n  failed to clone into: /c/git/db/x-1\n\nCaused by:\n  failed to connect\n":          network,
+		"error: failed to get `serde` as a dependency of package `f v0.1.0 (/f)`\n\nCaused by:\n  failed to load source for dependency `serde`\n\nCaused by:\n  Unable to update /none\n\nCaused by:\n  failed to read `/none/Cargo.toml`\n": correct,
+		"error: no matching package named `serde` found\nlocation searched: crates.io index\nAs a reminder, you're using offline mode (--offline) which can sometimes cause surprising resolution failures\n":                                offline,
+		"error: failed to get `x` as a dependency\n\nCaused by:\n  failed to lookup reference in preexisting repository, and can't check for updates in offline mode (--offline)\n":                                                          offline,
+		"error: failed to select a version for the requirement `serde = \"^99\"`\ncandidate versions found which didn't match: 1.0.1\nlocation searched: crates.io index\n":                                                                  correct,
+		"error[E0425]: cannot find value `x`\n --> src/lib.rs:2:5\n  |\n2 |     failed to download\n  = note:\n  failed to fetch, in offline mode\n":                                                                                         correct,
+		"error: no matching package named `network failure` found\nrequired by package `failed to fetch v0.1.0 (/f)`\n":                                                                                                                      correct,
+	} {
+		if got := (&rustbuild.CompileError{Dir: "./f", Output: output}).Advice(); !strings.HasPrefix(got, want) {
+			t.Errorf("%s\ntry %s\nwant %s", output, got, want)
+		}
 	}
 }
 
