@@ -1,7 +1,6 @@
 package gobuild
 
 import (
-	"fmt"
 	"go/ast"
 	"go/build"
 	"go/parser"
@@ -10,15 +9,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/evoke-run/evoke/cmd/fnctl/internal/absent"
 )
 
-// absent is what the standard library offers and a function does not have. It compiles, and fails when it is called, in words that were made for other places.
-type absent struct {
+// absents are what the standard library offers and a function does not have, by package.
+var absents = map[string]struct {
 	calls []string // prefixes of names, a whole name when it ends with "("
 	why   string
-}
-
-var absents = map[string]absent{
+}{
 	"net": {[]string{"Dial", "Listen", "Lookup", "Resolve", "DefaultResolver"},
 		"a function has no sockets, so it reaches nobody (\"Connection refused\"); requests go through evokehttp.Client, docs/fetch.md"},
 	"net/http": {[]string{"Get(", "Head(", "Post(", "PostForm(", "DefaultClient(", "ListenAndServe"},
@@ -29,37 +28,34 @@ var absents = map[string]absent{
 		"a function has no files (\"Bad file number\"); go:embed has what comes with it, and keyed state what it keeps"},
 }
 
-// maxAbsent is how many notes there are of what is not there.
-const maxAbsent = 5
-
 // scan looks for absent things in the packages of the user's own module. What cannot be read is the go command's to complain of.
 type scan struct {
 	module, root string // path and directory of the module
 	context      build.Context
 	files        *token.FileSet
 	seen         map[string]bool // directories
-	uses         []absentUse
+	uses         []call
 	transport    bool // something names http.DefaultTransport, most likely to set it
 }
 
-// absentUse is a call of what is not there.
-type absentUse struct{ of, note string }
+// call is one of a package.
+type call struct {
+	of string
+	absent.Use
+}
 
 // absentNotes tells of what the package in dir and those of its module below it call and will not have.
 func absentNotes(dir, module, root string) []string {
 	s := scan{module: module, root: root, context: build.Default, files: token.NewFileSet(), seen: map[string]bool{}}
 	s.context.GOOS, s.context.GOARCH, s.context.CgoEnabled = "wasip1", "wasm", false
 	s.visit(dir)
-	var out []string
+	var uses []absent.Use
 	for _, u := range s.uses {
 		if u.of != "net/http" || !s.transport {
-			out = append(out, u.note)
+			uses = append(uses, u.Use)
 		}
 	}
-	if more := len(out) - maxAbsent; more > 0 {
-		out = append(out[:maxAbsent], fmt.Sprintf("%d more calls are of what a function does not have", more))
-	}
-	return out
+	return absent.Notes(root, uses)
 }
 
 func (s *scan) visit(dir string) {
@@ -119,11 +115,7 @@ func (s *scan) use(of string, selector *ast.SelectorExpr) {
 			continue
 		}
 		at := s.files.Position(selector.Pos())
-		file := at.Filename
-		if short, err := filepath.Rel(s.root, file); err == nil {
-			file = filepath.ToSlash(short)
-		}
-		s.uses = append(s.uses, absentUse{of, fmt.Sprintf("%s:%d: %s.%s: %s", file, at.Line, path.Base(of), name, absents[of].why)})
+		s.uses = append(s.uses, call{of, absent.Use{File: at.Filename, Line: at.Line, Call: path.Base(of) + "." + name, Why: absents[of].why}})
 		return
 	}
 }

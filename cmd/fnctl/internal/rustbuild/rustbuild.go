@@ -143,6 +143,7 @@ func (b *Builder) build(ctx context.Context, shown, dir string) (Result, error) 
 	if warnings := strings.TrimSpace(string(stderr)); warnings != "" {
 		r.Notes = append(r.Notes, "cargo says of "+shown+":\n"+warnings)
 	}
+	r.Notes = append(r.Notes, c.absentNotes(r.Inputs)...)
 	return r, nil
 }
 

@@ -83,6 +83,34 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// What compiles and fails when it runs is named with its place, in the crate's own files; what only builds it, is only tested or is of another crate is not.
+func TestCallsOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	b := builder(t)
+	dir := write(t, map[string]string{
+		"Cargo.toml": head + "build = \"build.rs\"\n[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nother = { path = \"other\" }\n",
+		"build.rs":   "mod steps;\nfn main() { std::fs::read(\"build.rs\").unwrap(); steps::more(); }\n",
+		"steps.rs":   "pub fn more() { std::fs::read(\"build.rs\").unwrap(); }\n",
+		"src/lib.rs": "mod files;\npub use other::f;\n#[no_mangle]\npub extern \"C\" fn evoke_handle() -> i32 {\n    std::thread::spawn(files::write);\n    0\n}\n" +
+			"#[cfg(test)]\nmod tests {\n    #[test]\n    fn f() { std::fs::read(\"src/lib.rs\").unwrap(); }\n}\n",
+		"src/files.rs":     "use std::fs;\n\n// fs::read\npub fn write() {\n    let _ = fs::write(\"fs::read()\", b\"\");\n}\n",
+		"src/nobody.rs":    "fn f() { std::fs::read(\"a\"); }\n",
+		"other/Cargo.toml": "[package]\nname = \"other\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+		"other/src/lib.rs": "pub fn f() { let _ = std::net::TcpStream::connect(\"a:1\"); }\n",
+	})
+	r, err := b.Build(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`src/files.rs:5: fs::write: a function has no files ("failed to find a pre-opened file descriptor"); include_str! and include_bytes! have what comes with it, and keyed state what it keeps, docs/rust.md`,
+		`src/lib.rs:5: thread::spawn: a function has one thread ("failed to spawn thread"); events run beside each other by themselves, and requests by Fetch::start, docs/fetch.md`,
+	}
+	if !slices.Equal(r.Notes, want) {
+		t.Errorf("notes\n%s\nwant\n%s", strings.Join(r.Notes, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestProgramIsACommand(t *testing.T) {
 	t.Parallel()
 	b := builder(t)
