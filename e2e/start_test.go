@@ -36,8 +36,8 @@ func TestStartsThatFail(t *testing.T) {
 			"partitions: 0 is not from 1 to 1024", `--drain: "soon" is not a duration such as 30s`, `log-level: "loud" is not debug, info, warn or error`,
 		}},
 		"address that is none":   {[]string{"--listen", "8080"}, 2, []string{`listen: "8080" is not an address such as 127.0.0.1:8080`}},
-		"gateway address in use": {[]string{"--listen", taken.Addr().String()}, 1, []string{taken.Addr().String(), "address already in use", "choose another --listen"}},
-		"admin address in use":   {[]string{"--admin", taken.Addr().String()}, 1, []string{taken.Addr().String(), "address already in use", "choose another --admin"}},
+		"gateway address in use": {[]string{"--listen", taken.Addr().String()}, 4, []string{taken.Addr().String(), "address already in use", "choose another --listen"}},
+		"admin address in use":   {[]string{"--admin", taken.Addr().String()}, 4, []string{taken.Addr().String(), "address already in use", "choose another --admin"}},
 		"admin for everybody without a token": {[]string{"--admin", "0.0.0.0:0"}, 1, []string{
 			"can be reached from outside and no token guards it: set EVOKE_ADMIN_TOKEN, or listen on 127.0.0.1",
 		}},
@@ -77,7 +77,7 @@ func TestDataDirectoryInUse(t *testing.T) {
 	first := start(t, dir)
 	second := launch(t, dir)
 	code, stderr := second.fails(t)
-	if code != 1 {
+	if code != 5 {
 		t.Errorf("exit code %d", code)
 	}
 	contains(t, stderr, fmt.Sprintf("data directory %s is in use by the process with id %d; stop it or choose another --data-dir", dir, first.pid()))

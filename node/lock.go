@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrInUse: another process has the data directory.
+var ErrInUse = errors.New("is in use")
+
 // lock keeps every other process out of a data directory. The file says which one holds it.
 type lock struct{ file *os.File }
 
@@ -28,7 +31,7 @@ func lockDir(dir string) (*lock, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer f.Close() //nolint:errcheck // nothing was written
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("data directory %s is in use by %s; stop it or choose another --data-dir", dir, holder(path))
+			return nil, fmt.Errorf("data directory %s %w by %s; stop it or choose another --data-dir", dir, ErrInUse, holder(path))
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}

@@ -87,13 +87,14 @@ exit 1
 func TestRuntimeThatDoesNotStart(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ script, want, try string }{
-		{`echo "runtime: listen for the gateway: listen tcp 127.0.0.1:8080: bind: address already in use; choose another --listen" >&2; exit 1`,
+		{`echo "runtime: listen for the gateway: listen tcp 127.0.0.1:8080: bind: address already in use; choose another --listen" >&2; exit 4`,
 			"the runtime does not start: listen for the gateway: listen tcp 127.0.0.1:8080: bind: address already in use; choose another --listen", "fnctl dev --listen 127.0.0.1:0 --admin 127.0.0.1:0 takes free ones"},
-		{`echo "runtime: data directory x is in use by the process with id 7; stop it or choose another --data-dir" >&2; exit 1`,
+		{`echo "runtime: data directory x is in use by the process with id 7; stop it or choose another --data-dir" >&2; exit 5`,
 			"the runtime does not start: data directory x is in use by the process with id 7; stop it or choose another --data-dir", "the fnctl dev that runs for this project already"},
 		{`echo "panic: oh" >&2; echo "goroutine 1" >&2; exit 2`, "the runtime does not start: panic: oh\ngoroutine 1", ""},
 		{`echo '{"level":"ERROR","msg":"cannot go on","err":"no"}' >&2; exit 1`, "the runtime does not start: cannot go on err=no", ""},
 		{`exit 0`, "the runtime does not start", ""},
+		{`echo "runtime: read x: address already in use is in use by" >&2; exit 1`, "the runtime does not start: read x: address already in use is in use by", ""},
 	} {
 		var s said
 		err := s.runtime(fakeRuntime(t, tc.script)).Run(t.Context())

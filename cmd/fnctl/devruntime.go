@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -86,12 +85,22 @@ func (r *devRuntime) Run(ctx context.Context) error {
 	}
 }
 
+// The exit codes of a runtime that others are in the way of.
+const (
+	exitAddressTaken = 4
+	exitDataTaken    = 5
+)
+
 // advise knows the troubles that a start has with others.
 func (r *devRuntime) advise(err error) error {
-	switch text := err.Error(); {
-	case strings.Contains(text, syscall.EADDRINUSE.Error()):
+	var ended *endedError
+	if !errors.As(err, &ended) {
+		return err
+	}
+	switch ended.state.ExitCode() {
+	case exitAddressTaken:
 		return &adviceError{err, "end who listens there, or choose other addresses: fnctl dev --listen 127.0.0.1:0 --admin 127.0.0.1:0 takes free ones"}
-	case strings.Contains(text, "is in use by"):
+	case exitDataTaken:
 		return &adviceError{err, "the fnctl dev that runs for this project already; another one beside it: fnctl dev --temp --listen 127.0.0.1:0 --admin 127.0.0.1:0"}
 	}
 	return err

@@ -26,7 +26,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run returns the exit code: 0 after a stop, 1 for a failure, 2 for wrong usage, 3 when another node has taken over.
+// run returns the exit code: 0 after a stop, 1 for a failure, 2 for wrong usage, 3 when another node has taken over, 4 when an address to listen on is taken, 5 when the data directory is.
 func run(args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 1 && args[0] == "version" {
 		fmt.Fprintln(stdout, node.Version)
@@ -67,7 +67,7 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "runtime: %v\n", err)
-		return 1
+		return exitCode(err)
 	}
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err = n.Run(ctx)
@@ -75,8 +75,18 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stdout, std
 		return 0
 	}
 	fmt.Fprintf(stderr, "runtime: %v\n", err)
-	if errors.Is(err, node.ErrDeposed) {
+	return exitCode(err)
+}
+
+// exitCode is for those who start runtimes, such as fnctl dev.
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, node.ErrDeposed):
 		return 3
+	case errors.Is(err, syscall.EADDRINUSE):
+		return 4
+	case errors.Is(err, node.ErrInUse):
+		return 5
 	}
 	return 1
 }
