@@ -91,16 +91,16 @@ func (s *Scheduler) Apply(ctx context.Context, snap *registry.Snapshot) error {
 	}
 	s.applyRetention(c)
 	s.applied = snap
-	s.mu.Lock()
-	s.inForce = snap.Revision
-	close(s.forced)
-	s.forced = make(chan struct{})
-	s.mu.Unlock()
 	for _, one := range c.functions {
 		if one.loaded != nil {
 			one.loaded.flow.clear()
 		}
 	}
+	s.mu.Lock()
+	s.inForce = snap.Revision
+	close(s.forced)
+	s.forced = make(chan struct{})
+	s.mu.Unlock()
 	s.wake() // functions may run now that had waiting events before
 	return nil
 }
