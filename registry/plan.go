@@ -94,7 +94,7 @@ func (p *plan) relyOn(key string, mod int64) {
 func (p *plan) function(name string, spec api.FunctionSpec) error {
 	before := p.state.functions[name]
 	if before.exists() && !p.owns(before.value) {
-		return fmt.Errorf("%w: function %s belongs to app %s; choose another name, or remove it there first", ErrConflict, name, before.value.App)
+		return fmt.Errorf("%w: function %s belongs to app %s; choose another name, or remove it there first; if that is what the app was called before, fnctl deploy --formerly %[3]s", ErrConflict, name, before.value.App)
 	}
 	p.relyOn(p.keys.function(p.namespace, name), before.mod)
 	f := before.value

@@ -51,6 +51,9 @@ and prints the app that would be deployed. --diff shows the same, in any format,
 
 A function that has left the manifest stays as it is until --prune: then it is removed in the same step, with its triggers and the events that wait in them. Topics stay, and their events.
 
+An app that gets another name in fn.yaml is another app, and functions belong to one. --formerly says what it was called: its functions go on under the new name in the same
+step, with their revisions, their state and what waits for them.
+
 With --canary the new revision of each function that changes begins with a share of the keys and gets more after every interval in which all guards held. A guard
 that fails gives the traffic back at once, and what the new revision gave up on is handed to the old one. The command does not wait for that: fnctl traffic FUNCTION
 shows how it stands. Guards are separated by commas; each is a metric of the new revision, < or <=, and a limit:
@@ -62,12 +65,14 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
   fnctl deploy -f prod.yaml --dry-run
   fnctl deploy --diff || test $? = 9 # in a pipeline: show it, and go on
   fnctl deploy --prune               # and remove what fn.yaml does not have any more
+  fnctl deploy --formerly shop       # app: of fn.yaml was shop
   fnctl deploy --canary 5% --step 15% --every 1m --guard 'errors<1%,dead<1'`,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the manifest (default fn.yaml in DIR)")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "build, show what would change, change nothing")
 	cmd.Flags().BoolVar(&o.diff, "diff", false, "as --dry-run, with exit code 9 when something would change")
 	cmd.Flags().BoolVar(&o.prune, "prune", false, "remove functions of the app that the manifest does not have any more")
+	cmd.Flags().StringVar(&o.formerly, "formerly", "", "the name that the app had before; its functions become functions of this one")
 	canary.add(cmd)
 	c.formatFlag(cmd, table, wide, jsonForm, yamlForm, nameForm, jsonLines)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -83,6 +88,9 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
 		if err != nil {
 			return err
 		}
+		if cmd.Flags().Changed("formerly") && !manifest.IsName(o.formerly) {
+			return usagef("the name before the app was called "+m.App, "--formerly: %q is not a name: it is %s", o.formerly, manifest.NameRule)
+		}
 		partly := *m // the functions that were asked for
 		if partly.Functions, err = selectFunctions(m, file, names); err != nil {
 			return err
@@ -91,7 +99,7 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
 		if err != nil {
 			return err
 		}
-		app.Canary, app.Prune = wanted, o.prune
+		app.Canary, app.Prune, app.Formerly = wanted, o.prune, o.formerly
 		if o.dryRun || o.diff {
 			return c.plan(cmd.Context(), m.App, app, len(names) == 0, o)
 		}
@@ -106,7 +114,7 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
 		if err := c.showDeployed(deployed); err != nil {
 			return err
 		}
-		if unchanged(deployed) {
+		if unchanged(deployed) && o.formerly == "" { // else functions may have changed hands
 			c.say("nothing changed: app %s runs as %s says", deployed.App, file)
 		}
 		return nil
@@ -115,7 +123,10 @@ shows how it stands. Guards are separated by commas; each is a metric of the new
 }
 
 // deployFlags say what deploy does beside deploying.
-type deployFlags struct{ dryRun, diff, prune bool }
+type deployFlags struct {
+	dryRun, diff, prune bool
+	formerly            string
+}
 
 // plan ends a deploy that only shows what it would do.
 func (c *cli) plan(ctx context.Context, name string, app api.App, whole bool, o deployFlags) error {

@@ -67,19 +67,32 @@ func functionDifferences(name string, app api.App, there []api.Function, whole b
 	for _, f := range there {
 		now[f.Name] = f
 	}
+	owns := func(f api.Function) bool { return f.App == name || app.Formerly != "" && f.App == app.Formerly }
 	for _, function := range slices.Sorted(maps.Keys(app.Functions)) {
 		f, exists := now[function]
 		switch {
 		case !exists:
 			out = append(out, difference{Kind: functionKind, Name: function, Change: changeCreated})
+		case !owns(f):
+			next := "choose another name, or remove it there first; if that is what the app was called before, fnctl deploy --formerly " + f.App
+			return nil, &api.Problem{Status: http.StatusConflict, Title: "conflict", Detail: fmt.Sprintf("function %s belongs to app %s", function, f.App), Next: next}
 		case f.App != name:
-			return nil, &api.Problem{Status: http.StatusConflict, Title: "conflict", Detail: fmt.Sprintf("function %s belongs to app %s", function, f.App), Next: "choose another name, or remove it there first"}
+			out = append(out, difference{Kind: functionKind, Name: function, Change: changeUpdated, Setting: "app", Old: f.App, New: name})
+			for _, d := range differencesOf(functionKind, function, f.Spec, app.Functions[function]) {
+				if d.Change != changeUnchanged {
+					out = append(out, d)
+				}
+			}
 		default:
 			out = append(out, differencesOf(functionKind, function, f.Spec, app.Functions[function])...)
 		}
 	}
 	for _, f := range there {
-		if _, named := app.Functions[f.Name]; named || f.App != name || !whole {
+		if _, named := app.Functions[f.Name]; named || !owns(f) || !whole && f.App == name {
+			continue
+		}
+		if f.App != name && !app.Prune {
+			out = append(out, difference{Kind: functionKind, Name: f.Name, Change: changeUpdated, Setting: "app", Old: f.App, New: name})
 			continue
 		}
 		change := changeNone

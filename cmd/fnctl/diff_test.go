@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evoke-run/evoke/api"
 )
@@ -139,12 +141,51 @@ function   two    unchanged   -         -     -
 func TestDiffThatCannotBe(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, map[string]any{"GET /ns/default/functions": []api.Function{{Name: "one", App: "bank"}}, "GET /ns/default/topics": []api.Topic{}})
-	f.fnctl("deploy", twoModules(t), "--diff").want(t, exitConflict, "", "error: function one belongs to app bank\nTry: choose another name, or remove it there first\n")
+	f.fnctl("deploy", twoModules(t), "--diff").want(t, exitConflict, "", "error: function one belongs to app bank\nTry: choose another name, or remove it there first; if that is what the app was called before, fnctl deploy --formerly bank\n")
+	f.fnctl("deploy", twoModules(t), "--formerly", "the bank").want(t, exitUsage, "",
+		"error: --formerly: \"the bank\" is not a name: it is 1 to 63 lower-case letters, digits and -, beginning and ending with a letter or digit\nTry: the name before the app was called shop\n")
 	closed := newFake(t, map[string]any{"GET /ns/default/functions": api.Problem{Status: 401, Title: "A token is needed", Detail: "there is no token"}})
 	closed.fnctl("deploy", twoModules(t), "--dry-run").want(t, exitUnauthorised, "",
 		"error: there is no token\nTry: the server's token with --token or FNCTL_TOKEN (EVOKE_ADMIN_TOKEN of the runtime)\n")
 	f.fnctl("deploy", twoModules(t), "one", "--prune").want(t, exitUsage, "",
 		"error: --prune removes what the manifest does not have, so it is for the whole app\nTry: fnctl deploy --prune, without one\n")
+}
+
+// An app that gets another name takes the functions of the old one along, those that fn.yaml does not have, too.
+func TestAnAppThatWasCalledOtherwise(t *testing.T) {
+	t.Parallel()
+	there := []api.Function{
+		{Name: "one", App: "bank", Spec: api.FunctionSpec{Module: digestOf, Timeout: api.Duration(time.Second), Triggers: []api.TriggerSpec{{HTTP: &api.HTTPTrigger{}}}}},
+		{Name: "two", App: "shop", Spec: api.FunctionSpec{Module: digestOf}}, {Name: "three", App: "bank"}, {Name: "four", App: "shop"}, {Name: "five", App: "other"},
+	}
+	f := newFake(t, map[string]any{
+		"GET /ns/default/functions": there, "GET /ns/default/topics": []api.Topic{}, "HEAD /modules/" + digestOf: stub{200, ""},
+		"PUT /ns/default/apps/shop": api.Deployed{App: "shop", Functions: []api.DeployedFunction{{Name: "one", Revision: 1, Change: changeUnchanged}}},
+	})
+	dir := twoModules(t)
+	for _, tc := range []struct{ args, want string }{
+		{"", "one updated app bank shop, one updated timeout 1s -, two unchanged - - -, four left - - -, three updated app bank shop"},
+		{"--prune", "one updated app bank shop, one updated timeout 1s -, two unchanged - - -, four removed - - -, three removed - - -"},
+		{"one", "one updated app bank shop, one updated timeout 1s -, three updated app bank shop"},
+	} {
+		got := f.fnctl(append([]string{"deploy", dir, "--diff", "--formerly", "bank"}, strings.Fields(tc.args)...)...)
+		var lines []string
+		for line := range strings.Lines(fold(got.out)) {
+			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "function "); ok {
+				lines = append(lines, name)
+			}
+		}
+		slices.Sort(lines)
+		want := strings.Split(tc.want, ", ")
+		slices.Sort(want)
+		if !slices.Equal(lines, want) || got.code != exitWouldChange {
+			t.Errorf("%s: exit code %d, %q, want %q\n%s", tc.args, got.code, lines, want, got.stderr)
+		}
+	}
+	got := f.fnctl("deploy", dir, "--formerly", "bank")
+	if got.code != exitOK || strings.Contains(got.stderr, "nothing changed") || !strings.Contains(f.requests(), `"formerly":"bank"`) {
+		t.Errorf("%+v\n%s", got, f.requests())
+	}
 }
 
 func TestDeployPrunes(t *testing.T) {
