@@ -266,9 +266,12 @@ func (t *Table) Original(d *DeadLetter) (event.Event, error) {
 	return e, err
 }
 
-// Event is one that Publish has stored, as it came, for as long as its topic keeps it.
+// Event is one that Publish has stored, as it came; ErrNotFound when its topic has not kept it.
 func (t *Table) Event(at Stored) (event.Event, error) {
 	_, e, err := t.parts[at.Partition].readEvent(at.Offset)
+	if vanished(err) {
+		return event.Event{}, fmt.Errorf("event at offset %d of partition %d: %w", at.Offset, at.Partition, ErrNotFound)
+	}
 	return e, err
 }
 

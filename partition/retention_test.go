@@ -404,3 +404,19 @@ func TestTrimWaitsForAnExport(t *testing.T) {
 		t.Errorf("the log has %d records, had %d", n, before)
 	}
 }
+
+func TestAStoredEventIsReadWhileItIsKept(t *testing.T) {
+	t.Parallel()
+	a := openAging(t)
+	stored := a.publish("in", newEvent("1", "k"))[0]
+	if e, err := a.Event(stored); err != nil || e.ID != "1" {
+		t.Errorf("%+v, %v", e, err)
+	}
+	for i := range 50 {
+		a.publish("in", newEvent(fmt.Sprint("v", i), "k"))
+	}
+	a.later(8 * day)
+	if e, err := a.Event(stored); !errors.Is(err, ErrNotFound) {
+		t.Errorf("after its retention: %+v, %v", e, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"maps"
@@ -85,6 +86,9 @@ func (s *Server) checkRepeated(call *scheduler.Call, at partition.Stored) error 
 		return nil
 	}
 	before, err := s.o.Table.Event(at)
+	if errors.Is(err, partition.ErrNotFound) {
+		return nil // what is remembered of it is not enough to tell
+	}
 	if err != nil {
 		return fmt.Errorf("compare with the request that came before: %w", err)
 	}
