@@ -67,6 +67,18 @@ func (e *Event) SetExtension(x Extension) {
 	e.Extensions = slices.Insert(e.Extensions, i, x)
 }
 
+// SetExtensions takes over the extension attributes of an event that has none, in whatever order they come: one by one, those of a hostile event would take a minute.
+func (e *Event) SetExtensions(list []Extension) error {
+	slices.SortFunc(list, func(a, b Extension) int { return cmp.Compare(a.Name, b.Name) })
+	for i := 1; i < len(list); i++ {
+		if list[i-1].Name == list[i].Name {
+			return twice(list[i].Name)
+		}
+	}
+	e.Extensions = list
+	return nil
+}
+
 // DropExtension takes an extension attribute away.
 func (e *Event) DropExtension(name string) {
 	if i, found := e.findExtension(name); found {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -255,6 +256,38 @@ func TestUnquoteIsWhatTheDecoderSays(t *testing.T) {
 		wantErr := json.Unmarshal([]byte(raw), &want)
 		if got, err := unquote(json.RawMessage(raw)); got != want || (err == nil) != (wantErr == nil) {
 			t.Errorf("%s: %q, %v, want %q, %v", raw, got, err, want, wantErr)
+		}
+	}
+}
+
+// As many as an event has room for come in no order, and take no longer than they must: one after the other in their place, it was a minute (BenchmarkManyExtensions).
+func TestManyExtensions(t *testing.T) {
+	t.Parallel()
+	e, err := Parse(manyExtensions(400_000, ""))
+	if err != nil || len(e.Extensions) != 400_000 || !slices.IsSortedFunc(e.Extensions, func(a, b Extension) int { return strings.Compare(a.Name, b.Name) }) {
+		t.Fatalf("%d extensions, %v", len(e.Extensions), err)
+	}
+	if v, ok := e.Extension("399999"); v != "7" || !ok {
+		t.Errorf("one of them is %q, %t", v, ok)
+	}
+	if _, err := Parse(manyExtensions(400_000, `,"7":7`)); err == nil || err.Error() != `attribute "7" is there twice` {
+		t.Errorf("one that is there twice: %v", err)
+	}
+}
+
+func manyExtensions(n int, more string) []byte {
+	b := []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t"`)
+	for i := range n {
+		b = fmt.Appendf(b, `,"%d":7`, i*7919%n) // 7919 is prime to it: each once
+	}
+	return append(append(b, more...), '}')
+}
+
+func BenchmarkManyExtensions(b *testing.B) {
+	raw := manyExtensions(10_000, "")
+	for b.Loop() {
+		if _, err := Parse(raw); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -44,7 +44,8 @@ type reading struct {
 	seen         uint // bits of the context attributes
 	time         string
 	version      string
-	data, data64 []byte // as they stand there, nil = absent
+	extensions   []Extension // as they come
+	data, data64 []byte      // as they stand there, nil = absent
 }
 
 func (e *Event) parse(b []byte, strict bool) error {
@@ -146,6 +147,9 @@ func (r *reading) finish() error {
 		return fmt.Errorf("specversion %q is not supported, only \"1.0\" is", r.version)
 	}
 	if err := r.SetTime(r.time); err != nil {
+		return err
+	}
+	if err := r.SetExtensions(r.extensions); err != nil {
 		return err
 	}
 	return r.setData()
@@ -250,9 +254,6 @@ func (r *reading) setBase64() error {
 
 // extension takes a member that is no context attribute; null means it is absent.
 func (r *reading) extension(name string, value []byte) error {
-	if _, found := r.findExtension(name); found {
-		return twice(name)
-	}
 	x := Extension{Name: name}
 	switch value[0] {
 	case 'n':
@@ -277,7 +278,7 @@ func (r *reading) extension(name string, value []byte) error {
 		}
 		x.Value, x.Kind = strconv.FormatInt(n, 10), Integer
 	}
-	r.SetExtension(x)
+	r.extensions = append(r.extensions, x)
 	return nil
 }
 

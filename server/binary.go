@@ -23,6 +23,9 @@ func decodeBinary(h http.Header, body []byte) (event.Event, error) {
 			}
 		}
 	}
+	if err := e.SetExtensions(e.Extensions); err != nil { // setExtension has left them as they came
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 { // in the same order for the same request
 		slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 		return event.Event{}, invalidEvent(errors.Join(faults...))
@@ -97,7 +100,7 @@ func setExtension(e *event.Event, header, value string) error {
 	if i := strings.IndexFunc(name, notInName); i >= 0 || name == "" {
 		return fmt.Errorf("header %s is no attribute: names may only have letters and digits", header)
 	}
-	e.SetExtension(event.Extension{Name: name, Value: value})
+	e.Extensions = append(e.Extensions, event.Extension{Name: name, Value: value})
 	return nil
 }
 

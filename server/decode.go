@@ -171,7 +171,14 @@ func checkEvent(e *event.Event) error {
 	return nil
 }
 
+// maxFindings bounds what is said of an event: one with ten thousand faults is not answered with all of them.
+const maxFindings = 4 << 10
+
 // invalidEvent puts the findings of errors.Join on one line.
 func invalidEvent(err error) error {
-	return refuse(errInvalidEvent, "", "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if len(text) > maxFindings {
+		text = strings.ToValidUTF8(text[:maxFindings], "") + " …"
+	}
+	return refuse(errInvalidEvent, "", "%s", text)
 }

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/evoke-run/evoke/event"
 )
@@ -74,4 +77,19 @@ func FuzzPathBelow(f *testing.F) {
 			t.Errorf("below %q is %q", raw, got)
 		}
 	})
+}
+
+// What is said of an event does not grow with its faults.
+func TestFindingsAreBounded(t *testing.T) {
+	t.Parallel()
+	many := []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t"`)
+	for i := range 10_000 {
+		many = fmt.Appendf(many, `,"N%d":1`, i)
+	}
+	for name, text := range map[string]string{"names": string(many) + "}", "a name": jsonEvent(`"` + strings.Repeat("ä", 100_000) + `":1`)} {
+		_, err := decodeStructured([]byte(text))
+		if f, ok := errors.AsType[*fault](err); !ok || !errors.Is(err, errInvalidEvent) || len(f.detail) > 5000 || !strings.Contains(f.detail, "extension name") || !utf8.ValidString(f.detail) {
+			t.Errorf("%s: %.200v", name, err)
+		}
+	}
 }
