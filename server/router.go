@@ -173,11 +173,14 @@ type found struct {
 	allow  []string // methods of what has the path, when none of it takes the one that was asked for
 }
 
+// maxHost is how long a name may be (RFC 1035), with a dot at its end. What comes instead may have ten thousand dots, and each would be looked at.
+const maxHost = 254
+
 // find looks for the route of a request. path is as it came, with its escapes when escaped; host is without a port. The order is that of docs/http.md: the host, then the
 // path, segment by segment, then the method.
 func (r *router) find(namespace, host, method, path string, escaped bool) found {
 	w := walk{method: method, escaped: escaped}
-	if r.hosted > 0 && !strings.HasPrefix(host, ".") && !strings.HasPrefix(host, "*") { // else it is no name, and below none
+	if r.hosted > 0 && len(host) <= maxHost && !strings.HasPrefix(host, ".") && !strings.HasPrefix(host, "*") { // else it is no name, and below none
 		host = strings.ToLower(strings.TrimSuffix(host, "."))
 		if r.search(&w, namespace, host, path) {
 			return w.found

@@ -92,6 +92,8 @@ func TestRoutePrecedence(t *testing.T) {
 		{"GET", "api.example", "/orders/5", "GET /orders/{id}", "5"},
 		{"PUT", "api.example", "/only", "405 GET HEAD", ""},
 		{"GET", "", "/only", "", ""},
+		{"GET", strings.Repeat("a.", 123) + "example.", "/orders", "*.example/orders", ""}, // as long as a name may be
+		{"GET", strings.Repeat("a.", 124) + "example.", "/orders", "/orders", ""},          // and what is none
 	} {
 		got, params := answered(t, r, c.method, c.host, c.path)
 		if got != c.want || params != c.params {
