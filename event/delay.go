@@ -30,7 +30,7 @@ func (e *Event) DeliverAt() time.Time {
 	if !ok {
 		return time.Time{}
 	}
-	at, err := time.Parse(time.RFC3339Nano, text)
+	at, err := parseTime(text)
 	if err != nil {
 		return time.Time{}
 	}
@@ -45,7 +45,7 @@ func (e *Event) ResolveDelay(now time.Time) error {
 	case hasAt && hasDelay:
 		return fmt.Errorf("%s and %s are both set; send one of them", DeliverAtExtension, DelayExtension)
 	case hasAt:
-		at, err := time.Parse(time.RFC3339Nano, atText)
+		at, err := parseTime(atText)
 		if err != nil {
 			return fmt.Errorf("%s %q is not an RFC 3339 time such as 2026-01-31T12:00:00Z", DeliverAtExtension, atText)
 		}

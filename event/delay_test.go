@@ -16,6 +16,8 @@ func TestResolveDelay(t *testing.T) {
 		"neither":      {"", "", ""},
 		"time":         {"2026-01-31T13:00:00Z", "", "2026-01-31T13:00:00Z"},
 		"other zone":   {"2026-01-31T15:00:00+02:00", "", "2026-01-31T15:00:00+02:00"},
+		"lower case":   {"2026-01-31t13:00:00z", "", "2026-01-31t13:00:00z"},
+		"a comma":      {"2026-01-31T13:00:00,5Z", "", `error: evokedeliverat "2026-01-31T13:00:00,5Z" is not an RFC 3339 time`},
 		"past":         {"2020-01-31T13:00:00Z", "", "2020-01-31T13:00:00Z"},
 		"30 days":      {"2026-03-02T12:00:00Z", "", "2026-03-02T12:00:00Z"},
 		"delay":        {"", "90m", "2026-01-31T13:30:00Z"},
@@ -55,7 +57,7 @@ func TestResolveDelay(t *testing.T) {
 		if err != nil || got != tc.want || left || e.Validate() != nil {
 			t.Errorf("%s: %q, %v, want %q", name, got, err, tc.want)
 		}
-		if at := e.DeliverAt(); tc.want != "" && at.Format(time.RFC3339Nano) != tc.want || tc.want == "" && !at.IsZero() {
+		if at := e.DeliverAt(); tc.want != "" && at.Format(time.RFC3339Nano) != strings.ToUpper(tc.want) || tc.want == "" && !at.IsZero() {
 			t.Errorf("%s: to be delivered at %s", name, at)
 		}
 	}
