@@ -15,10 +15,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// apiName is the command that takes any path, so that a wrong one says nothing of the server.
+const apiName = "api"
+
 func (c *cli) apiCommand() *cobra.Command {
 	var method, data, contentType string
 	cmd := &cobra.Command{
-		Use:   "api PATH",
+		Use:   apiName + " PATH",
 		Short: "Call the management API itself",
 		Long: `Call the management API itself and print the answer as it comes; JSON is indented.
 

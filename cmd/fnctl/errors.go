@@ -148,6 +148,9 @@ func (c *cli) advice(cmd *cobra.Command, err error) string {
 	case errors.As(err, &advice):
 		return advice.try
 	case errors.As(err, &problem):
+		if strings.HasSuffix(problem.Type, "/unknown-path") && cmd.Name() != apiName {
+			return "the address of the management API, http://127.0.0.1:8081 unless it was set; if it is that, fnctl version shows whether the two fit"
+		}
 		return c.problemAdvice(problem)
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "http:// in the address of the server, which does not speak TLS"

@@ -28,6 +28,14 @@ func TestEachExitCode(t *testing.T) {
 		{"failed", problem(507, "make room"), "describe f", 1, "error: detail\nTry: make room\n"},
 		{"failed without advice", problem(500, ""), "describe f", 1, "error: detail\nTry: fnctl version, to see whether the server fits this fnctl\n"},
 		{"not found", problem(404, ""), "describe f", 3, "error: detail\nTry: fnctl ls -n default\n"},
+		{
+			"the gateway", map[string]any{"GET /ns/default/functions/f": api.Problem{Type: "https://evoke.run/problems/unknown-path", Status: 404, Detail: "nothing is served at this path", Next: "fnctl ls routes"}}, "describe f", 3,
+			"error: nothing is served at this path\nTry: the address of the management API, http://127.0.0.1:8081 unless it was set; if it is that, fnctl version shows whether the two fit\n",
+		},
+		{
+			"a path of nothing", map[string]any{"GET /nope": api.Problem{Type: "https://evoke.run/problems/unknown-path", Status: 404, Detail: "nothing is served at this path", Next: "check the path"}}, "api /nope", 3,
+			"error: nothing is served at this path\nTry: check the path\n",
+		},
 		{"conflict", problem(409, "rename it"), "describe f", 4, "error: detail\nTry: rename it\n"},
 		{"unauthorised", problem(401, ""), "describe f", 5, "error: detail\nTry: the server's token with --token or FNCTL_TOKEN (EVOKE_ADMIN_TOKEN of the runtime)\n"},
 		{"forbidden", problem(403, "ask"), "describe f", 5, "error: detail\nTry: ask\n"},
