@@ -30,6 +30,14 @@ func (c *Credential) at() string {
 	return "keys/" + c.Key.Namespace + "/" + c.Key.Name
 }
 
+// String is what people call it.
+func (c *Credential) String() string {
+	if c.Token != nil {
+		return fmt.Sprintf("token %q", c.Token.Name)
+	}
+	return fmt.Sprintf("API key %q in namespace %s", c.Key.Name, c.Key.Namespace)
+}
+
 // CreateCredential keeps a new one and returns the etcd revision at which it holds; ErrConflict when there is one of its name, *rules.InvalidError for what breaks rules.
 func (r *Registry) CreateCredential(ctx context.Context, c Credential) (int64, error) {
 	if err := c.check(); err != nil {
@@ -49,7 +57,7 @@ func (r *Registry) CreateCredential(ctx context.Context, c Credential) (int64, e
 		return change{compares: []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(key), "=", 0)}, writes: p.writes}, err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("create %s: %w", c.at(), err)
+		return 0, fmt.Errorf("create %s: %w", &c, err)
 	}
 	return rev, nil
 }
@@ -65,7 +73,7 @@ func (r *Registry) DeleteCredential(ctx context.Context, c *Credential) (int64, 
 		return change{compares: []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", now.mod)}, writes: []clientv3.Op{clientv3.OpDelete(key)}}, nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("revoke %s: %w", c.at(), err)
+		return 0, fmt.Errorf("revoke %s: %w", c, err)
 	}
 	return rev, nil
 }

@@ -92,6 +92,7 @@ func TestCredentialsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.create(t, tokenOf("t1", "ci"))
+	b.create(t, keyOf("k8", "shop", "web"))
 	many := keyOf("x", "shop", "many")
 	many.Key.Topics = strings.Split(strings.Repeat("orders ", 100)+"orders", " ")
 	role := tokenOf("x", "boss")
@@ -104,7 +105,8 @@ func TestCredentialsThatCannotBe(t *testing.T) {
 		c    Credential
 		want string
 	}{
-		{tokenOf("t2", "ci"), "create tokens/ci: conflict: there is one already; choose another name, or revoke that one first"},
+		{keyOf("k9", "shop", "web"), `create API key "web" in namespace shop: conflict: there is one already`},
+		{tokenOf("t2", "ci"), "create token \"ci\": conflict: there is one already; choose another name, or revoke that one first"},
 		{tokenOf("t2", "C I"), `name: "C I" is no name`},
 		{role, `role: "root" is no role; there are viewer, deployer, admin; namespaces[0]: "Shop" is no name`},
 		{many, "the key is for 101 functions and topics, the limit is 100"},
