@@ -33,17 +33,9 @@ func (s *Server) gatewayURL(r *http.Request) string {
 		return scheme + "://" + s.o.Version.Gateway
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = hostOf(r.Host)
+		host = hostName(r.Host)
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
-}
-
-// hostOf is a Host header without its port and the brackets of an address.
-func hostOf(header string) string {
-	if host, _, err := net.SplitHostPort(header); err == nil {
-		return host
-	}
-	return strings.Trim(header, "[]")
 }
 
 // wholeURL is a route as api.HTTPTrigger.RouteText writes it, "GET,POST api.example.com/orders/{id}", below the URL of a gateway. A route with a host of its own keeps it, and has
