@@ -43,11 +43,12 @@ func TestScriptsPayForTheirWork(t *testing.T) {
 	t.Parallel()
 	r := newRuntime(t)
 	for name, body := range map[string]string{
-		"loop":   `let n = 0; for (let i = 0; i < event.data; i++) n += i; return n`,
-		"calls":  `const f = i => i < 2 ? i : f(i - 1) + 1; let n = 0; for (let i = 0; i < event.data / 100; i++) n += f(100); return n`,
-		"regexp": `return /^(?:a|b)*$/.test("ab".repeat(event.data))`,
-		"JSON":   `return JSON.parse("[" + "12345,".repeat(event.data) + "1]").length`,
-		"lines":  `return new Function("let a;" + "a;".repeat(event.data) + "return 1")()`,
+		"loop":    `let n = 0; for (let i = 0; i < event.data; i++) n += i; return n`,
+		"calls":   `const f = i => i < 2 ? i : f(i - 1) + 1; let n = 0; for (let i = 0; i < event.data / 100; i++) n += f(100); return n`,
+		"regexp":  `return /^(?:a|b)*$/.test("ab".repeat(event.data))`,
+		"JSON":    `return JSON.parse("[" + "12345,".repeat(event.data) + "1]").length`,
+		"headers": `const h = new Headers(); for (let i = 0; i < event.data / 10; i++) h.append("x-" + i, "v"); return [...h].length`,
+		"lines":   `return new Function("let a;" + "a;".repeat(event.data) + "return 1")()`,
 	} {
 		m := loadScript(t, r, handler(body), Settings{})
 		fuel := func(n string) int64 {

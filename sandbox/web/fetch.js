@@ -36,7 +36,11 @@
       this.#list = list;
       this.#sorted = undefined;
     }
-    append(name, value) { this.#change([...this.#list, [headerName(name, "Headers.append"), headerValue(value, "Headers.append")]]); }
+    append(name, value) {
+      const pair = [headerName(name, "Headers.append"), headerValue(value, "Headers.append")];
+      this.#change(this.#list);
+      this.#list.push(pair); // without a copy: a request may have thousands
+    }
     delete(name) {
       name = headerName(name, "Headers.delete");
       this.#change(this.#list.filter(([n]) => n !== name));
@@ -60,8 +64,12 @@
     }
     #all() {
       if (this.#sorted === undefined) {
-        const names = [...new Set(this.#list.map(([n]) => n))].sort();
-        this.#sorted = names.flatMap(n => n === "set-cookie" ? this.getSetCookie().map(v => [n, v]) : [[n, this.get(n)]]);
+        const values = new Map();
+        for (const [n, v] of this.#list) {
+          const before = values.get(n);
+          if (before === undefined) values.set(n, [v]); else before.push(v);
+        }
+        this.#sorted = [...values.keys()].sort().flatMap(n => n === "set-cookie" ? values.get(n).map(v => [n, v]) : [[n, values.get(n).join(", ")]]);
       }
       return this.#sorted;
     }
