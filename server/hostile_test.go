@@ -100,13 +100,16 @@ func TestHeadersOfOneConnection(t *testing.T) {
 			header = append(header, name, "x-named")
 		}
 	}
+	header = append(header, "Connection", "X-Forwarded-For, x-forwarded-proto")
 	got := b.do("POST", b.gateway+"/fn/hello", "x", header...)
 	if got.status != 200 || got.header.Get("X-Kept") != "1" || strings.Join(got.header.Values("Set-Cookie"), " ") != "a=1 b=2" {
 		t.Errorf("%d %v", got.status, got.header)
 	}
 	request := (<-calls).Event.Request
-	if !bytes.Contains(request, []byte(`["x-kept","1"]`)) {
-		t.Errorf("request %s", request)
+	for _, kept := range []string{`["x-kept","1"]`, `["x-forwarded-for","127.0.0.1"]`, `["x-forwarded-proto","http"]`} {
+		if !bytes.Contains(request, []byte(kept)) {
+			t.Errorf("no %s in request %s", kept, request)
+		}
 	}
 	for _, name := range hop {
 		if v := got.header.Values(name); name != "X-Named" && len(v) > 0 {

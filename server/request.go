@@ -116,9 +116,9 @@ func headerPairs(r *http.Request, hidden func(name string) bool) iter.Seq2[strin
 		if !yield("host", r.Host) {
 			return
 		}
-		names := make([]string, 0, 32)
+		names, ofConnection := make([]string, 0, 32), namedInConnection(r.Header)
 		for name := range r.Header {
-			if !isHopByHop(name) && !namedInConnection(r.Header, name) && (hidden == nil || !hidden(name)) {
+			if !isHopByHop(name) && !ofConnection[name] && (hidden == nil || !hidden(name)) {
 				names = append(names, name)
 			}
 		}
@@ -143,13 +143,22 @@ func isHopByHop(name string) bool {
 	return false
 }
 
-func namedInConnection(h http.Header, name string) bool {
+// namedInConnection are the headers of a request that its Connection header names; they belong to the connection, too. nil = none, as nearly always. What the gateway says of
+// the client is not the client's to take away.
+func namedInConnection(h http.Header) (names map[string]bool) {
 	for _, line := range h["Connection"] {
 		for option := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(option), name) {
-				return true
+			option = strings.TrimSpace(option)
+			if strings.EqualFold(option, "close") || strings.EqualFold(option, "keep-alive") {
+				continue
+			}
+			if name := http.CanonicalHeaderKey(option); h[name] != nil && name != "X-Forwarded-For" && name != "X-Forwarded-Proto" {
+				if names == nil {
+					names = map[string]bool{}
+				}
+				names[name] = true
 			}
 		}
 	}
-	return false
+	return names
 }
