@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -65,6 +66,33 @@ func (s *Server) hostAllowed(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// isHost says whether a Host header is a name or an address, and perhaps a port, or is not there (RFC 9112 section 3.2). net/http lets much else through, of which
+// nobody could make a URL.
+func isHost(s string) bool {
+	if address, rest, ok := strings.Cut(s, "]"); ok {
+		ip, err := netip.ParseAddr(strings.TrimPrefix(address, "["))
+		return err == nil && address[0] == '[' && ip.Is6() && ip.Zone() == "" && (rest == "" || isPort(rest))
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~!$&'()*+,;=", c) >= 0:
+		default:
+			return i > 0 && isPort(s[i:])
+		}
+	}
+	return true
+}
+
+// isPort says whether a text is a colon and a port, which may be empty.
+func isPort(s string) bool {
+	port, ok := strings.CutPrefix(s, ":")
+	if !ok || port == "" {
+		return ok
+	}
+	_, err := strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // hostName is a host without its port and without the brackets of IPv6.

@@ -117,3 +117,22 @@ func contextWithLocal(r *http.Request, addr string) context.Context {
 	tcp := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))
 	return context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(tcp))
 }
+
+func TestHostHeaders(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"": true, "a": true, "Shop.example": true, "shop.example:8080": true, "127.0.0.1:1": true, "[::1]": true, "[::1]:65535": true, "a_b.example": true, "a:": true,
+		"%": false, "a%41": false, "x:abc": false, ":80": false, "a:-1": false, "a:65536": false, "a:+1": false, "a:1:2": false, "::1": false, "[::1": false, "::1]": false, "[1.2.3.4]": false, "[::1%25lo]": false, "[::1]x": false,
+		"a/b": false, "a b": false, "a@b": false, "a?": false, "a#": false, "é.example": false, "a\"": false, "[]": false, "]": false,
+	} {
+		if got := isHost(host); got != want {
+			t.Errorf("%q is a host: %t", host, got)
+		}
+	}
+	b := setup(t)
+	b.deployShop()
+	p := b.do("GET", b.gateway+"/fn/hello", "", "Host", "x:abc").problem(t)
+	if p.Status != 400 || p.Detail != `the Host header is no host: "x:abc"` || p.Next != "send the host of the URL, and its port" {
+		t.Errorf("%+v", p)
+	}
+}

@@ -63,6 +63,9 @@ type way struct {
 // target finds the function for a method. One that is not served over HTTP gets the answer of one that does not exist.
 func (w *way) target(method string, allow http.Header) (target, error) {
 	var at found
+	if !isHost(w.r.Host) {
+		return target{}, refuse(errInvalid, "send the host of the URL, and its port", "the Host header is no host: %.80q", w.r.Host)
+	}
 	if dotted(w.r.URL.Path) {
 		return target{}, refuse(errInvalid, "send the path that is meant", "the path has a segment . or ..")
 	}
