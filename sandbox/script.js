@@ -285,22 +285,16 @@
     if (number === 0 && host("respond", stringify({ status, headers: [...response.headers] })) !== "") throw new TypeError("the headers of the Response are larger than 1 MiB");
     return response.arrayBuffer();
   };
-  // left waits for what the handler has left to be done, before there is a reply or it has failed.
-  const left = async () => {
+  // finish waits for what the handler has left to be done, before there is a reply or it has failed.
+  const finish = async (v, failed) => {
+    const done = !failed && isResponse(v) ? await respond(v) : v;
     while (behind.length > 0) {
       const all = behind;
       behind = [];
       for (const { reason } of await Promise.allSettled(all)) if (reason !== undefined) host("log", "error", `waitUntil: ${shown(reason)}`);
     }
-  };
-  const finish = async v => {
-    const done = isResponse(v) ? await respond(v) : v;
-    await left();
+    if (failed) throw done;
     return done;
-  };
-  const fail = async e => {
-    await left();
-    throw e;
   };
   const end = (how, what) => {
     settled = how;
@@ -311,7 +305,7 @@
       if (isResponse(v) || behind.length > 0) follow(finish(v));
       else end(Fulfilled, v);
     }, e => {
-      if (behind.length > 0) follow(fail(e));
+      if (behind.length > 0) follow(finish(e, true));
       else end(Rejected, e);
     });
   };
@@ -322,18 +316,14 @@
     if (!isResponse(response)) throw new TypeError(`fetch is to return a Response; it returned ${response === null ? "null" : typeof response}`);
     return response;
   };
-  // What cannot be called as a handler says so at the deploy, and not with its first event.
-  const uncallable = f => Object.getOwnPropertyDescriptor(f, "prototype")?.writable === false ? "is a class" : /Generator/.test(f[Symbol.toStringTag]) ? "is a generator" : "";
-  const wanted = "write export default function (event, context) { … }, or export default { fetch(request) { … } }";
   const start = (exports, mentioned) => {
     if (mentioned !== "") mentioned.split(" ").forEach(install);
     const main = exports.default;
-    if (typeof main === "function") {
-      const what = uncallable(main);
-      if (what !== "") throw new TypeError(`its default export ${what}, and events need a function; ${wanted}${what === "is a class" ? ", which may be an instance of the class" : ""}`);
-      handler = main;
-    } else if (typeof main?.fetch === "function") handler = serve(main);
-    else throw new TypeError(`it has no function as its default export; ${wanted}`);
+    // A class or a generator says so at the deploy, and not with its first event.
+    const kind = typeof main !== "function" ? "no function" : Object.getOwnPropertyDescriptor(main, "prototype")?.writable === false ? "a class" : main[Symbol.toStringTag]?.endsWith("GeneratorFunction") ? "a generator" : "";
+    if (kind === "") handler = main;
+    else if (typeof main?.fetch === "function") handler = serve(main);
+    else throw new TypeError(`it has ${kind} as its default export; write export default function (event, context) { … }, or export default { fetch(request) { … } }`);
   };
   const handle = (raw, kind, n) => {
     settled = Pending;
@@ -349,7 +339,7 @@
       v = handler(new Event(raw, kind, n), context);
     } catch (e) {
       if (behind.length === 0) throw e;
-      v = fail(e);
+      v = finish(e, true);
     }
     if (isThenable(v)) follow(v);
     else if (isResponse(v) || behind.length > 0) follow(finish(v));
