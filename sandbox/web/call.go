@@ -28,6 +28,13 @@ func (c *Call) argument(n int) []byte {
 
 func (c *Call) text(n int) string { return string(c.argument(n)) }
 
+// word is an argument that names something: as much of it as any name has, so that what is said of one that is none does not grow with it.
+func (c *Call) word(n int) string {
+	const longest = 64
+	b := c.argument(n)
+	return string(b[:min(len(b), longest)])
+}
+
 // Result is what comes of a call: text when Text is set, else bytes.
 type Result struct {
 	Bytes []byte

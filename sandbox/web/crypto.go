@@ -22,6 +22,7 @@ const (
 	maxRandom  = 65536    // bytes of one call
 	maxSealed  = 16 << 20 // bytes that are encrypted in one piece, in a few milliseconds
 	maxDerived = 64 << 10 // bytes of one derivation
+	maxMixedIn = 64 << 10 // bytes of what is hashed anew for each block of it
 	pieceSize  = 1 << 20  // what is hashed between two looks at the time
 )
 
@@ -29,18 +30,18 @@ var hashes = map[string]crypto.Hash{"SHA-1": crypto.SHA1, "SHA-256": crypto.SHA2
 
 // hash is the one that an argument names.
 func (c *Call) hash(n int) (crypto.Hash, error) {
-	h, ok := hashes[c.text(n)]
+	h, ok := hashes[c.word(n)]
 	if !ok {
-		return 0, fail("NotSupportedError", "there is no hash %q", c.text(n))
+		return 0, fail("NotSupportedError", "there is no hash %q", c.word(n))
 	}
 	return h, nil
 }
 
 // number is an argument that is one, of at most a size.
 func (c *Call) number(n, most int, what string) (int, error) {
-	v, err := strconv.Atoi(c.text(n))
+	v, err := strconv.Atoi(c.word(n))
 	if err != nil || v < 0 || v > most {
-		return 0, fail("OperationError", "%s is a whole number from 0 to %d, not %q", what, most, c.text(n))
+		return 0, fail("OperationError", "%s is a whole number from 0 to %d, not %q", what, most, c.word(n))
 	}
 	return v, nil
 }
@@ -116,15 +117,15 @@ func (c *Call) gcm() (cipher.AEAD, error) {
 	if err != nil {
 		return nil, fail("OperationError", "%v", err)
 	}
-	iv, tag := len(c.argument(1)), c.text(3)
+	iv, tag, size := len(c.argument(1)), c.word(3), len(c.argument(1))+len(c.argument(2))+len(c.argument(4))
 	bits, err := c.number(3, 128, "tagLength")
 	switch {
 	case err != nil:
 		return nil, err
 	case iv == 0:
 		return nil, fail("OperationError", "the iv is empty; it has 12 bytes that were never used with the key")
-	case len(c.argument(4)) > maxSealed:
-		return nil, fail("OperationError", "%d bytes are more than the %d that are encrypted in one piece", len(c.argument(4)), maxSealed)
+	case size > maxSealed:
+		return nil, fail("OperationError", "%d bytes are more than the %d that are encrypted in one piece", size, maxSealed)
 	case bits == 128:
 		return cipher.NewGCMWithNonceSize(block, iv)
 	case iv == 12 && bits%8 == 0 && bits >= 96:
@@ -164,6 +165,9 @@ func cryptoHKDF(c *Call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if len(c.argument(3)) > maxMixedIn {
+		return Result{}, fail("OperationError", "the info has %d bytes, the limit is %d", len(c.argument(3)), maxMixedIn)
+	}
 	b, err := hkdf.Key(h.New, c.argument(1), c.argument(2), c.text(3), n)
 	if err != nil {
 		return Result{}, fail("OperationError", "%v", err)
@@ -187,6 +191,9 @@ func cryptoPBKDF2(c *Call) (Result, error) {
 	n, err := c.number(4, maxDerived, "the length in bytes")
 	if err != nil {
 		return Result{}, err
+	}
+	if len(c.argument(2)) > maxMixedIn {
+		return Result{}, fail("OperationError", "the salt has %d bytes, the limit is %d", len(c.argument(2)), maxMixedIn)
 	}
 	const often = 1024 // iterations between two looks at the time
 	mac := hmac.New(h.New, c.argument(1))

@@ -15,13 +15,13 @@ func decodeText(c *Call) (Result, error) {
 		"utf-8": decodeUTF8, "windows-1252": decode1252,
 		"utf-16le": func(b []byte) ([]byte, bool) { return decodeUTF16(b, binary.LittleEndian) },
 		"utf-16be": func(b []byte) ([]byte, bool) { return decodeUTF16(b, binary.BigEndian) },
-	}[c.text(1)]
+	}[c.word(1)]
 	if decode == nil {
-		return Result{}, fail("NotSupportedError", "no decoder of %q", c.text(1))
+		return Result{}, fail("NotSupportedError", "no decoder of %q", c.word(1))
 	}
 	text, valid := decode(c.argument(0))
-	if !valid && c.text(2) == "fatal" {
-		return Result{}, fail("EncodingError", "the data is not %s", c.text(1))
+	if !valid && c.word(2) == "fatal" {
+		return Result{}, fail("EncodingError", "the data is not %s", c.word(1))
 	}
 	return Result{Bytes: text, Text: true}, nil
 }

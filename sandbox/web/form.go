@@ -9,8 +9,10 @@ import (
 	"strings"
 )
 
-// maxFormParts bounds the parts of a form.
-const maxFormParts = 1000
+const (
+	maxFormParts = 1000     // of a form
+	maxPartHead  = 64 << 10 // bytes of the headers of one
+)
 
 // formPart is one entry of a form: what its header says, and where its content is.
 type formPart struct {
@@ -28,7 +30,7 @@ func formParts(c *Call) (Result, error) {
 	at := 0
 	if !bytes.HasPrefix(body, line[2:]) {
 		if at = bytes.Index(body, line); at < 0 {
-			return Result{}, fail("SyntaxError", "the boundary %q is not in the body", c.argument(1))
+			return Result{}, fail("SyntaxError", "the boundary %q is not in the body", c.word(1))
 		}
 		at += 2
 	}
@@ -37,6 +39,9 @@ func formParts(c *Call) (Result, error) {
 		end := bytes.Index(body[min(len(body), at+max(0, head)+2):], line)
 		if head < 0 || end < 0 {
 			return Result{}, fail("SyntaxError", "the body breaks off in part %d", len(parts)+1)
+		}
+		if head > maxPartHead {
+			return Result{}, fail("SyntaxError", "the headers of part %d have more than %d bytes", len(parts)+1, maxPartHead)
 		}
 		p, err := readPart(body[at : at+head+4])
 		if err != nil {

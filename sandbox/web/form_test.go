@@ -40,7 +40,8 @@ func TestFormParts(t *testing.T) {
 		"":                               `the boundary "x" is not in the body`,
 		head + "1":                       "the body breaks off in part 1",
 		"--x\r\nX: y\r\n\r\n\r\n--x--":   "part 1: SyntaxError: its Content-Disposition is no form-data with a name",
-		"--x":                            "the body breaks off in part 1",
+		"--x\r\n" + strings.Repeat("X: y\r\n", 11_000) + "\r\n\r\n--x--": "the headers of part 1 have more than 65536 bytes",
+		"--x": "the body breaks off in part 1",
 		strings.Repeat(head+"\r\n", 1100) + "--x--": "it has more than 1000 parts",
 	} {
 		r, err := (&Call{Arguments: [][]byte{[]byte(body), []byte("x")}}).Do("form.parts")

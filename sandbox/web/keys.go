@@ -110,7 +110,7 @@ func kindOf(key any) string {
 
 // importKey reads a key (3) in a format (0) for an algorithm (1) and a curve (2). The result is its material.
 func importKey(c *Call) (Result, error) {
-	format, algorithm, curve, data := c.text(0), c.text(1), c.text(2), c.argument(3)
+	format, algorithm, curve, data := c.word(0), c.word(1), c.word(2), c.argument(3)
 	var key any
 	var err error
 	if len(data) > maxKeySize {
@@ -156,7 +156,7 @@ func exportKey(c *Call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	switch format := c.text(0); {
+	switch format := c.word(0); {
 	case format == "jwk":
 		b, err := json.Marshal(writeJWK(key))
 		return Result{Bytes: b, Text: true}, err
@@ -171,7 +171,7 @@ func exportKey(c *Call) (Result, error) {
 			return Result{Bytes: k}, nil
 		}
 	}
-	return Result{}, fail("InvalidAccessError", "a %s key cannot be exported as %s", m.Type, c.text(0))
+	return Result{}, fail("InvalidAccessError", "a %s key cannot be exported as %s", m.Type, c.word(0))
 }
 
 // generateKey makes a pair for an algorithm (0) and a curve (1): JSON with the materials of both, as text each.
@@ -180,11 +180,11 @@ func generateKey(c *Call) (Result, error) {
 		return Result{}, err
 	}
 	var private, public any
-	switch algorithm := c.text(0); algorithm {
+	switch algorithm := c.word(0); algorithm {
 	case "ECDSA":
-		curve := curves[c.text(1)]
+		curve := curves[c.word(1)]
 		if curve == nil {
-			return Result{}, fail("NotSupportedError", "there is no curve %q", c.text(1))
+			return Result{}, fail("NotSupportedError", "there is no curve %q", c.word(1))
 		}
 		k, err := ecdsa.GenerateKey(curve, rand.Reader)
 		if err != nil {
@@ -201,7 +201,7 @@ func generateKey(c *Call) (Result, error) {
 	}
 	pair := map[string]string{}
 	for name, key := range map[string]any{"public": public, "private": private} {
-		m, err := newMaterial(c.text(0), key)
+		m, err := newMaterial(c.word(0), key)
 		if err != nil {
 			return Result{}, err
 		}

@@ -20,7 +20,7 @@ type signing struct {
 }
 
 func (c *Call) signing() (s signing, err error) {
-	s.algorithm = c.text(0)
+	s.algorithm = c.word(0)
 	if s.algorithm != "Ed25519" {
 		if s.hash, err = c.hash(1); err != nil {
 			return s, err
