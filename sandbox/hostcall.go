@@ -68,7 +68,7 @@ func callStart(c call, stack []uint64) {
 	if c.phase == initialising && op != abi.OpConfigGet {
 		panic(&trapError{fmt.Sprintf("%s: %q may not be called during %s", c.memory.function, op, c.during)})
 	}
-	set(stack, c.startCall(op, slices.Clone(request)))
+	set(stack, c.startCall(op, slices.Clone(request[:min(len(request), abi.MaxRequest+1)]))) // of more than may be asked for, as much as shows that
 }
 
 // startCall starts a capability, in the background when it takes long, and returns its handle; abi.TooLarge when there is no room for it.

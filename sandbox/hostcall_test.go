@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -47,6 +48,24 @@ func TestCalls(t *testing.T) {
 	h := &fakeHost{call: func(_ context.Context, op string, request []byte) (int32, []byte) { return 200, bytes.ToUpper(request) }}
 	if res := p.check(t, Settings{}, testEvent(), h); string(res.Data) != "EY" {
 		t.Errorf("%q", res.Data)
+	}
+}
+
+// A guest may have gigabytes of memory. What is refused because of its size is not copied before.
+func TestRefusedRequestsAreNotCopied(t *testing.T) { //nolint:paralleltest // it looks at what the process allocates
+	const size, times = 32 << 20, 20
+	p := newProbe()
+	p.Memory(34 + size>>16)
+	get, n := p.text(0, "state.get")
+	for range times {
+		p.expect(abi.TooLarge, w.Call(p.Call, get, n, probeSpace, size))
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	p.check(t, Settings{}, testEvent(), &fakeHost{})
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > times*size/2 {
+		t.Errorf("%d bytes were allocated", got)
 	}
 }
 

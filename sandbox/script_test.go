@@ -629,6 +629,8 @@ export {
 		"no base64":   {"$$$", "(order.ts:3:"},
 		"no JSON":     {base64.StdEncoding.EncodeToString([]byte("{")), "(order.ts:3:"},
 		"no mappings": {base64.StdEncoding.EncodeToString([]byte(`{"version":3,"sources":[],"mappings":"AAAA;;AAGA!!"}`)), "(order.ts:3:"},
+		"long paths":  {base64.StdEncoding.EncodeToString([]byte(`{"version":3,"sourceRoot":"` + strings.Repeat("a", 1<<20) + `","sources":["order.ts"` + strings.Repeat(`,""`, 300_000) + `],"mappings":";;AAAA"}`)), "(order.ts:3:"},
+		"in sections": {base64.StdEncoding.EncodeToString([]byte(`{"version":3,"sections":[{"offset":{"line":0,"column":0},"map":{"version":3,"sourceRoot":"` + strings.Repeat("a", 1<<20) + `","sources":["order.ts"` + strings.Repeat(`,""`, 300_000) + `],"mappings":";;AAAA"}}]}`)), "(order.ts:3:"},
 		"other file":  {base64.StdEncoding.EncodeToString([]byte(`{"version":3,"sources":["a\nb"],"mappings":";;AAAA"}`)), "(a\uFFFDb:1:"},
 	} {
 		text := code
@@ -639,6 +641,19 @@ export {
 		if !strings.HasPrefix(res.Reason, "no items at check "+c.want) {
 			t.Errorf("%s: %q, want %q", name, res.Reason, c.want)
 		}
+	}
+}
+
+// What a script says of where an error was made is looked at as far as it is told.
+func TestManyFramesAreNotLookedAt(t *testing.T) {
+	t.Parallel()
+	s := newScript([]byte("x\n//# sourceURL=a.js"+mapComment+base64.StdEncoding.EncodeToString([]byte(`{"version":3,"sources":["b"],"mappings":";AAGA,SAAS"}`))), "f")
+	many := slices.Repeat([]string{"at f (a.js:2:1)"}, 1_000_000)
+	if got := s.original(many); len(got) > maxTrapText || got[0] != "at f (b:4:1)" {
+		t.Errorf("%d, %q", len(got), got[0])
+	}
+	if got := s.original([]string{strings.Repeat("a", 1<<20)}); len(got) != 1 || len(got[0]) > maxTrapText {
+		t.Errorf("%d, %d bytes", len(got), len(got[0]))
 	}
 }
 

@@ -89,13 +89,16 @@ func (c call) tooEarly() string {
 }
 
 // startScriptCall starts a capability that takes its time. The answer is its handle, or e and what is wrong. What it is about is for people.
-func (c call) startScriptCall(op, head, body, what string) string {
+func (c call) startScriptCall(op string, head, body []byte, what string) string {
 	if c.phase != handling {
 		return "eit" + c.tooEarly()
 	}
-	handle := c.startCall(op, append(abi.AppendText(make([]byte, 0, 4+len(head)+len(body)), head), body...))
+	size, handle := 4+len(head)+len(body), int32(-1)
+	if size <= abi.MaxRequest {
+		handle = c.startCall(op, append(abi.AppendText(make([]byte, 0, size), string(head)), body...))
+	}
 	if handle < 0 {
-		return fmt.Sprintf("ea request may have %d bytes, this one has %d", abi.MaxRequest, 4+len(head)+len(body))
+		return fmt.Sprintf("ea request may have %d bytes, this one has %d", abi.MaxRequest, size)
 	}
 	c.calls.find(handle).what = cutText(what, maxFunctionName)
 	return strconv.Itoa(int(handle))

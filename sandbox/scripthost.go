@@ -84,27 +84,38 @@ func inHost(err error) error {
 
 // answer does what a script asks for.
 func (c call) answer(arguments []hostValue) (hostValue, error) {
-	arg := func(n int) string {
+	raw := func(n int) []byte {
 		if n < len(arguments) {
-			return string(arguments[n].bytes)
+			return arguments[n].bytes
 		}
-		return ""
+		return nil
+	}
+	arg := func(n int) string { // one byte more than what may be asked for is enough to refuse it
+		b := raw(n)
+		return string(b[:min(len(b), abi.MaxRequest+1)])
 	}
 	switch arg(0) {
 	case "log":
-		c.log.line(scriptLevel(arg(1)), c.program.script.originalText(arg(2)))
+		if c.log.cut {
+			break // before it is looked through for nothing, again and again
+		}
+		text := arg(2)
+		if len(text) <= abi.MaxLog { // else it is cut
+			text = c.program.script.originalText(text)
+		}
+		c.log.line(scriptLevel(arg(1)), text)
 	case "env":
 		return textValue(c.environment()), nil
 	case "emit":
-		return textValue(c.emitText(arg(1), arg(2))), nil
+		return textValue(c.emitText(raw(1), raw(2))), nil
 	case abi.OpStateGet, abi.OpStateSet, abi.OpStateDelete, abi.OpStateList, abi.OpSecretGet:
 		return textValue(c.capability(arg(0), arg(1), arg(2))), nil
 	case "begin":
-		return textValue(c.startScriptCall(arg(1), arg(2), arg(3), arg(4))), nil
+		return textValue(c.startScriptCall(arg(1), raw(2), raw(3), arg(4))), nil
 	case "cancel":
 		c.cancelScriptCall(arg(1))
 	case "respond":
-		return textValue(c.respond([]byte(arg(1)))), nil
+		return textValue(c.respond(raw(1))), nil
 	case "deadline":
 		return textValue(c.deadlineText()), nil
 	case "attempt":
@@ -173,18 +184,18 @@ func (c call) environment() string {
 }
 
 // emitText emits an event and says what was wrong with it, or nothing.
-func (c call) emitText(topic, body string) string {
+func (c call) emitText(topic, body []byte) string {
 	if c.phase == initialising {
 		return "emit" + c.tooEarly()
 	}
-	_, problem := c.emit([]byte(topic), []byte(body))
+	_, problem := c.emit(topic, body)
 	return problem
 }
 
 // respond takes over the head of a Response and says what is wrong with it, or nothing. An event that is no HTTP request has no status and no headers in its reply, only
 // what its data is.
 func (c call) respond(head []byte) string {
-	if c.first.event.Request == nil {
+	if len(head) <= abi.MaxReply && c.first.event.Request == nil {
 		var says struct{ Headers [][2]string }
 		_ = json.Unmarshal(head, &says) // what cannot be read says nothing
 		head = []byte("{}")

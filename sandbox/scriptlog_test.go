@@ -6,6 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-sourcemap/sourcemap"
+
+	"github.com/evoke-run/evoke/sdk/abi"
 )
 
 // What console shows of a value is what somebody who looks for a fault needs, not {}.
@@ -94,6 +98,29 @@ func TestScriptsLogErrors(t *testing.T) {
 	for n, line := range want {
 		if n >= len(h.lines) || h.lines[n] != line {
 			t.Errorf("line %d of %q\nwant %q", n, h.lines, line)
+		}
+	}
+}
+
+// What is beyond the limit of the log is not looked through for frames, which takes seconds for the gigabyte that a text may have.
+func TestScriptsLogMuch(t *testing.T) {
+	t.Parallel()
+	frame := "at f (order.js:1:1)"
+	for _, c := range []struct {
+		name  string
+		texts []string
+		want  int
+	}{{"little", []string{frame}, 1}, {"much", []string{strings.Repeat(frame, abi.MaxLog)}, 0}, {"behind the end", []string{strings.Repeat("x", abi.MaxLog), frame}, 0}} {
+		looks, h := 0, &fakeHost{}
+		s := &script{name: "order.js", encodedMap: []byte("x"), sources: func() *sourcemap.Consumer { looks++; return nil }}
+		i := call{invocation: &invocation{program: &program{script: s}, log: guestLog{host: h}}}
+		for _, text := range c.texts {
+			if _, err := i.answer([]hostValue{textValue("log"), textValue("info"), textValue(text)}); err != nil {
+				t.Error(err)
+			}
+		}
+		if looks != c.want || len(h.lines) == 0 {
+			t.Errorf("%s: looked %d times, %d lines", c.name, looks, len(h.lines))
 		}
 	}
 }

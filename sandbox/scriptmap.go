@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -16,7 +17,8 @@ import (
 
 const (
 	mapComment = "\n//# sourceMappingURL=data:application/json;base64,"
-	maxMap     = 4 << 20 // bytes of it that are read
+	maxMap     = 4 << 20  // bytes of it that are read
+	maxPaths   = 16 << 20 // bytes of its sources with the root before each
 )
 
 var (
@@ -52,14 +54,54 @@ func readMap(encoded []byte) (m *sourcemap.Consumer) {
 	if err != nil {
 		return nil
 	}
+	if !boundedPaths(decoded[:n]) {
+		return nil
+	}
 	if m, err = sourcemap.Parse("", decoded[:n]); err != nil {
 		return nil
 	}
 	return m
 }
 
+// boundedPaths says whether a map has so few sources below so short a root that the paths of all of them can be made, as sourcemap.Parse does.
+func boundedPaths(text []byte) bool {
+	type paths struct {
+		Root    string   `json:"sourceRoot"`
+		Sources []string `json:"sources"`
+	}
+	var m struct {
+		paths
+		Sections []struct {
+			Map *paths `json:"map"`
+		} `json:"sections"`
+	}
+	if json.Unmarshal(text, &m) != nil {
+		return false
+	}
+	size := len(m.Root) * len(m.Sources)
+	for _, s := range m.Sections {
+		if s.Map != nil {
+			size += len(s.Map.Root) * len(s.Map.Sources)
+		}
+	}
+	return size <= maxPaths
+}
+
+// firstFrames are as many of the frames as there is room for in what is told of an end. A script may say of an error that it has millions.
+func firstFrames(frames []string) []string {
+	size := 0
+	for n := range frames {
+		if size += len(frames[n]); size > maxTrapText {
+			frames[n] = cutText(frames[n], max(0, maxTrapText-size+len(frames[n])))
+			return frames[:n+1]
+		}
+	}
+	return frames
+}
+
 // original says where in its sources frames of the script are. What is not in the map stays as it is.
 func (s *script) original(frames []string) []string {
+	frames = firstFrames(frames)
 	if len(s.encodedMap) == 0 || len(frames) == 0 {
 		return frames
 	}
