@@ -90,7 +90,7 @@ func (e *Event) CarryTrace(parent, state string) {
 	if _, has := e.TraceParent(); has {
 		return
 	}
-	if _, ok := ParseTraceParent(parent); !ok {
+	if _, ok := ParseTraceParent(parent); !ok || len(parent) > maxTraceState { // one of a later version may be of any length
 		return
 	}
 	e.SetExtension(Extension{Name: TraceParentExtension, Value: parent})

@@ -43,6 +43,8 @@ func TestAnEventKeepsItsOwnTrace(t *testing.T) {
 		"its own is none":     {own: "x", ownState: "b=2", parent: aTrace, want: aTrace},
 		"neither is one":      {own: "x", parent: "y", want: "x"},
 		"too long a state":    {parent: aTrace, state: strings.Repeat("x", 513), want: aTrace},
+		"of a later version":  {parent: "01" + aTrace[2:] + "-x", want: "01" + aTrace[2:] + "-x"},
+		"too long":            {parent: "01" + aTrace[2:] + "-" + strings.Repeat("x", 512)},
 		"no text":             {parent: aTrace, state: "a\x01", want: aTrace},
 	} {
 		e := Event{}

@@ -90,7 +90,7 @@ func (s *Server) newCall(r *http.Request, to target, who auth.Identity, body []b
 		return scheduler.Call{}, err
 	}
 	setIdentity(&call.Event, who)
-	carryTrace(r.Header, &call.Event)
+	call.Event.CarryTrace(traceOf(r.Header))
 	call.Key = requestKey(r, to, &call.Event)
 	if call.Key == "" && call.Event.Key() == "" && to.function.Spec.Allow.State && to.http.Key != "" {
 		return scheduler.Call{}, refuse(errNoKey, "send it, or an Evoke-Key header", "function %q keeps state by %s, and the request has no such value",

@@ -74,8 +74,9 @@ func (s *Server) store(c echo.Context, ns, topic string, who *auth.Identity) err
 	if err != nil {
 		return err
 	}
+	parent, state := traceOf(c.Request().Header)
 	for i := range events {
-		carryTrace(c.Request().Header, &events[i])
+		events[i].CarryTrace(parent, state)
 		if who != nil {
 			setIdentity(&events[i], *who)
 		}

@@ -14,12 +14,13 @@ const (
 	traceStateHeader  = "Tracestate"
 )
 
-// carryTrace hands the trace of a request to its event; a traceparent that is none is ignored. So are two of them, as W3C's own tests want it; a tracestate may have
-// several lines.
-func carryTrace(h http.Header, e *event.Event) {
+// traceOf is the trace of a request, for event.CarryTrace; a traceparent that is none is ignored there. So are two of them, as W3C's own tests want it; a tracestate may
+// have several lines.
+func traceOf(h http.Header) (parent, state string) {
 	if parents := h[traceParentHeader]; len(parents) == 1 {
-		e.CarryTrace(parents[0], strings.Join(h[traceStateHeader], ","))
+		return parents[0], strings.Join(h[traceStateHeader], ",")
 	}
+	return "", ""
 }
 
 // refuseExpired is for synchronous calls, whose caller is there to hear it.

@@ -215,18 +215,24 @@ func (s *Server) unpack(d *delivery) (plain []byte, release func(), err error) {
 func (s *Server) events(d *delivery, plain []byte) ([]event.Event, error) {
 	s.forward(d.r)
 	if !d.takesEvents(encodingOf(d.r.Header)) {
-		events := []event.Event{s.deliveryEvent(d)}
-		carryTrace(d.r.Header, &events[0])
-		return events, checkEvent(&events[0])
+		one := []event.Event{s.deliveryEvent(d)}
+		if err := d.setKeys(one); err != nil {
+			return nil, err
+		}
+		one[0].CarryTrace(traceOf(d.r.Header))
+		return one, checkEvent(&one[0])
 	}
 	events, err := decodeEvents(d.r.Header, plain)
 	if err != nil {
 		return nil, err
 	}
+	parent, state := traceOf(d.r.Header)
 	for i := range events {
-		carryTrace(d.r.Header, &events[i])
+		events[i].CarryTrace(parent, state)
 		setIdentity(&events[i], auth.Identity{}) // a signature says which system sent it, not who in it
-		d.setKey(&events[i])
+	}
+	if err := d.setKeys(events); err != nil {
+		return nil, err
 	}
 	return events, s.delay(http.Header{}, events)
 }
@@ -244,7 +250,6 @@ func (s *Server) deliveryEvent(d *delivery) event.Event {
 	if len(e.Data) == 0 {
 		e.Data = nil
 	}
-	d.setKey(&e)
 	return e
 }
 
@@ -280,10 +285,22 @@ func (d *delivery) identity() (id, subject string) {
 	return id, subject
 }
 
-func (d *delivery) setKey(e *event.Event) {
-	if key := d.hook.key.of(d.r, nil, nil, e); key != "" {
-		e.SetExtension(event.Extension{Name: "partitionkey", Value: key})
+// setKeys gives the events of a delivery their keys. One of the request is looked for once: a batch has ten thousand events, and a long query as many parts.
+func (d *delivery) setKeys(events []event.Event) error {
+	key, size := "", 0
+	for i := range events {
+		if i == 0 || d.hook.key.expression != nil {
+			key = d.hook.key.of(d.r, nil, nil, &events[i])
+		}
+		if key == "" {
+			continue
+		}
+		events[i].SetExtension(event.Extension{Name: "partitionkey", Value: key})
+		if size += len(key); size > maxBody {
+			return refuse(errTooLarge, "send smaller batches, or shorter keys", "the keys of the events have more than %d MiB together", maxBody>>20)
+		}
 	}
+	return nil
 }
 
 // request is part 3 of the event. What the sender shows to nobody but us stays out of the log.
