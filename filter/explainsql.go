@@ -6,9 +6,7 @@ import (
 	"strings"
 
 	"github.com/antlr/antlr4/runtime/Go/antlr"
-	cesql "github.com/cloudevents/sdk-go/sql/v2"
 	"github.com/cloudevents/sdk-go/sql/v2/gen"
-	"github.com/cloudevents/sdk-go/sql/v2/parser"
 )
 
 // explain reads the expression once more, because a filter does not keep its tree.
@@ -67,12 +65,7 @@ func (x *sqlExplainer) explain(tree antlr.Tree) Explanation {
 // whole explains an expression without its parts.
 func (x *sqlExplainer) whole(t antlr.ParserRuleContext) Explanation {
 	out := Explanation{Rule: x.at, Wants: string(x.text[t.GetStart().GetStart() : t.GetStop().GetStop()+1])}
-	expr, ok := t.Accept(parser.NewExpressionVisitor()).(cesql.Expression)
-	if !ok {
-		out.Error = "it cannot be evaluated alone"
-		return out
-	}
-	r := x.view.evaluate(expr)
+	r := x.view.evaluate(build(t))
 	out.Matched = r.Err == nil && truth(r.Value)
 	if r.Err != nil {
 		out.Error = r.Err.Error()

@@ -130,11 +130,7 @@ func parseTree(text string, check func(antlr.Tree) error) (expr cesql.Expression
 	if err := check(tree); err != nil {
 		return nil, err
 	}
-	expr, ok := tree.Accept(parser.NewExpressionVisitor()).(cesql.Expression)
-	if !ok {
-		return nil, &SyntaxError{Position: 1, Problem: "this is not a CESQL expression"}
-	}
-	return expr, nil
+	return build(tree), nil
 }
 
 // checkTokens bounds what the parser will see, and reports what it would only trip over later.
