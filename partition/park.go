@@ -3,7 +3,6 @@ package partition
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -111,8 +110,7 @@ func (f *feed) headFirst(hash uint64, l *lane, claimed uint64) {
 		return
 	}
 	delete(f.owns, l.owner)
-	l.queue = slices.Insert(l.queue, 0, queued{l.owner, f.trigger.at(l.owner).generation})
-	l.last = max(l.last, l.owner)
+	l.put(queued{l.owner, f.trigger.at(l.owner).generation}, true)
 	f.giveToHead(hash, l)
 }
 

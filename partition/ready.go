@@ -44,6 +44,41 @@ type lane struct {
 	owner uint64
 	queue []queued
 	last  uint64 // the highest offset that was ever queued
+
+	members map[queued]struct{} // of the queue, once somebody has asked for one; nil = nobody has
+}
+
+// has says whether an event is in the queue. All those of a key that come due at once ask.
+func (l *lane) has(w queued) bool {
+	if l.members == nil {
+		l.members = make(map[queued]struct{}, len(l.queue))
+		for _, one := range l.queue {
+			l.members[one] = struct{}{}
+		}
+	}
+	_, ok := l.members[w]
+	return ok
+}
+
+// put queues an event, at the front or behind the others.
+func (l *lane) put(w queued, first bool) {
+	at := len(l.queue)
+	if first {
+		at = 0
+	}
+	l.queue = slices.Insert(l.queue, at, w)
+	l.last = max(l.last, w.offset)
+	if l.members != nil {
+		l.members[w] = struct{}{}
+	}
+}
+
+// next takes the first out of the queue, which has one.
+func (l *lane) next() queued {
+	first := l.queue[0]
+	l.queue = l.queue[1:]
+	delete(l.members, first)
+	return first
 }
 
 // queued is an event that waits for its key. It keeps its place when it leaves; should it come again, it is of another generation then.
@@ -178,8 +213,7 @@ func (f *feed) release(offset uint64) {
 		return
 	}
 	for len(l.queue) > 0 {
-		first := l.queue[0]
-		l.queue = l.queue[1:]
+		first := l.next()
 		if f.trigger.pending.has(first.offset) && f.trigger.at(first.offset).generation == first.generation {
 			l.owner = first.offset
 			put(&f.owns, first.offset, hash)
@@ -206,9 +240,8 @@ func (f *feed) claim(offset uint64, key string) bool {
 		return true
 	}
 	w := queued{offset, f.trigger.at(offset).generation}
-	if offset > l.last || !slices.Contains(l.queue, w) { // a key with a million events waiting must not be searched for each of them
-		l.queue = append(l.queue, w)
-		l.last = max(l.last, offset)
+	if offset > l.last || !l.has(w) { // a key with a million events waiting must not be searched for each of them
+		l.put(w, false)
 	}
 	return false
 }

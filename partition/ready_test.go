@@ -83,3 +83,33 @@ func TestABatchThatIsDueByAClockAheadGoes(t *testing.T) {
 		t.Errorf("it still waits, %+v", f.gather)
 	}
 }
+
+// Delayed events of one key queue when they are seen, and ask again when their time has come, all at once. If each were looked for among the others, it would take minutes.
+func TestManyOfAKeyComeDue(t *testing.T) {
+	t.Parallel()
+	const events = 300_000
+	tr := &trigger{Trigger: &Trigger{ID: 1, Order: "key"}}
+	tr.pending.add(1)
+	f := newReady(&machine{triggers: map[uint64]*trigger{1: tr}}).feeds[1]
+	for range 2 {
+		for offset := uint64(1); offset <= events; offset++ {
+			tr.pending.add(offset)
+			if f.claim(offset, "k") != (offset == 1) {
+				t.Fatalf("%d", offset)
+			}
+		}
+	}
+	l := f.lanes[laneOf("k")]
+	if len(l.queue) != events-1 {
+		t.Fatalf("%d are queued", len(l.queue))
+	}
+	for offset := uint64(1); offset < events; offset++ {
+		tr.pending.remove(offset)
+		if f.release(offset); l.owner != offset+1 {
+			t.Fatalf("%d owns the lane behind %d", l.owner, offset)
+		}
+	}
+	if len(l.queue) != 0 || len(l.members) != 0 {
+		t.Errorf("%d are queued, %d known", len(l.queue), len(l.members))
+	}
+}
