@@ -208,21 +208,30 @@ func (f *flow) handOut(ids []partition.ID) {
 		id := ids[0]
 		ids = ids[1:]
 		if !f.table.Resume(id) {
-			ids = append(ids, f.gone(id)...)
+			f.mu.Lock()
+			ids = append(ids, f.inPlaceOf(id)...)
+			f.mu.Unlock()
 		}
 	}
 }
 
-// gone is for an event that does not come again. It returns what may pass in its place.
+// gone is for an event that is aside and does not come again. It returns what may pass in its place.
 func (f *flow) gone(id partition.ID) []partition.ID {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if g := f.aside[id]; g != nil {
+		g.queue = without(g.queue, id)
+	}
+	return f.inPlaceOf(id)
+}
+
+// inPlaceOf is gone for an event that has left its queue already, which may be long. The caller holds mu.
+func (f *flow) inPlaceOf(id partition.ID) []partition.ID {
 	g := f.aside[id]
 	f.forget(id)
 	if g == nil {
 		return nil
 	}
-	g.queue = without(g.queue, id)
 	defer g.drop()
 	if g.rule.why == heldByThrottle {
 		f.arm(g)

@@ -209,3 +209,23 @@ func TestFairSharesAFunctionBetweenItsKeys(t *testing.T) {
 	b.publish("in", quick)
 	b.eventually("the event of the other key", func() bool { return b.stats("f:in").Pending == 500 })
 }
+
+// When many that are aside have ended meanwhile, each makes room for the next. If each were searched for in the queue that it has left, it would take minutes.
+func TestManyThatWereAsideHaveEnded(t *testing.T) {
+	t.Parallel()
+	const events = maxAside * 4
+	r := &rule{why: heldByKey, limit: 1, groups: map[string]*group{}}
+	f := &flow{aside: map[partition.ID]*group{}, fresh: map[partition.ID]struct{}{}}
+	g := r.group("k")
+	for offset := uint64(1); offset <= events; offset++ {
+		id := partition.ID{Trigger: 1, Offset: offset}
+		g.queue, f.aside[id] = append(g.queue, id), g
+	}
+	count := 0
+	for ids := g.pop(1); len(ids) > 0; count++ {
+		ids = f.inPlaceOf(ids[0])
+	}
+	if count != events || len(f.aside) != 0 || len(r.groups) != 0 {
+		t.Errorf("%d, %d are aside, %d groups", count, len(f.aside), len(r.groups))
+	}
+}
