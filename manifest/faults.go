@@ -41,7 +41,8 @@ type decoder struct {
 	places map[string]at // of each value, by its path
 }
 
-func (d *decoder) keep(v value) {
+// remember keeps where a value stands, for faults that are found later.
+func (d *decoder) remember(v value) {
 	if d.places == nil {
 		d.places = map[string]at{}
 	}

@@ -107,7 +107,7 @@ func (d *decoder) each(v value, f func(name string, keyAt at, child value)) bool
 			continue
 		}
 		seen[name] = keyAt.line
-		d.keep(child)
+		d.remember(child)
 		f(name, keyAt, child)
 	}
 	return true
@@ -136,7 +136,7 @@ func (d *decoder) items(v value, want string) []value {
 	out := make([]value, len(seq.Values))
 	for i, n := range seq.Values {
 		out[i] = value{path: fmt.Sprintf("%s[%d]", v.path, i), node: n}
-		d.keep(out[i])
+		d.remember(out[i])
 	}
 	return out
 }
